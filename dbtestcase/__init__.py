@@ -1,0 +1,47 @@
+"""Base classes of ``unittest`` for programs on SQLAlchemy, above all Flask apps on PostgreSQL."""
+
+from .cases import DatabaseTestCase, requires
+from .errors import (
+    AppError,
+    DatabaseTestError,
+    DatabaseTestWarning,
+    EscapeError,
+    MissingExtraError,
+    SandboxConflict,
+    SchemaError,
+    SequenceWarning,
+    ServerError,
+    SettingsError,
+    SetUpError,
+    TestDataError,
+    UncommittedDataWarning,
+    UnsafeDatabaseError,
+)
+from .mixins import EngineMixin, FlaskMixin, SandboxMixin
+from .sandbox import sandboxed
+from .schemas import MetadataSchema, SQLSchema
+
+__all__ = [
+    "AppError",
+    "DatabaseTestCase",
+    "DatabaseTestError",
+    "DatabaseTestWarning",
+    "EngineMixin",
+    "EscapeError",
+    "FlaskMixin",
+    "MetadataSchema",
+    "MissingExtraError",
+    "SQLSchema",
+    "SandboxConflict",
+    "SandboxMixin",
+    "SchemaError",
+    "SequenceWarning",
+    "ServerError",
+    "SetUpError",
+    "SettingsError",
+    "TestDataError",
+    "UncommittedDataWarning",
+    "UnsafeDatabaseError",
+    "requires",
+    "sandboxed",
+]

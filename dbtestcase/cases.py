@@ -1,0 +1,100 @@
+"""The classes that users subclass: mixins put together."""
+
+from __future__ import annotations
+
+import functools
+import unittest
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .mixins import EngineMixin, FlaskMixin, SandboxMixin
+from .settings import choose
+
+__all__ = ["DatabaseTestCase", "requires"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+
+class DatabaseTestCase(SandboxMixin, FlaskMixin, EngineMixin, unittest.TestCase):
+    """Tests with a database, each of which is undone.
+
+    The app and the engines are made once per class. Each test runs on one real connection, in a
+    transaction that is never committed, whatever the tested code commits; ``dispose()`` is called
+    for every engine at the class's end.
+
+    .. code-block:: python
+
+        class SignupTest(DatabaseTestCase):
+            @classmethod
+            def create_app(cls):
+                return create_app({"SQLALCHEMY_DATABASE_URI": cls.database_url})
+
+            @classmethod
+            def setUpTestData(cls):
+                cls.alice = User(name="alice")
+                db.session.add(cls.alice)
+                db.session.commit()
+
+            def test_signup(self):
+                self.client.post("/signup", data={"name": "bob"})
+                self.assertEqual(db.session.query(User).count(), 2)
+
+    Hooks to override, all class methods: ``create_app``, ``create_engine``, ``setUpTestData``.
+    Attributes to set: ``database``, ``schema``, ``app_scope``, ``let_through``, ``isolation``,
+    ``push_app_context``, ``reset_sequences``; each is explained at the mixin that has it.
+    Given to the tests: ``database_url``, ``database_urls``, ``app``, ``client``, ``engine``,
+    ``engines``, ``session``.
+    """
+
+
+_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+
+
+def requires(*kinds: str) -> Callable[[_Decorated], _Decorated]:
+    """Skip a test, or all tests of a class, on other kinds of database.
+
+    .. code-block:: python
+
+        class SearchTest(DatabaseTestCase):
+            @requires("postgresql")
+            def test_full_text(self): ...
+
+    :param kinds: kinds of database as SQLAlchemy names its dialects: ``"postgresql"``,
+        ``"sqlite"``.
+    :returns: a decorator for a test method, a function or a test class. Outside our classes, as
+        in a pytest function, the database is the one that the settings choose.
+    :raises ValueError: without any kind.
+    """
+    if not kinds or not all(isinstance(kind, str) for kind in kinds):
+        raise ValueError('requires() needs kinds of database, for example @requires("postgresql")')
+
+    def check(asked: Any) -> None:
+        cls = asked if isinstance(asked, type) else type(asked)
+        declared = cls.database if issubclass(cls, EngineMixin) else None
+        setting = choose(declared, declared_by=cls.__name__)
+        kind = setting.url.get_backend_name()
+        if kind not in kinds:
+            raise unittest.SkipTest(f"needs {' or '.join(kinds)}, and {setting} is {kind}")
+
+    def decorate(decorated: _Decorated) -> _Decorated:
+        if isinstance(decorated, type):
+            set_up_class = decorated.__dict__.get("setUpClass")
+
+            def setUpClass(cls: Any) -> None:
+                check(cls)
+                if set_up_class is not None:
+                    set_up_class.__get__(None, cls)()
+                else:
+                    super(decorated, cls).setUpClass()  # type: ignore[arg-type]
+
+            decorated.setUpClass = classmethod(setUpClass)  # type: ignore[attr-defined]
+            return decorated
+
+        @functools.wraps(decorated)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            check(args[0] if args else None)
+            return decorated(*args, **kwargs)
+
+        return wrapper  # type: ignore[return-value]
+
+    return decorate

@@ -1,0 +1,335 @@
+"""Databases on a PostgreSQL server: those that we make, and one that the user names.
+
+The lock of a lease is held by a transaction on the server's maintenance database ``postgres``,
+since advisory locks belong to a database, and all must ask in the same one. The server frees it
+when the process ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from sqlalchemy.engine import URL
+
+from ..errors import ServerError
+from ..schemas import Schema, digest
+from . import templates
+from .admin import Admin, Mark, Refused, identifier, literal, place
+from .base import Lease, wait_for
+
+__all__ = ["MAINTENANCE", "NamedDatabase", "OwnDatabase", "prefix_of"]
+
+#: The database in which the locks are.
+MAINTENANCE = "postgres"
+
+#: So many databases are kept free with other schemas before the oldest is used for a new one.
+KEPT = 5
+
+# One statement, so that it is one message on a connection of the sandbox's. A table is emptied
+# only where it has no row that is seen: nothing that the schema put there can be lost. A table
+# that another one refers to can be truncated only together with that one.
+TRUNCATE = """\
+DO $$
+DECLARE
+  part record;
+  dead oid[] := '{}';
+  empty boolean;
+BEGIN
+  SET LOCAL lock_timeout = '2s';
+  FOR part IN
+    SELECT c.oid, c.oid::regclass::text AS name FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND pg_has_role(c.relowner, 'USAGE')
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+      AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgtype & 32 > 0)
+      AND (pg_relation_size(c.oid) > 0 OR EXISTS (
+        SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.conrelid = c.oid
+          AND f.confrelid <> c.oid))
+  LOOP
+    EXECUTE 'SELECT NOT EXISTS (SELECT FROM ONLY ' || part.name || ')' INTO empty;
+    IF empty THEN dead := dead || part.oid; END IF;
+  END LOOP;
+  LOOP
+    SELECT c.oid INTO part FROM pg_class c WHERE c.oid = ANY (dead) AND EXISTS (
+      SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid
+        AND f.conrelid <> ALL (dead)) LIMIT 1;
+    EXIT WHEN NOT FOUND;
+    dead := array_remove(dead, part.oid);
+  END LOOP;
+  IF EXISTS (SELECT FROM unnest(dead) each WHERE pg_relation_size(each) > 0) THEN
+    EXECUTE 'TRUNCATE ONLY ' || (
+      SELECT string_agg(each::regclass::text, ', ONLY ') FROM unnest(dead) each);
+  END IF;
+EXCEPTION WHEN lock_not_available OR feature_not_supported OR insufficient_privilege THEN
+  NULL;
+END $$"""
+
+
+def prefix_of(project: str, bind_slug: str | None) -> str:
+    """Return how the names of a project's databases begin; a number follows."""
+    return f"dbtestcase_{project}_" + (f"{bind_slug}_" if bind_slug else "")
+
+
+class OwnDatabase(Lease):
+    """A database ``dbtestcase_<project>_<n>`` that is made by us, and kept for the next run.
+
+    :param server: URL of the server; what it says of a database does not matter.
+    :param prefix: how its name begins, see :func:`prefix_of`.
+    :param project: whose it is.
+    :param origin: who chose the server, for messages.
+    :param schema: what will be asked for, if it is known: a free database that holds it is
+        preferred.
+    :raises ServerError: the server cannot be reached or used.
+    """
+
+    ours = True
+
+    def __init__(
+        self,
+        server: URL,
+        *,
+        prefix: str,
+        project: str,
+        origin: str,
+        embedded: bool,
+        schema: Schema | None = None,
+    ) -> None:
+        self.embedded = embedded
+        self._prefix = prefix
+        self._project = project
+        self._origin = origin
+        self._server = server.set(database=MAINTENANCE)
+        self._in_class = False
+        self._content: str | None = None
+        self._lock: Admin | None = None
+        self._take(schema)
+
+    def __repr__(self) -> str:
+        return f'database "{self.url.database}" on {place(self.url)}'
+
+    # -- the lease -----------------------------------------------------------------------------
+
+    def aim(self, schema: Schema) -> None:
+        """Change to a database that holds *schema* already, or to one that may be filled with it.
+
+        Classes with different schemas then do not take turns in rebuilding one database.
+        """
+        if self._content not in (None, self._fingerprint(schema)):
+            self._give_back()
+            self._take(schema)
+
+    def check(self) -> None:
+        held = False
+        if self._lock is not None:
+            with contextlib.suppress(Refused):
+                held = self._lock.holds(self._name)
+                if held and self._content and not templates.exists(self._lock, self._name):
+                    self._content = None  # somebody dropped it
+        if not held:
+            # The server was restarted, or something between us and it ended the session. What
+            # the database holds now is not known, so it is not asked for by name.
+            self._drop_connection()
+            self._take(None)
+
+    def _take(self, schema: Schema | None) -> None:
+        """Hold one of the databases, preferably one that holds *schema*."""
+        if self._lock is None:
+            self._lock = Admin(self._server, self._origin)
+        lock = self._lock
+        try:
+            self._role = str(lock.value("SELECT current_user"))
+            wanted = self._fingerprint(schema) if schema is not None else None
+            for name, known in self._candidates(lock, wanted):
+                if self._try(lock, name, known):
+                    return
+        except Refused as error:
+            self._drop_connection()
+            raise ServerError(
+                f"the server on {lock.place} ({self._origin}) refused to lease a test database: "
+                f"{error}. Look into the server's log."
+            ) from error
+
+    def _candidates(self, lock: Admin, wanted: str | None) -> Iterator[tuple[str, bool]]:
+        """Name databases in the order of preference, each with whether it exists."""
+        rows = templates.databases(lock, self._prefix)
+        marks = {
+            name: mark
+            for name, mark in rows
+            if mark is not None and name.removeprefix(self._prefix).isdigit()
+        }
+        by_age = sorted(marks, key=lambda name: marks[name].used)
+        ready = [name for name in by_age if marks[name].state == "ready"]
+        fitting = [name for name in ready if wanted is None or marks[name].schema == wanted]
+        others = [name for name in ready if name not in fitting]
+        unknown = [name for name in by_age if name not in ready]
+        for name in [*reversed(fitting), *unknown]:
+            yield name, True
+        if len(others) >= KEPT:
+            for name in others:
+                yield name, True
+        for number in itertools.count(1):
+            name = f"{self._prefix}{number}"
+            # One that another role owns, or that somebody made without us, is passed over.
+            if name not in marks and not templates.exists(lock, name):
+                yield name, False
+
+    def _try(self, lock: Admin, name: str, known: bool) -> bool:
+        """Hold the database *name*, if it is free."""
+        lock.begin()
+        if not lock.try_lock(name):
+            lock.run("ROLLBACK")
+            return False
+        # What was read before the lock may be out of date.
+        mark = dict(templates.databases(lock, name)).get(name)
+        if (mark is None) if known else templates.exists(lock, name):
+            lock.run("ROLLBACK")
+            return False
+        mine = Mark(self._project, "in use", None, secrets.token_hex(8), Mark.me(), Mark.now())
+        if mark is not None:
+            # It must outlive a kill, so it is committed. That frees the lock: it is taken again,
+            # and the token tells whether somebody was quicker.
+            mine = replace(mine, schema=mark.schema)
+            self._comment(lock, name, mine)
+            lock.run("COMMIT")
+            lock.begin()
+            if not lock.try_lock(name) or dict(templates.databases(lock, name)).get(name) != mine:
+                lock.run("ROLLBACK")
+                return False
+        self._mark, self._name = mine, name
+        self._content = mark.schema if mark is not None and mark.state == "ready" else None
+        self.url = self._server.set(database=name)
+        return True
+
+    def _comment(self, lock: Admin, name: str, mark: Mark) -> None:
+        lock.run(f"COMMENT ON DATABASE {identifier(name)} IS {literal(str(mark))}")
+
+    def _give_back(self) -> None:
+        """End the transaction that holds the lock, and say what the database holds."""
+        if self._lock is None:
+            return
+        try:
+            if self._lock.holds(self._name) and templates.exists(self._lock, self._name):
+                ready = self._content is not None and not self._in_class
+                state = "ready" if ready else "dirty"
+                # In the same transaction: killed before its end, the database stays "in use".
+                self._comment(
+                    self._lock,
+                    self._name,
+                    replace(self._mark, state=state, schema=self._content, used=Mark.now()),
+                )
+            self._lock.run("COMMIT")
+        except Refused:
+            # The lock is lost already, and the mark says "in use".
+            self._drop_connection()
+
+    def _drop_connection(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+        self._lock = None
+        self._content = None
+
+    def release(self) -> None:
+        self._give_back()
+        self._drop_connection()
+
+    # -- what it holds -------------------------------------------------------------------------
+
+    def _fingerprint(self, schema: Schema | None) -> str:
+        assert self._lock is not None
+        version = f"postgresql {self._lock.server_version}"
+        of_schema = schema.fingerprint(version) if schema is not None else version
+        # What one role built is not another's; and each project keeps templates of its own.
+        return digest("database", self._project, self._role, of_schema)
+
+    def prepare(self, schema: Schema | None) -> bool:
+        if self._lock is None:
+            self.check()
+        wanted = self._fingerprint(schema)
+        self._in_class = True
+        if self._content != wanted:
+            assert self._lock is not None
+            self._content = None
+            templates.clone(
+                self._lock, self._name, replace(self._mark, schema=wanted), schema, wanted, self
+            )
+            self._mark = replace(self._mark, schema=wanted)
+            self._content = wanted
+        return True
+
+    def spoil(self) -> None:
+        self._content = None  # the mark says "in use" until the release
+
+    def truncate_dead_rows(self, execute: Callable[[str], object] | None = None) -> None:
+        if self._content is not None:
+            if execute is not None:
+                execute(TRUNCATE)
+            else:
+                try:
+                    with contextlib.closing(Admin(self.url, self._origin)) as connection:
+                        connection.run(TRUNCATE)
+                except (ServerError, Refused):
+                    # At the end of a class an error would hide the one that made it so.
+                    self._content = None
+        self._in_class = False
+
+
+class NamedDatabase(Lease):
+    """A database that the user named: taken as it is, and nothing is ever committed to it.
+
+    :param url: of the database.
+    :param origin: who named it, for messages.
+    :raises ServerError: it cannot be reached.
+    """
+
+    ours = False
+    embedded = False
+
+    def __init__(self, url: URL, origin: str) -> None:
+        self.url = url
+        self._origin = origin
+        self._take()
+
+    def __repr__(self) -> str:
+        return f'database "{self.url.database}" on {place(self.url)}'
+
+    def _take(self) -> None:
+        name = str(self.url.database)
+        self._lock = lock = self._connect()
+        if not templates.exists(lock, name):
+            lock.close()
+            raise ServerError(
+                f'there is no database "{name}" on {lock.place} ({self._origin}). Create it, or '
+                "leave the name out of the URL, so that test databases are made there."
+            )
+        lock.begin()
+        try:
+            wait_for(repr(self), lambda: lock.try_lock(name), lambda: lock.holder(name))
+        except BaseException:
+            lock.close()
+            raise
+
+    def _connect(self) -> Admin:
+        try:
+            return Admin(self.url.set(database=MAINTENANCE), self._origin)
+        except ServerError:
+            # A role may be shut out of it. All runs with this role then ask in the database
+            # itself; if that cannot be reached either, its error is the one to show.
+            return Admin(self.url, self._origin)
+
+    def check(self) -> None:
+        held = False
+        with contextlib.suppress(Refused):
+            held = self._lock.holds(str(self.url.database))
+        if not held:
+            self.release()
+            self._take()
+
+    def prepare(self, schema: Schema | None) -> bool:
+        return False
+
+    def release(self) -> None:
+        self._lock.close()

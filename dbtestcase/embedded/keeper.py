@@ -1,0 +1,67 @@
+"""Stop the private PostgreSQL when its last user has ended; a program of its own.
+
+Runs as ``python -I -S keeper.py LOCK DIRECTORY SOCKET``, so it imports the standard library only,
+and little of it. ``LOCK`` is the descriptor of the ``keeper`` lock, handed over by whoever started
+us. The package's docstring says what the locks mean.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+
+
+def main(keeper: int, directory: str, address: str) -> None:
+    """Wait for the last user to end, stop the server and wait for that, at most 30 seconds."""
+    users = os.open(f"{directory}/users", os.O_RDWR)
+    running = os.open(f"{directory}/running", os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(users, fcntl.LOCK_EX)
+    told = False
+    for turn in range(6000):
+        if not _same(users, f"{directory}/users") or _ended(running):
+            break
+        if not told or turn % 200 == 0:
+            told = _tell(directory, address, signal.SIGINT if turn < 4000 else signal.SIGQUIT)
+        time.sleep(0.005)
+    # `users` last: who gets it then must not take us for a living keeper.
+    for lock in (running, keeper, users):
+        os.close(lock)
+
+
+def _same(file: int, path: str) -> bool:
+    """Tell whether the directory is still ours: one that was made anew has another keeper."""
+    try:
+        return os.path.samestat(os.fstat(file), os.stat(path))
+    except OSError:
+        return False
+
+
+def _ended(running: int) -> bool:
+    try:
+        fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _tell(directory: str, address: str, how: signal.Signals) -> bool:
+    """Send a signal to the server; False where it does not answer (yet).
+
+    Its pid is only believed while the socket answers: else somebody else may have it.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(address)
+        with open(f"{directory}/data/postmaster.pid") as file:
+            os.kill(int(file.readline()), how)
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])

@@ -1,0 +1,105 @@
+"""Every exception and warning of the library, so that one ``except`` or filter can name them.
+
+.. code-block:: text
+
+    Exception
+    └── DatabaseTestError            base class of all errors below
+        ├── SettingsError            which database is meant cannot be told
+        │   └── MissingExtraError    the choice needs a package that is not installed
+        ├── UnsafeDatabaseError      refused: it might be a database that holds real data
+        ├── ServerError              the server cannot be reached, started or used
+        ├── SchemaError              the schema could not be built
+        ├── AppError                 ``create_app`` or ``create_engine`` gave nothing usable
+        ├── SetUpError               the test class itself is put together wrongly
+        ├── TestDataError            what ``setUpTestData`` left cannot be given to a test
+        ├── SandboxConflict          one connection cannot show what several would
+        └── EscapeError              something was really committed past the sandbox
+    UserWarning
+    └── DatabaseTestWarning          base class of all warnings below
+        ├── UncommittedDataWarning   a test sees, or leaves, what real connections would not
+        └── SequenceWarning          sequences that cannot be put back after each test
+
+Each message states the fact, its likely cause and the remedy, and names the object concerned.
+This module imports nothing from the package.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AppError",
+    "DatabaseTestError",
+    "DatabaseTestWarning",
+    "EscapeError",
+    "MissingExtraError",
+    "SandboxConflict",
+    "SchemaError",
+    "SequenceWarning",
+    "ServerError",
+    "SetUpError",
+    "SettingsError",
+    "TestDataError",
+    "UncommittedDataWarning",
+    "UnsafeDatabaseError",
+]
+
+
+class DatabaseTestError(Exception):
+    """Base class of every error that the library raises by itself."""
+
+
+class SettingsError(DatabaseTestError):
+    """No database is chosen, or the choice cannot be understood."""
+
+
+class MissingExtraError(SettingsError):
+    """The chosen database needs a package that is not installed."""
+
+
+class UnsafeDatabaseError(DatabaseTestError):
+    """A connection was refused, because it might lead to real data."""
+
+
+class ServerError(DatabaseTestError):
+    """The database server cannot be reached, started or used as the tests need it."""
+
+
+class SchemaError(DatabaseTestError):
+    """The schema could not be built."""
+
+
+class AppError(DatabaseTestError):
+    """``create_app`` or ``create_engine`` raised, or returned nothing usable."""
+
+
+class SetUpError(DatabaseTestError):
+    """A test class is put together in a way that would silently not be run."""
+
+
+class TestDataError(DatabaseTestError):
+    """An object that ``setUpTestData`` left on the class cannot be given to a test."""
+
+    __test__ = False  # pytest collects classes called Test…
+
+
+class SandboxConflict(DatabaseTestError):
+    """One connection cannot show what several real connections would show here.
+
+    Raised instead of an answer that would be wrong. ``CommittedTestCase`` runs such code on
+    real connections.
+    """
+
+
+class EscapeError(DatabaseTestError):
+    """Something was really committed past the sandbox."""
+
+
+class DatabaseTestWarning(UserWarning):
+    """Base class of every warning that the library gives."""
+
+
+class UncommittedDataWarning(DatabaseTestWarning):
+    """Data that was not committed is seen or left where real connections would differ."""
+
+
+class SequenceWarning(DatabaseTestWarning):
+    """Sequences that the role may not read or set keep their values between tests."""

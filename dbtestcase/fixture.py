@@ -1,0 +1,323 @@
+"""The databases of one test class: leased, behind the door, and sandboxed.
+
+:class:`DatabaseFixture` holds what a class needs from its set-up to its teardown, and asks a
+few questions back. It knows nothing of unittest and nothing of Flask, so a pytest fixture may
+use it as well as :mod:`dbtestcase.mixins`.
+
+A database is leased when its URL is first asked for, and filled with the schema at its first
+contact: by then the program's models are usually imported, and nothing is connected yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect, Engine
+
+from .databases import Lease, explain, lease
+from .databases.base import build
+from .engines import PRIVATE, UNKNOWN, Door, Key, engine_for, redirect
+from .errors import SandboxConflict, UncommittedDataWarning
+from .sandbox import Sandbox, open_sandbox
+from .schemas import Schema
+from .settings import Setting
+
+__all__ = ["DatabaseFixture", "DatabaseURLs"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+
+class DatabaseURLs(dict[Key, str]):
+    """The databases of a class by bind key: ``database_urls["audit"]`` leases that bind's.
+
+    ``None`` is the key of the default bind.
+    """
+
+    def __init__(self, take: Callable[[Key], str]) -> None:
+        super().__init__()
+        self._take = take
+
+    def __missing__(self, key: Key) -> str:
+        self[key] = url = self._take(key)
+        return url
+
+
+class DatabaseFixture:
+    """The databases of one test class, from its set-up to its teardown.
+
+    >>> from dbtestcase.settings import choose
+    >>> fixture = DatabaseFixture("Example", setting=lambda key: choose("sqlite"))
+    >>> with fixture, fixture.engine(None).begin() as connection:
+    ...     connection.scalar(sa.text("SELECT 1"))
+    1
+
+    :param owner: the name of the class, for messages.
+    :param setting: chooses the database of a bind.
+    :param schema: gives what fills the database of a bind, if it can be told yet; and whether
+        the user named it (else it was found, and may grow while the app is made).
+    :param app_engines: gives the engines of the current application by bind key.
+    :param let_through: databases that stay outside, see :class:`~dbtestcase.engines.Door`.
+    :param reset_sequences: whether sequences are put back after each test.
+    """
+
+    def __init__(
+        self,
+        owner: str,
+        *,
+        setting: Callable[[Key], Setting],
+        schema: Callable[[Key], tuple[Schema | None, bool]] = lambda key: (None, False),
+        app_engines: Callable[[], Mapping[Key, Engine]] = dict,
+        let_through: tuple[str, ...] = (),
+        reset_sequences: bool = True,
+    ) -> None:
+        self.owner = owner
+        self.urls = DatabaseURLs(self._take)
+        self.sandboxes: dict[Key, Sandbox] = {}
+        #: whether create_app wrote to the database, which cannot be done again
+        self.app_wrote = False
+        #: whether that was lost with a connection
+        self.app_lost = False
+        self._setting = setting
+        self._schema = schema
+        self._app_engines = app_engines
+        self._reset_sequences = reset_sequences
+        self._in_test = False
+        self._leases: dict[Key, Lease] = {}
+        self._filled: dict[Key, Schema | None] = {}
+        self._known: weakref.WeakKeyDictionary[Dialect, Key] = weakref.WeakKeyDictionary()
+        self._redirected: weakref.WeakSet[Engine] = weakref.WeakSet()
+        self._to_dispose: list[Engine] = []
+        self.door = Door(
+            owner=owner,
+            known=self._key_of,
+            urls=lambda: {key: held.url for key, held in self._leases.items()},
+            source=self._source,
+            let_through=let_through,
+        )
+
+    # -- open and closed ---------------------------------------------------------
+
+    def __enter__(self) -> DatabaseFixture:
+        """Open the door: from here on every first contact goes through it."""
+        self.door.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Roll everything back, dispose of the engines and shut the door."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.door.__exit__, *exception)
+            for engine in self._to_dispose:
+                stack.callback(engine.dispose)
+            for key, sandbox in self.sandboxes.items():
+                stack.callback(self._close, sandbox, self._leases[key])
+            stack.callback(self.door.close_sessions)
+            stack.callback(self.closing)
+
+    @staticmethod
+    def _close(sandbox: Sandbox, held: Lease) -> None:
+        if sandbox.alive:
+            sandbox.close(held.truncate_dead_rows)
+        elif sandbox.died:
+            sandbox.close()
+            held.truncate_dead_rows()
+        else:  # it was never connected, so there is nothing to take away
+            sandbox.close()
+            held.truncate_dead_rows(lambda sql: None)
+
+    # -- databases -----------------------------------------------------------------
+
+    def _take(self, key: Key) -> str:
+        schema, named = self._schema(key)
+        held = lease(self._setting(key), bind=key, schema=schema if named else None)
+        held.check()
+        self._leases[key] = held
+        return held.url.render_as_string(hide_password=False)
+
+    def setting(self, key: Key = None) -> Setting:
+        """Say which database a bind means, and why."""
+        return self._setting(key)
+
+    def _source(self, key: Key, engine: Engine) -> Sandbox:
+        """Give what an engine that means *key* is to be connected to: the first contact."""
+        self.urls[key]
+        held = self._leases[key]
+        sandbox = self._sandbox_of(held)
+        driver = f"{engine.dialect.name}+{engine.dialect.driver}"
+        if sandbox is None:
+            schema, _ = self._schema(key)
+            there = held.prepare(schema)
+            sandbox = open_sandbox(
+                held.url.set(drivername=driver),
+                owner=self.owner,
+                reset_sequences=held.ours and self._reset_sequences,
+            )
+            self._filled[key] = schema
+            if not there and schema is not None:
+                with self._own_connection(sandbox) as connection:
+                    build(schema, connection, held)
+            if self._in_test:
+                sandbox.begin_test()
+        elif sandbox.url.drivername != driver:
+            raise SandboxConflict(
+                f"{engine!r} uses {driver}, and the connection of {self.owner} was made with "
+                f"{sandbox.url.drivername}. Two drivers cannot share one connection. Use one "
+                f"driver for {held.url.render_as_string(hide_password=True)}."
+            )
+        self.sandboxes[key] = sandbox
+        self._redirected.add(engine)
+        return sandbox
+
+    def _sandbox_of(self, held: Lease) -> Sandbox | None:
+        """Give the sandbox of a database, which several binds may share: a read replica's."""
+        for key, sandbox in self.sandboxes.items():
+            if self._leases[key] is held:
+                return sandbox
+        return None
+
+    def build_missing(self) -> None:
+        """Add the tables of models that were imported only after the first contact."""
+        for key, sandbox in list(self.sandboxes.items()):
+            schema, named = self._schema(key)
+            if named or schema is None or self._same(schema, self._filled[key], self._leases[key]):
+                continue
+            with self._own_connection(sandbox) as connection:
+                build(schema, connection, self._leases[key])  # what is there, it leaves
+            self._filled[key] = schema
+
+    @staticmethod
+    def _same(one: Schema, other: Schema | None, held: Lease) -> bool:
+        if other is None:
+            return False
+        version = held.url.get_backend_name()
+        return one is other or one.fingerprint(version) == other.fingerprint(version)
+
+    @contextlib.contextmanager
+    def _own_connection(self, sandbox: Sandbox) -> Iterator[sa.Connection]:
+        engine = sa.create_engine(
+            sandbox.url, poolclass=sa.NullPool, execution_options={PRIVATE: True}
+        )
+        undo = redirect(engine, sandbox)
+        try:
+            with engine.begin() as connection:
+                yield connection
+        finally:
+            undo()
+
+    def explain(self, error: BaseException) -> BaseException | None:
+        """Give an error of ours for one of the database, where its cause can be told."""
+        for held in self._leases.values():
+            if (found := explain(error, held)) is not None:
+                return found
+        return None
+
+    # -- engines ---------------------------------------------------------------------
+
+    def _key_of(self, engine: Engine) -> Any:
+        if engine.dialect in self._known:
+            return self._known[engine.dialect]
+        for key, known in self._app_engines().items():
+            if known.dialect is engine.dialect:
+                return key
+        return UNKNOWN
+
+    def engine(self, key: Key) -> Engine:
+        """Give an engine for the database of a bind, one per URL however many ask."""
+        engine = engine_for(self.urls[key])
+        self.add_engines({key: engine})
+        return engine
+
+    def add_engines(self, engines: Mapping[Key, Engine]) -> None:
+        """Let *engines* mean our databases, whatever their URLs say; nothing is contacted.
+
+        :raises UnsafeDatabaseError: an engine cannot be redirected to its database.
+        """
+        for key, engine in engines.items():
+            self._known[engine.dialect] = key
+            self._to_dispose.append(engine)
+            self.door.enlist(engine)
+
+    def mark(self) -> tuple[int, int]:
+        """Return a point in time for :meth:`let_go`."""
+        return self.door.mark(), len(self._to_dispose)
+
+    def let_go(self, mark: tuple[int, int]) -> None:
+        """Dispose of the engines that were first seen since *mark*, and give them back."""
+        redirections, engines = mark
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.door.let_go, redirections)
+            for engine in self._to_dispose[engines:]:
+                stack.callback(engine.dispose)
+        del self._to_dispose[engines:]
+
+    # -- phases -------------------------------------------------------------------------
+
+    def _each(self) -> list[Sandbox]:
+        return list(dict.fromkeys(self.sandboxes.values()))
+
+    def freeze(self) -> None:
+        """End the class's set-up: what it committed is the base of every test."""
+        for sandbox in self._each():
+            sandbox.freeze()
+
+    def begin_test(self) -> None:
+        """Begin a test, on every database that the class has touched."""
+        self._in_test = True
+        for sandbox in self._each():
+            sandbox.begin_test()
+
+    def closing(self) -> None:
+        """From here on statements still run, and commits and rollbacks do nothing."""
+        for sandbox in self._each():
+            sandbox.closing()
+
+    def end_test(self) -> None:
+        """Undo what the test did, on every database.
+
+        :raises SandboxConflict: where the program swallowed one: what the test saw was wrong.
+        """
+        self._in_test = False
+        with contextlib.ExitStack() as stack:
+            for sandbox in self._each():
+                stack.callback(sandbox.raise_swallowed)
+                stack.callback(sandbox.end_test)
+
+    def revive(self) -> bool:
+        """Let connections that were lost be made anew.
+
+        :returns: whether what the class's set-up wrote was lost with one of them. Its database
+            is then in the set-up again, until :meth:`freeze`.
+        """
+        dead = [sandbox for sandbox in self._each() if sandbox.died]
+        if dead:
+            for engine in list(self._redirected):
+                engine.dispose()  # the virtual connections in its pool are dead, too
+        lost = [sandbox for sandbox in dead if sandbox.revive()]
+        for key, sandbox in self.sandboxes.items():
+            schema, held = self._filled[key], self._leases[key]
+            if sandbox in lost and schema is not None and not held.ours:
+                with self._own_connection(sandbox) as connection:
+                    build(schema, connection, held)
+        return bool(lost)
+
+    # -- what a test may ask ----------------------------------------------------------------
+
+    def wrote(self) -> bool:
+        """Whether anything was written in this test."""
+        return any(sandbox.wrote() for sandbox in self._each())
+
+    def warn_of_uncommitted(self) -> None:
+        """Warn that a request begins while the test itself holds uncommitted writes."""
+        for sandbox in self._each():
+            for backend in sandbox.uncommitted():
+                warnings.warn(
+                    f"a request is made while {backend} holds data that is not committed: on real "
+                    f"connections the request would not see it, or would wait for its locks. "
+                    f"Commit it before the request.",
+                    UncommittedDataWarning,
+                    stacklevel=4,
+                )

@@ -1,0 +1,84 @@
+"""Many connections played on one: whatever the tested code does stays inside the test.
+
+``segments`` explains how the work of several connections is kept apart, and knows no driver;
+``statements`` says what a text is; ``backends`` what the server would know of each connection;
+``base`` the life of a sandbox; ``postgresql`` and ``sqlite`` the kinds of database; and the
+drivers' modules what a connection and a cursor look like to the program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from sqlalchemy.engine import URL, Engine
+
+from ..engines import redirect
+from ..errors import SettingsError
+from .base import Phase, Sandbox
+
+__all__ = ["Phase", "Sandbox", "open_sandbox", "sandboxed"]
+
+
+def open_sandbox(
+    url: URL, *, owner: str = "sandboxed()", reset_sequences: bool = False
+) -> Sandbox:
+    """Make the sandbox for a database. It connects when an engine first asks it to.
+
+    :param url: names the database and the driver.
+    :param owner: what messages say the sandbox belongs to.
+    :param reset_sequences: whether to put sequences back after each test; only for a database
+        that nobody else uses.
+    :raises SettingsError: for a driver that there is no sandbox for.
+    """
+    match url.get_dialect().name, url.get_driver_name():
+        case "postgresql", "psycopg2":
+            from .psycopg2_driver import Psycopg2Sandbox
+
+            return Psycopg2Sandbox(url, owner=owner, reset_sequences=reset_sequences)
+        case "sqlite", "pysqlite":
+            from .sqlite import SQLiteSandbox
+
+            return SQLiteSandbox(url, owner=owner)
+        case dialect, driver:
+            raise SettingsError(
+                f"there is no sandbox for {dialect}+{driver}. Use postgresql+psycopg2 or "
+                f"sqlite+pysqlite."
+            )
+
+
+@contextlib.contextmanager
+def sandboxed(*engines: Engine) -> Iterator[None]:
+    """Undo at the end whatever is done through *engines*, commits included.
+
+    Every connection that the engines give is played on one real connection to each database,
+    in a transaction that is never committed. For pytest fixtures, scripts and notebooks;
+    :class:`~dbtestcase.DatabaseTestCase` does the same for each of its tests.
+
+    >>> from sqlalchemy import create_engine, text
+    >>> engine = create_engine("sqlite://", poolclass=StaticPool)
+    >>> with engine.begin() as connection:
+    ...     _ = connection.execute(text("CREATE TABLE item (name TEXT)"))
+    >>> with sandboxed(engine), engine.begin() as connection:
+    ...     _ = connection.execute(text("INSERT INTO item VALUES ('gone')"))
+    >>> with engine.connect() as connection:
+    ...     connection.scalar(text("SELECT count(*) FROM item"))
+    0
+
+    :param engines: the engines whose work is undone. Several of the same URL share a database.
+    :raises SettingsError: for a driver that there is no sandbox for.
+    :raises SandboxConflict: from a statement whose effect one connection cannot show, and at the
+        end where the program swallowed such an error.
+    """
+    sandboxes: dict[URL, Sandbox] = {}
+    with contextlib.ExitStack() as stack:
+        for engine in engines:
+            sandbox = sandboxes.get(engine.url)
+            if sandbox is None:
+                sandbox = sandboxes[engine.url] = open_sandbox(engine.url)
+                stack.callback(sandbox.close)
+                sandbox.begin_test()
+            stack.callback(redirect(engine, sandbox))
+        yield
+        for sandbox in sandboxes.values():
+            sandbox.raise_swallowed()

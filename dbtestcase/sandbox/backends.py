@@ -1,0 +1,267 @@
+"""What the server would know of a virtual connection, had it a server process of its own.
+
+PostgreSQL calls that process a *backend*. A driver has beliefs of its own about its
+transaction, and the two can differ: after ``cursor.execute("COMMIT")`` psycopg2 still believes
+to be in a transaction, while the server is idle and commits each further statement by itself.
+So the driver's beliefs live with the driver's classes, and the server's truth lives here.
+
+Transaction control is played here and not sent: a transaction begins with its first statement,
+user savepoints are levels of segments, COMMIT and ROLLBACK hand the segments on.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SandboxConflict
+from .places import Place, place
+from .statements import Control, Statement, analyse
+
+if TYPE_CHECKING:
+    from .base import Sandbox
+
+__all__ = ["Backend", "OpenCursor", "State"]
+
+Settings = dict[str, "str | None"]
+
+#: Levels that keep the snapshot of their first statement.
+SNAPSHOT_LEVELS = {"REPEATABLE READ", "SERIALIZABLE"}
+
+
+class State(enum.Enum):
+    """The state of a transaction, as the server reports it."""
+
+    IDLE = "idle"
+    ACTIVE = "in transaction"
+    FAILED = "failed"
+
+
+@dataclass(slots=True)
+class UserSavepoint:
+    """A savepoint that the program set, and the settings to go back to."""
+
+    name: str
+    session: Settings
+    local: Settings
+
+
+@dataclass(slots=True)
+class OpenCursor:
+    """A server-side cursor.
+
+    :param level: how many savepoints were open when it was declared.
+    :param beside: whether others had uncommitted work then, which its snapshot would show.
+    """
+
+    level: int
+    hold: bool
+    beside: bool
+
+
+@dataclass(eq=False)
+class Backend:
+    """One virtual connection, as its server would see it. Used with the sandbox's lock held.
+
+    :param name: how messages call it, for example ``connection 3``.
+    :param session: the session settings that it starts with.
+    """
+
+    sandbox: Sandbox
+    name: str
+    session: Settings = field(default_factory=dict)
+    state: State = State.IDLE
+    savepoints: list[UserSavepoint] = field(default_factory=list)
+    local: Settings = field(default_factory=dict)
+    isolation: str | None = None
+    default_isolation: str | None = None
+    read_only: bool | None = None
+    default_read_only: bool = False
+    commits_seen: int = 0
+    cursors: dict[str, OpenCursor] = field(default_factory=dict)
+    holds_advisory_locks: bool = False
+    sets_constraints: bool = False
+    #: the thread that sent the last statement, and the line where the transaction began
+    thread: int = 0
+    began: Place | None = None
+    _session_at_begin: Settings = field(default_factory=dict)
+    temporary_at_begin: frozenset[str] = frozenset()
+
+    @property
+    def level(self) -> int:
+        """How many user savepoints are open."""
+        return len(self.savepoints)
+
+    def __str__(self) -> str:
+        return f"{self.name} (its transaction began at {self.began})"
+
+    # -- statements ------------------------------------------------------------
+
+    def execute(self, text: str, call: Callable[[], Any]) -> Any:
+        """Play *text* if it steers the transaction, else send it by *call*.
+
+        :raises SandboxConflict: when one connection cannot show what several would.
+        """
+        statement = analyse(text)
+        if statement.control is not None:
+            self._control(statement)
+            return None
+        if self.state is State.FAILED:
+            raise self.sandbox.aborted()
+        if self.state is State.ACTIVE:
+            try:
+                return self.sandbox.run(self, statement, text, call)
+            except self.sandbox.driver_error:
+                if self.sandbox.errors_fail_transactions:
+                    self.state = State.FAILED
+                raise
+        self.begin()  # a transaction of the statement's own
+        try:
+            result = self.sandbox.run(self, statement, text, call)
+        except BaseException:
+            self.end(commit=False)
+            raise
+        self.end(commit=True)
+        return result
+
+    def begin(self, statement: Statement | None = None) -> None:
+        """Begin a transaction, as BEGIN or the first statement does."""
+        self.state = State.ACTIVE
+        self.began = place()
+        self._session_at_begin = dict(self.session)
+        self.temporary_at_begin = self.sandbox.temporary_tables()
+        self.commits_seen = self.sandbox.stack.commits
+        self.isolation, self.read_only = self.default_isolation, self.default_read_only
+        if statement is not None:
+            self._characteristics(statement)
+
+    def _characteristics(self, statement: Statement) -> None:
+        if statement.isolation is not None:
+            self.isolation = statement.isolation
+        if statement.read_only is not None:
+            self.read_only = statement.read_only
+
+    def _control(self, statement: Statement) -> None:
+        match statement.control:
+            case Control.COMMIT | Control.ROLLBACK:
+                self._end_by_text(statement)
+            case Control.BEGIN:
+                if self.state is State.FAILED:
+                    raise self.sandbox.aborted()
+                if self.state is State.IDLE:
+                    self.begin(statement)
+                else:
+                    self.sandbox.begun_twice()
+                    self._characteristics(statement)
+            case Control.SET_TRANSACTION:
+                if self.state is State.FAILED:
+                    raise self.sandbox.aborted()
+                if self.state is State.ACTIVE:
+                    self._characteristics(statement)
+            case Control.PREPARE:
+                raise SandboxConflict(
+                    "two-phase transactions cannot be played in a sandbox: a prepared "
+                    "transaction outlives its connection, and nothing may outlive the test. "
+                    "Test this code on real connections, on a database of its own."
+                )
+            case _:
+                self._savepoint(statement)
+
+    def _end_by_text(self, statement: Statement) -> None:
+        if self.state is State.IDLE:
+            self.sandbox.ended_twice(statement.control is Control.COMMIT)
+            return
+        self.end(commit=statement.control is Control.COMMIT)
+        if statement.chain:
+            isolation, read_only = self.isolation, self.read_only
+            self.begin()
+            self.isolation, self.read_only = isolation, read_only
+
+    def _savepoint(self, statement: Statement) -> None:
+        sandbox, name = self.sandbox, statement.name
+        control = statement.control
+        if self.state is State.FAILED and control is not Control.ROLLBACK_TO:
+            raise sandbox.aborted()
+        if self.state is State.IDLE and not self._begins_with_savepoint(control):
+            raise sandbox.no_transaction(control)
+        if control is Control.SAVEPOINT:
+            self.savepoints.append(UserSavepoint(name, dict(self.session), dict(self.local)))
+            return
+        # the innermost of that name, as names may shadow each other
+        for index in range(len(self.savepoints) - 1, -1, -1):
+            if sandbox.same_name(self.savepoints[index].name, name):
+                break
+        else:
+            if sandbox.errors_fail_transactions:
+                self.state = State.FAILED
+            raise sandbox.no_savepoint(name)
+        if control is Control.RELEASE:
+            del self.savepoints[index:]
+            for cursor in self.cursors.values():
+                cursor.level = min(cursor.level, index)
+            sandbox.stack.release(self, index)
+            return
+        saved = self.savepoints[index]
+        del self.savepoints[index + 1 :]
+        self.session, self.local = dict(saved.session), dict(saved.local)
+        self.state = State.ACTIVE
+        sandbox.close_cursors(self, from_level=index + 1)
+        sandbox.stack.undo(self, index + 1)
+
+    def _begins_with_savepoint(self, control: Control | None) -> bool:
+        """SQLite begins a transaction with a SAVEPOINT; PostgreSQL refuses it."""
+        if control is Control.SAVEPOINT and self.sandbox.savepoint_begins:
+            self.begin()
+            return True
+        return False
+
+    # -- endings ---------------------------------------------------------------
+
+    def end(self, *, commit: bool) -> None:
+        """End the transaction, if there is one.
+
+        COMMIT of a failed transaction undoes it, as on the server. Undoing never raises, for
+        SQLAlchemy's pool would swallow that; a conflict shows at the next statement.
+
+        :raises Exception: the driver's own error, when a deferred constraint is violated.
+        """
+        if self.state is State.IDLE:
+            return
+        commit = commit and self.state is State.ACTIVE
+        sandbox = self.sandbox
+        error: BaseException | None = None
+        if commit:
+            try:
+                sandbox.before_commit(self)
+            except sandbox.driver_error as exc:
+                commit, error = False, exc
+            except BaseException:
+                self._forget(commit=False)
+                sandbox.stack.undo(self, 0)
+                raise
+        self._forget(commit=commit)
+        if commit:
+            sandbox.commit(self)
+        else:
+            sandbox.undo(self)
+        if error is not None:
+            raise error
+
+    def _forget(self, *, commit: bool) -> None:
+        """Leave what belonged to the transaction."""
+        self.state = State.IDLE
+        self.savepoints = []
+        self.local = {}
+        self.holds_advisory_locks = self.sets_constraints = False
+        self.sandbox.close_cursors(self, from_level=0, keep_held=commit)
+        if not commit:
+            self.session = self._session_at_begin
+            self.sandbox.drop_temporary(self)
+
+    def close(self) -> None:
+        """End the session: everything of its own that was not committed goes."""
+        self.end(commit=False)
+        self.sandbox.close_cursors(self, from_level=-1)
+        self.session = {}

