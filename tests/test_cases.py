@@ -18,7 +18,7 @@ from dbtestcase.errors import SetUpError, UnsafeDatabaseError
 
 from .apps import flask_sqlalchemy_factory, load, plain
 from .apps.flask_sqlalchemy_factory import AuditEntry, Post, User, db
-from .support import Report, connect_past_sqlalchemy, look, no_settings, run
+from .support import Project, Report, connect_past_sqlalchemy, look, no_settings, run
 
 PRODUCTION = "postgresql+psycopg2://shop:secret@db.shop.example/shop"
 users = plain.User.__table__
@@ -52,6 +52,8 @@ class Plain(DatabaseTestCase):
 
 class CaseTest(unittest.TestCase):
     """Runs the classes that a test defines."""
+
+    maxDiff = None
 
     def setUp(self) -> None:
         Shop.made = []
@@ -107,7 +109,10 @@ class TestSetUp(CaseTest):
             def test_2(self) -> None:
                 raise AssertionError("not reached")
 
-        message = "SetUpError: ?"
+        message = (
+            "SetUpError: Forgetful.setUpClass() does not call super().setUpClass(), so there is no "
+            "database for its tests. Make it the first line of Forgetful.setUpClass()."
+        )
         self.assert_problems(message, message, of=Forgetful)
         self.assert_passed(self.class_that_adds_bob())
 
@@ -128,7 +133,8 @@ class TestSetUp(CaseTest):
                 pass
 
         report = run(Base, Forgetful)
-        self.assertEqual(report.messages, ["SetUpError: ?"])
+        self.assertEqual(len(report.messages), 1)
+        self.assertIn("Forgetful.setUpClass() does not call super()", report.messages[0])
 
     def class_that_adds_bob(self) -> type[DatabaseTestCase]:
         class Adding(Shop):
@@ -248,7 +254,12 @@ class TestSetUp(CaseTest):
 
         with self.assertRaises(SetUpError) as caught:
             type("Misplaced", (unittest.TestCase, EngineMixin), {})
-        self.assertEqual(str(caught.exception), "?")
+        self.assertEqual(
+            str(caught.exception),
+            "Misplaced has EngineMixin to the right of TestCase, where unittest would silently "
+            "never run it. Write the mixins first: "
+            "class Misplaced(EngineMixin, unittest.TestCase).",
+        )
 
 
 class TestClassData(CaseTest):
@@ -386,7 +397,7 @@ class TestApp(CaseTest):
             def create_app(cls) -> Flask:
                 app = super().create_app()
                 with app.app_context():
-                    db.create_all()
+                    db.create_all(None)
                     db.session.add(User(name="seed"))
                     db.session.commit()
                 return app
@@ -430,7 +441,7 @@ class TestApp(CaseTest):
             def create_app(cls) -> Flask:
                 app = super().create_app()
                 with app.app_context():
-                    db.create_all()
+                    db.create_all(None)
                     db.session.add(User(name="seed"))
                     db.session.commit()
                 return app
@@ -520,7 +531,7 @@ class TestApp(CaseTest):
                 self.assertIs(current_app._get_current_object(), module.app)
 
         class WithFactory(WithApp):
-            create_app = Shop.create_app
+            create_app = Shop.__dict__["create_app"]
 
             def test_it(self) -> None:
                 self.assertIs(current_app._get_current_object(), self.made[-1])
@@ -779,7 +790,14 @@ class TestEngines(CaseTest):
 
         messages: list[str] = []
         self.assert_passed(Reaching)
-        self.assertEqual(messages, ["?"])
+        self.assertEqual(
+            messages,
+            [
+                'refusing to connect to database "shop" on db.shop.example: it is not a database '
+                "of Reaching. Point the engine at cls.database_url, return it from "
+                "create_engine(), or name the database in let_through."
+            ],
+        )
 
     def test_let_through(self) -> None:
         """A database that the class names stays outside of the sandbox."""
@@ -825,7 +843,14 @@ class TestRequires(CaseTest):
         ran: list[str] = []
         report = self.assert_passed(Mixed, InMemory, OnlySQLite)
         self.assertEqual(ran, ["postgresql", "sqlite"])
-        self.assertEqual([reason for _, reason in report.skipped], ["?", "?", "?"])
+        self.assertEqual(
+            [reason for _, reason in report.skipped],
+            [
+                "needs sqlite, and postgresql+psycopg2:// is postgresql",
+                "needs postgresql, and sqlite+pysqlite:// is sqlite",
+                "needs sqlite, and postgresql+psycopg2:// is postgresql",
+            ],
+        )
 
 
 class TestIsolation(CaseTest):
@@ -1100,11 +1125,10 @@ class TestConnections(CaseTest):
                 self.assertEqual(db.session.scalars(select(User.id)).all(), [1, 2])
 
         test = self
-        with self.assertLogs():  # the request's 500
-            report = run(Dying)
+        report = run(Dying)
         self.assertEqual(report.ran, 2)
         self.assertEqual({name.split()[0] for name, _ in report.problems}, {"test_1"})
-        self.assertIn("terminating connection", report.messages[0])
+        self.assertIn("server closed the connection unexpectedly", report.messages[0])
 
     def test_connection_that_dies_unseen(self) -> None:
         """A connection that died after a test's last statement harms neither it nor the next."""
@@ -1132,6 +1156,7 @@ class TestConnections(CaseTest):
 
     def test_escape_past_the_sandbox(self) -> None:
         """A stranger that writes to the database is named, and the next class is clean."""
+        Project(self, {}).enter(self)
 
         class Escaping(Plain):
             def test_it(self) -> None:

@@ -28,16 +28,20 @@ from sqlalchemy import orm
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dbtestcase import flaskapp
 from dbtestcase.errors import AppError, UnsafeDatabaseError
 from dbtestcase.flaskapp import (
     config_restored,
+    current_engines,
+    current_metadatas,
     engines_of,
     expire_gently,
     find_create_app,
+    in_context,
     isolated_requests,
     make_app,
     metadatas_of,
+    pushed_context,
+    requests,
     session_of,
 )
 
@@ -265,6 +269,16 @@ class TestExtensions(unittest.TestCase):
                 self.check({})
                 self.assertEqual(metadatas_of(self.app), {})
                 self.assertIsNone(session_of(self.app))
+
+    def test_current_app(self) -> None:
+        """The app whose context is pushed is asked, or none."""
+        db = flask_sqlalchemy.SQLAlchemy(self.app)
+        self.assertEqual((current_metadatas(None), current_engines()), ({}, {}))
+        self.assertEqual(current_metadatas(self.app), db.metadatas)
+        with self.app.app_context():
+            self.assertEqual(current_metadatas(None), db.metadatas)
+            self.assertEqual(current_engines(), dict(db.engines))
+            self.check(dict(db.engines))
 
     def test_flask_is_not_imported(self) -> None:
         """A class without an app needs no Flask."""
@@ -656,11 +670,11 @@ class TestIsolatedRequests(RequestsTestCase):
 
         kind = flask.ctx.AppContext
         with mock.patch.object(flask, "ctx", Module(AppContext=kind)):
-            self.assertEqual(flaskapp._context_kinds(), (kind,))
+            self.assertEqual(requests._context_kinds(), (kind,))
 
     def test_flask_keeps_contexts_in_variables(self) -> None:
         """All that Flask keeps in context variables is of the classes that we leave out."""
-        kinds = flaskapp._context_kinds()
+        kinds = requests._context_kinds()
         outside = contextvars.copy_context()
         with self.app.test_request_context():
             inside = contextvars.copy_context()
@@ -694,6 +708,30 @@ class TestSessions(RequestsTestCase):
             self.client.post("/committed")
             self.assertEqual(db.session.scalars(sa.select(User.name)).all(), ["committed"])
             self.assertIs(db.session(), mine)
+
+
+class TestPushedContext(RequestsTestCase):
+    def test_forgotten_contexts(self) -> None:
+        """Contexts that a test pushed and did not pop end with ours, innermost first."""
+        other = Flask("other")
+        with pushed_context(self.app) as context:
+            self.assertIs(g._get_current_object(), context.g)
+            other.app_context().push()
+            self.app.test_request_context("/forgotten").push()
+        self.assertFalse(has_app_context())
+        self.assertFalse(request)
+        self.assertEqual(self.calls, ["teardown"] * 2)
+
+    def test_in_context(self) -> None:
+        """A pushed context is made the current one for a moment, without teardown functions."""
+        with pushed_context(self.app) as context:
+            with in_context(context):
+                self.assertIs(g._get_current_object(), context.g)
+            with self.app.app_context() as inner:
+                with in_context(context):
+                    self.assertIs(g._get_current_object(), context.g)
+                self.assertIs(g._get_current_object(), inner.g)
+            self.assertEqual(self.calls, ["teardown"])
 
 
 class TestConfigRestored(unittest.TestCase):

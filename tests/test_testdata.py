@@ -715,12 +715,14 @@ class TestClassDataContainers(DataTestCase):
 
         def leave(cls: Any, alice: User, bob: User) -> None:
             cls.lock, cls.refuses = threading.Lock(), Refuses()
+            bob.lock, cls.bob = cls.lock, bob
             cls.mixed = {"lock": cls.lock, "alice": alice, "list": [cls.refuses]}
 
         run = self.two_users(leave)
         for _ in range(2):
             with run.test() as test:
                 self.assertIs(test.lock, run.case.lock)
+                self.assertIs(test.bob.lock, run.case.lock)
                 self.assertIs(test.mixed["lock"], run.case.lock)
                 self.assertIs(test.mixed["list"][0], run.case.refuses)
                 self.assertIs(orm.object_session(test.mixed["alice"]), test.session)

@@ -171,7 +171,7 @@ def _release(bind: str | None) -> None:
 def _make(setting: Setting, bind: str | None, schema: Schema | None, project: str) -> Lease:
     bind_slug = slug(bind) or "bind" if bind is not None else None
     if setting.kind is Kind.MEMORY:
-        return MemoryDatabase(f"dbtestcase_{os.getpid()}_{bind_slug or ''}", setting.origin)
+        return MemoryDatabase(setting.origin)
     if setting.kind is Kind.FILE:
         return SQLiteFile(setting.url, setting.origin)
     if setting.kind is Kind.DATABASE:

@@ -199,6 +199,11 @@ class Admin:
         """Such as ``15.6``."""
         return ".".join(str(part) for part in self.version)
 
+    @property
+    def timeouts(self) -> list[str]:
+        """The settings of this server that may end a statement, a transaction or a session."""
+        return [name for name, since in TIMEOUTS if self.version >= (since,)]
+
     def run(self, sql: str) -> None:
         """Send SQL.
 
@@ -241,9 +246,7 @@ class Admin:
 
     def begin(self) -> None:
         """Begin a transaction that no timeout ends: locks are held by it."""
-        sets = "".join(
-            f"; SET LOCAL {name} = 0" for name, since in TIMEOUTS if self.version >= (since,)
-        )
+        sets = "".join(f"; SET LOCAL {name} = 0" for name in self.timeouts)
         self.run(f"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE{sets}")
 
     def try_lock(self, name: str, *, shared: bool = False) -> bool:

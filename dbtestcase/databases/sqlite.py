@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sqlite3
 from pathlib import Path
@@ -24,7 +25,6 @@ class MemoryDatabase(Lease):
 
     It is filled for each class from a snapshot that is built once for each schema.
 
-    :param name: of the database in this process, of letters, digits and ``_``.
     :param origin: who chose it, for messages.
     :raises ServerError: this SQLite is too old to share a database in memory.
     """
@@ -32,12 +32,13 @@ class MemoryDatabase(Lease):
     ours = True
     embedded = False
 
-    def __init__(self, name: str, origin: str) -> None:
+    _numbers = itertools.count(1)
+
+    def __init__(self, origin: str) -> None:
         check_version(sqlite3.sqlite_version_info)
         self._origin = origin
-        # With the "/" it is one database for all connections of this process. Flask-SQLAlchemy
-        # would move a name without it into the instance folder.
-        self.url = self._url(name)
+        # Always a new name: a connection that somebody left open keeps the old database alive.
+        self.url = self._url(f"dbtestcase_{next(self._numbers)}")
         self._keeper = self._connect(self.url)
         self._snapshots: dict[str, sqlite3.Connection] = {}
 
@@ -46,6 +47,8 @@ class MemoryDatabase(Lease):
 
     @staticmethod
     def _url(name: str) -> URL:
+        # With the "/" it is one database for all connections of this process. Flask-SQLAlchemy
+        # would move a name without it into the instance folder.
         return URL.create(
             "sqlite+pysqlite", database=f"file:/{name}", query={"vfs": "memdb", "uri": "true"}
         )
@@ -61,14 +64,23 @@ class MemoryDatabase(Lease):
         if snapshot is None:
             snapshot = self._build(wanted, schema)
             self._snapshots[wanted] = snapshot
-        try:
-            snapshot.backup(self._keeper)
-        except sqlite3.OperationalError as error:
-            raise ServerError(
-                f"{self!r} cannot be filled for the next class: {error}. A connection of the "
-                "last one still reads or writes. Close it in that class's teardown."
-            ) from error
+        self._copy(snapshot)
         return True
+
+    def _copy(self, snapshot: sqlite3.Connection) -> None:
+        tries = 0
+
+        def stop(status: int, remaining: int, total: int) -> None:
+            # Without this backup() would wait for a locked database for ever.
+            nonlocal tries
+            tries += 1
+            if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and tries > 20:
+                raise ServerError(
+                    f"{self!r} cannot be filled for the next class: it is locked. A connection of "
+                    "the last one still reads or writes. Close it in that class's teardown."
+                )
+
+        snapshot.backup(self._keeper, progress=stop, sleep=0.05)
 
     def _build(self, wanted: str, schema: Schema | None) -> sqlite3.Connection:
         url = self._url(f"{str(self.url.database).removeprefix('file:/')}_{wanted}")

@@ -55,13 +55,13 @@ def workbench(lock: Admin) -> Iterator[Admin]:
     """Give a second connection: databases are not made in the transaction that holds a lock."""
     work = Admin(lock.url, lock.origin)
     try:
-        # A role may have a timeout; making a database is slow on a busy server.
-        work.run("SET statement_timeout = 0")
-        work.run("SET lock_timeout = 0")
+        # A role may have timeouts; making a database is slow on a busy server.
+        for name in work.timeouts:
+            work.run(f"SET {name} = 0")
         yield work
         # pgbouncer hands the session on as it is.
-        work.run("RESET statement_timeout")
-        work.run("RESET lock_timeout")
+        for name in work.timeouts:
+            work.run(f"RESET {name}")
     except Refused as error:
         raise ServerError(
             f"the server on {work.place} ({work.origin}) refused to make a test database: "

@@ -49,18 +49,31 @@ def _ended(running: int) -> bool:
 
 
 def _tell(directory: str, address: str, how: signal.Signals) -> bool:
-    """Send a signal to the server; False where it does not answer (yet).
-
-    Its pid is only believed while the socket answers: else somebody else may have it.
-    """
+    """Send a signal to the server; False where it cannot be told (yet) which process that is."""
     try:
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(address)
         with open(f"{directory}/data/postmaster.pid") as file:
-            os.kill(int(file.readline()), how)
+            pid = int(file.readline())
+        if not _is_server(pid, f"{directory}/data", address):
+            return False
+        os.kill(pid, how)
     except (OSError, ValueError):
         return False
     return True
+
+
+def _is_server(pid: int, data: str, address: str) -> bool:
+    """Tell whether a process is the server: what a killed one left may name somebody else.
+
+    By its arguments, since a server may have lost its socket; what else ``/proc`` tells of another
+    user's process root cannot read in a container. Where there is none, the socket must answer.
+    """
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return os.fsencode(data) in file.read().split(b"\0")
+    except OSError:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(address)
+        return True
 
 
 if __name__ == "__main__":

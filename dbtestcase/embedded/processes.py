@@ -45,7 +45,7 @@ _SETTINGS = {
     "max_logical_replication_workers": "0",
     # Runs in parallel, and suites that drop hundreds of tables in one transaction.
     "max_connections": "200",
-    "max_locks_per_transaction": "256",
+    "max_locks_per_transaction": "128",
     "max_prepared_transactions": "20",
     # A third of the time of a start is shared memory.
     "shared_buffers": "32MB",

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from sqlalchemy.engine import URL, Engine
 
 from ..engines import redirect
+from ..engines.redirecting import place_of_engine
 from ..errors import SettingsError
 from .base import Phase, Sandbox
 
@@ -55,7 +56,8 @@ def sandboxed(*engines: Engine) -> Iterator[None]:
     in a transaction that is never committed. For pytest fixtures, scripts and notebooks;
     :class:`~dbtestcase.DatabaseTestCase` does the same for each of its tests.
 
-    >>> from sqlalchemy import create_engine, text
+    >>> from sqlalchemy import StaticPool, create_engine, text
+    >>> from dbtestcase.sandbox import sandboxed
     >>> engine = create_engine("sqlite://", poolclass=StaticPool)
     >>> with engine.begin() as connection:
     ...     _ = connection.execute(text("CREATE TABLE item (name TEXT)"))
@@ -65,19 +67,23 @@ def sandboxed(*engines: Engine) -> Iterator[None]:
     ...     connection.scalar(text("SELECT count(*) FROM item"))
     0
 
-    :param engines: the engines whose work is undone. Several of the same URL share a database.
+    :param engines: the engines whose work is undone. Several of the same URL share a database,
+        unless that is private to each, as ``sqlite://`` is: then a copy of it is worked on.
     :raises SettingsError: for a driver that there is no sandbox for.
     :raises SandboxConflict: from a statement whose effect one connection cannot show, and at the
         end where the program swallowed such an error.
     """
-    sandboxes: dict[URL, Sandbox] = {}
+    sandboxes: dict[object, Sandbox] = {}
     with contextlib.ExitStack() as stack:
         for engine in engines:
-            sandbox = sandboxes.get(engine.url)
+            # a private database in memory is known by the pool that holds its connection
+            key = engine.pool if place_of_engine(engine).key is None else engine.url
+            sandbox = sandboxes.get(key)
             if sandbox is None:
-                sandbox = sandboxes[engine.url] = open_sandbox(engine.url)
+                sandbox = sandboxes[key] = open_sandbox(engine.url)
                 stack.callback(sandbox.close)
                 sandbox.begin_test()
+            stack.enter_context(sandbox.taking(engine))
             stack.callback(redirect(engine, sandbox))
         yield
         for sandbox in sandboxes.values():

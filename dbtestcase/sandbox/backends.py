@@ -14,18 +14,20 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import SandboxConflict
 from .places import Place, place
-from .statements import Control, Statement, analyse
+from .statements import Control, Statement
 
 if TYPE_CHECKING:
     from .base import Sandbox
 
-__all__ = ["Backend", "OpenCursor", "State"]
+__all__ = ["Backend", "Lock", "OpenCursor", "State"]
 
 Settings = dict[str, "str | None"]
+#: An advisory lock, as the server lists it.
+Lock = tuple[int, int, int]
 
 #: Levels that keep the snapshot of their first statement.
 SNAPSHOT_LEVELS = {"REPEATABLE READ", "SERIALIZABLE"}
@@ -61,6 +63,16 @@ class OpenCursor:
     beside: bool
 
 
+class Author(NamedTuple):
+    """A connection, and where its transaction began. Its text is made when somebody reads it."""
+
+    name: str
+    began: Place | None
+
+    def __str__(self) -> str:
+        return f"{self.name} (its transaction began at {self.began})"
+
+
 @dataclass(eq=False)
 class Backend:
     """One virtual connection, as its server would see it. Used with the sandbox's lock held.
@@ -79,10 +91,16 @@ class Backend:
     default_isolation: str | None = None
     read_only: bool | None = None
     default_read_only: bool = False
-    commits_seen: int = 0
+    #: how many commits there were at the transaction's first statement
+    commits_seen: int | None = None
+    #: whether the transaction is a statement's own
+    alone: bool = False
     cursors: dict[str, OpenCursor] = field(default_factory=dict)
-    holds_advisory_locks: bool = False
+    session_locks: set[Lock] = field(default_factory=set)
+    transaction_locks: set[Lock] = field(default_factory=set)
     sets_constraints: bool = False
+    #: whether a SAVEPOINT began the transaction, so that its RELEASE commits
+    begun_by_savepoint: bool = False
     #: the thread that sent the last statement, and the line where the transaction began
     thread: int = 0
     began: Place | None = None
@@ -94,8 +112,18 @@ class Backend:
         """How many user savepoints are open."""
         return len(self.savepoints)
 
+    @property
+    def holds_advisory_locks(self) -> bool:
+        """Whether other connections might have to wait for it."""
+        return bool(self.session_locks or self.transaction_locks)
+
+    @property
+    def author(self) -> Author:
+        """What messages say of the present transaction; may be called after its end."""
+        return Author(self.name, self.began)
+
     def __str__(self) -> str:
-        return f"{self.name} (its transaction began at {self.began})"
+        return str(self.author)
 
     # -- statements ------------------------------------------------------------
 
@@ -104,26 +132,30 @@ class Backend:
 
         :raises SandboxConflict: when one connection cannot show what several would.
         """
-        statement = analyse(text)
+        statement = self.sandbox.analyse(text)
         if statement.control is not None:
             self._control(statement)
             return None
         if self.state is State.FAILED:
             raise self.sandbox.aborted()
         if self.state is State.ACTIVE:
-            try:
-                return self.sandbox.run(self, statement, text, call)
-            except self.sandbox.driver_error:
-                if self.sandbox.errors_fail_transactions:
-                    self.state = State.FAILED
-                raise
+            return self.sandbox.run(self, statement, text, call)
         self.begin()  # a transaction of the statement's own
+        self.alone = True
         try:
             result = self.sandbox.run(self, statement, text, call)
+        except self.sandbox.driver_error:
+            # SQLite keeps the rows that an INSERT OR FAIL had written before it failed
+            self.end(commit=not self.sandbox.errors_fail_transactions)
+            raise
         except BaseException:
             self.end(commit=False)
             raise
-        self.end(commit=True)
+        try:
+            self.end(commit=True)
+        except self.sandbox.driver_error:
+            self.end(commit=False)
+            raise
         return result
 
     def begin(self, statement: Statement | None = None) -> None:
@@ -132,10 +164,20 @@ class Backend:
         self.began = place()
         self._session_at_begin = dict(self.session)
         self.temporary_at_begin = self.sandbox.temporary_tables()
-        self.commits_seen = self.sandbox.stack.commits
-        self.isolation, self.read_only = self.default_isolation, self.default_read_only
+        # the server takes its snapshot at the first statement, not at BEGIN
+        self.commits_seen, self.alone = None, False
+        self.isolation, self.read_only = self.defaults()
         if statement is not None:
             self._characteristics(statement)
+
+    def defaults(self) -> tuple[str | None, bool | None]:
+        """Give the isolation level of the next transaction, and whether it is READ ONLY."""
+        isolation, read_only = self.default_isolation, self.default_read_only
+        if isolation is None and (level := self.session.get("default_transaction_isolation")):
+            isolation = level.upper()
+        if not read_only:
+            read_only = self.session.get("default_transaction_read_only") == "on"
+        return isolation, read_only
 
     def _characteristics(self, statement: Statement) -> None:
         if statement.isolation is not None:
@@ -171,11 +213,13 @@ class Backend:
 
     def _end_by_text(self, statement: Statement) -> None:
         if self.state is State.IDLE:
+            if statement.chain:
+                raise self.sandbox.nothing_to_chain(statement.control)
             self.sandbox.ended_twice(statement.control is Control.COMMIT)
             return
+        isolation, read_only = self.isolation, self.read_only
         self.end(commit=statement.control is Control.COMMIT)
         if statement.chain:
-            isolation, read_only = self.isolation, self.read_only
             self.begin()
             self.isolation, self.read_only = isolation, read_only
 
@@ -184,9 +228,12 @@ class Backend:
         control = statement.control
         if self.state is State.FAILED and control is not Control.ROLLBACK_TO:
             raise sandbox.aborted()
-        if self.state is State.IDLE and not self._begins_with_savepoint(control):
+        if self.state is State.IDLE and not sandbox.savepoint_begins:
             raise sandbox.no_transaction(control)
         if control is Control.SAVEPOINT:
+            if self.state is State.IDLE:
+                self.begin()
+                self.begun_by_savepoint = True
             self.savepoints.append(UserSavepoint(name, dict(self.session), dict(self.local)))
             return
         # the innermost of that name, as names may shadow each other
@@ -198,6 +245,9 @@ class Backend:
                 self.state = State.FAILED
             raise sandbox.no_savepoint(name)
         if control is Control.RELEASE:
+            if index == 0 and self.begun_by_savepoint:
+                self.end(commit=True)
+                return
             del self.savepoints[index:]
             for cursor in self.cursors.values():
                 cursor.level = min(cursor.level, index)
@@ -209,13 +259,6 @@ class Backend:
         self.state = State.ACTIVE
         sandbox.close_cursors(self, from_level=index + 1)
         sandbox.stack.undo(self, index + 1)
-
-    def _begins_with_savepoint(self, control: Control | None) -> bool:
-        """SQLite begins a transaction with a SAVEPOINT; PostgreSQL refuses it."""
-        if control is Control.SAVEPOINT and self.sandbox.savepoint_begins:
-            self.begin()
-            return True
-        return False
 
     # -- endings ---------------------------------------------------------------
 
@@ -236,6 +279,8 @@ class Backend:
             try:
                 sandbox.before_commit(self)
             except sandbox.driver_error as exc:
+                if not sandbox.errors_fail_transactions:
+                    raise  # the transaction stays open
                 commit, error = False, exc
             except BaseException:
                 self._forget(commit=False)
@@ -254,7 +299,8 @@ class Backend:
         self.state = State.IDLE
         self.savepoints = []
         self.local = {}
-        self.holds_advisory_locks = self.sets_constraints = False
+        self.transaction_locks = set()
+        self.sets_constraints = self.begun_by_savepoint = False
         self.sandbox.close_cursors(self, from_level=0, keep_held=commit)
         if not commit:
             self.session = self._session_at_begin
@@ -264,4 +310,5 @@ class Backend:
         """End the session: everything of its own that was not committed goes."""
         self.end(commit=False)
         self.sandbox.close_cursors(self, from_level=-1)
+        self.sandbox.end_session(self)
         self.session = {}

@@ -18,15 +18,15 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.engine import URL, Dialect, Engine
 
 from ..errors import SandboxConflict, UncommittedDataWarning
 from .backends import SNAPSHOT_LEVELS, Backend, State
 from .segments import SegmentStack, Wire, Wrote
-from .statements import Control, Statement
+from .statements import Control, Statement, analyse
 
 __all__ = ["Phase", "Sandbox"]
 
@@ -58,6 +58,8 @@ class Sandbox(abc.ABC):
     errors_fail_transactions = True
     #: whether SAVEPOINT outside a transaction begins one
     savepoint_begins = False
+    #: says of a text what it is
+    analyse: Callable[[str], Statement] = staticmethod(analyse)
 
     def __init__(self, url: URL, *, owner: str = "sandboxed()") -> None:
         self.url = url
@@ -73,6 +75,8 @@ class Sandbox(abc.ABC):
         self.backends: weakref.WeakSet[Backend] = weakref.WeakSet()
         #: whether anything was sent since the last test ended
         self.touched = False
+        #: whether a statement succeeded since then, which a lost connection would undo
+        self.answered = False
         #: whether the outer transaction spans the class, because the set-up wrote to it
         self.shared = False
         self._names = 0
@@ -142,19 +146,30 @@ class Sandbox(abc.ABC):
     def no_savepoint(self, name: str) -> Exception:
         """Make the driver's error for a savepoint that does not exist."""
 
-    def begun_twice(self) -> None:
+    def nothing_to_chain(self, control: Control | None) -> Exception:
+        """Make the driver's error for COMMIT AND CHAIN outside a transaction."""
+        return self.no_transaction(control)
+
+    def begun_twice(self) -> None:  # noqa: B027 - most say nothing that a program could read
         """Say what the server says of BEGIN inside a transaction."""
 
-    def ended_twice(self, commit: bool) -> None:
+    def ended_twice(self, commit: bool) -> None:  # noqa: B027
         """Say what the server says of COMMIT or ROLLBACK outside a transaction."""
 
     def same_name(self, one: str, other: str) -> bool:
         """Whether the server takes two names of savepoints for the same."""
         return one == other
 
+    def taking(self, engine: Engine) -> AbstractContextManager[None]:
+        """Keep what would be lost with the engine's own connections, while it is redirected."""
+        return nullcontext()
+
     def temporary_tables(self) -> frozenset[str]:
         """Give the names of the temporary tables that exist."""
         return frozenset()
+
+    def end_session(self, backend: Backend) -> None:  # noqa: B027 - not every kind has such
+        """Let go what a session held past its transactions: it is closed."""
 
     def drop_temporary(self, backend: Backend) -> None:  # noqa: B027 - not every kind has some
         """Forget the temporary tables that a rolled back transaction made."""
@@ -208,11 +223,15 @@ class Sandbox(abc.ABC):
         dead = self.stack.stuck()
         if dead is None:
             return
-        above = self.stack.above(dead)
-        others = sorted({str(s.owner) for s in above if s.owner is not None})
-        whose = " and ".join(others) if others else "another connection, which committed it"
+        whose = sorted(
+            {
+                f"{segment.author}" + (", which committed it" if segment.owner is None else "")
+                for segment in self.stack.above(dead)
+            }
+        )
         raise self.conflict(
-            f"{dead.owner} rolled back what it had written, but above it lies work of {whose}. "
+            f"{dead.author} rolled back what it had written, but above it lies work of "
+            f"{' and of '.join(whose)}. "
             f"On one connection the one cannot be undone without the other. Let the transactions "
             f"end in the order in which they wrote, or test this code on real connections."
         )
@@ -233,11 +252,19 @@ class Sandbox(abc.ABC):
         if not statement.writes:
             return
 
-        def free() -> bool:
-            return all(
-                owner is backend or not isinstance(owner, Backend) or owner.thread in (0, mine)
-                for owner in (s.owner for s in self.stack.of_others(backend))
+        def in_the_way() -> bool:
+            running = {thread.ident for thread in threading.enumerate()} - {mine}
+            return any(
+                isinstance(segment.owner, Backend) and segment.owner.thread in running
+                for segment in self.stack.of_others(backend)
             )
+
+        def free() -> bool:
+            if not in_the_way():
+                return True
+            # one that has only read is in nobody's way
+            with self.leaving_unasked():
+                return not in_the_way()
 
         if not free():
             self.changed.wait_for(free, THREAD_PATIENCE)
@@ -259,6 +286,21 @@ class Sandbox(abc.ABC):
             self.stack.undo(backend, 0)
         self.changed.notify_all()
 
+    @contextmanager
+    def leaving_unasked(self) -> Iterator[None]:
+        """Ask the topmost segment whether it wrote, for as long as the block takes.
+
+        Whoever asks before its owner's next statement leaves it unasked, for that may write.
+        """
+        top = self.stack.top
+        before = top.wrote
+        self.stack.ask_top()
+        try:
+            yield
+        finally:
+            if before is Wrote.UNASKED:
+                top.wrote = before
+
     def uncommitted(self) -> list[Backend]:
         """Give the virtual connections that hold uncommitted writes.
 
@@ -267,14 +309,10 @@ class Sandbox(abc.ABC):
         if not self.alive or not self.touched:
             return []
         with self.lock:
-            top = self.stack.top
-            before = top.wrote
-            if top.owner is not None:
-                self.stack.ask_top()
-            found = {s.owner for s in self.stack.of_others(None) if isinstance(s.owner, Backend)}
-            if before is Wrote.UNASKED:
-                top.wrote = before
-            return sorted(found, key=lambda backend: backend.name)
+            with self.leaving_unasked():
+                found = {segment.owner for segment in self.stack.of_others(None)}
+            backends = [owner for owner in found if isinstance(owner, Backend)]
+            return sorted(backends, key=lambda backend: backend.name)
 
     @property
     def died(self) -> bool:
@@ -330,9 +368,11 @@ class Sandbox(abc.ABC):
 
     def _new_generation(self) -> None:
         self.generation += 1
+        self._names = 0
         self.backends.clear()
         self.warned.clear()
-        self.touched = False
+        self.touched = self.answered = False
+        self.changed.notify_all()  # a thread that waits is too late
         self._commits_at_begin = self.stack.commits
 
     def begin_test(self) -> None:
@@ -377,16 +417,11 @@ class Sandbox(abc.ABC):
         with self.lock:
             if not self.touched or not self.alive:
                 return False
-            top = self.stack.top
-            before = top.wrote
-            self.stack.ask_top()
             segments = self.stack.segments[1:] if self.shared else self.stack.segments
-            wrote = self.stack.commits > self._commits_at_begin or any(
-                segment.wrote is not Wrote.NO for segment in segments
-            )
-            if before is Wrote.UNASKED:
-                top.wrote = before
-            return wrote
+            with self.leaving_unasked():
+                return self.stack.commits > self._commits_at_begin or any(
+                    segment.wrote is not Wrote.NO for segment in segments
+                )
 
     def raise_swallowed(self) -> None:
         """Raise the first conflict of this test that the program caught and went on from.

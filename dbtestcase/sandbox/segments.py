@@ -60,6 +60,10 @@ class Owner(Protocol):
     def level(self) -> int:
         """How many savepoints of its own the connection has open."""
 
+    @property
+    def author(self) -> object:
+        """What messages say of its present transaction; may be called after its end."""
+
 
 class Wrote(enum.Enum):
     """Whether a segment changed the database, as far as it was asked."""
@@ -81,13 +85,20 @@ class Traces:
 
     inserted: set[int] = field(default_factory=set)
     changed: set[int] = field(default_factory=set)
+    deleted: set[int] = field(default_factory=set)
     ddl: bool = False
     locked: bool = False
+
+    @property
+    def all_tables(self) -> set[int]:
+        """Every table in which something was written."""
+        return self.inserted | self.changed | self.deleted
 
     def add(self, other: Traces) -> None:
         """Take over what another segment left, because the two become one."""
         self.inserted |= other.inserted
         self.changed |= other.changed
+        self.deleted |= other.deleted
         self.ddl |= other.ddl
         self.locked |= other.locked
 
@@ -99,6 +110,7 @@ class Segment:
     :param name: the savepoint's; empty for a base that is the transaction itself.
     :param settings: the session settings that were in force when it began.
     :param mark: what :meth:`Wire.mark` said when it began.
+    :param author: whose transaction it was, for messages: it outlives the owner.
     """
 
     name: str
@@ -110,6 +122,7 @@ class Segment:
     dead: bool = False
     pinned: bool = False
     traces: Traces = field(default_factory=Traces)
+    author: object = None
 
     @property
     def holds_nothing(self) -> bool:
@@ -237,7 +250,7 @@ class SegmentStack:
             top.wrote = Wrote.YES if self._wire.wrote(depth, top.mark) else Wrote.NO
             if top.wrote is Wrote.NO and not top.pinned:
                 top.owner = None
-        segment.owner, segment.level = owner, owner.level
+        segment.owner, segment.level, segment.author = owner, owner.level, owner.author
         self.segments.append(segment)
         return segment
 
@@ -247,6 +260,7 @@ class SegmentStack:
     def _adopt(self, segment: Segment, owner: Owner) -> Segment:
         segment.clear()
         segment.owner, segment.level, segment.wrote = owner, owner.level, Wrote.UNASKED
+        segment.author = owner.author
         segment.mark = self._wire.mark()
         return segment
 
@@ -266,6 +280,8 @@ class SegmentStack:
         while first >= 1 and self.segments[first - 1].owner is None:
             first -= 1
         if first < len(self.segments) - 1:
+            authors = [s.author for s in self.segments[first:] if s.author is not None]
+            self.segments[first].author = authors[-1] if authors else None
             for segment in self.segments[first:]:
                 # what pinned it ended with its transaction
                 segment.pinned = False

@@ -57,6 +57,10 @@ class Statement:
     :param chain: ``COMMIT AND CHAIN``.
     :param isolation: the isolation level that a BEGIN or SET TRANSACTION names, in capitals.
     :param read_only: what a BEGIN or SET TRANSACTION says about it, if it does.
+    :param writes: a hint only, see the module.
+    :param hides_setting: it sets something whose name, or whose end, the text does not tell.
+    :param renders: its parameters may decide what it is: analyse the text that they give.
+    :param shows_isolation: it asks for the isolation level of the transaction.
     """
 
     verb: str
@@ -78,24 +82,30 @@ class Statement:
     on_commit: str | None = None
     cursor: CursorUse | None = None
     words: frozenset[str] = frozenset()
+    hides_setting: bool = False
+    renders: bool = False
+    shows_isolation: bool = False
 
 
+# What these are is told by their first word, whatever the parameters.
+_TOLD = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "COPY", "TABLE"}
 _WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "REPLACE"}
 _DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "COMMENT", "REINDEX", "REFRESH"}
 
-_OPAQUE = re.compile(
-    r"""
+_TOKENS = r"""
       --[^\n]*                                    # a comment to the end of the line
     | (?P<comment> /\*)                           # a comment that may hold others
     | (?<![\w$]) [eE]'(?:[^'\\]|\\.|'')*'         # a string with escapes
     | (?P<string> '(?:[^']|'')*')
     | (?P<quoted> "(?:[^"]|"")*")
-    | (?<![\w$]) \$(?P<tag>(?:[A-Za-z_]\w*)?)\$ .*? \$(?P=tag)\$
+    | (?<![\w$]) \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? \$(?P=tag)\$
     | (?P<semicolon> ;)
-    | (?P<word> [A-Za-z_]\w*)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+    {word}
+    """
+_TOKEN = re.compile(_TOKENS.format(word=""), re.VERBOSE | re.DOTALL)
+# Words are only looked at where they may say that a semicolon ends nothing.
+_TOKEN_OR_WORD = re.compile(_TOKENS.format(word=r"| (?P<word> [^\W\d]\w*)"), re.VERBOSE | re.DOTALL)
+_BLOCK = re.compile(r"\bCREATE\b.*\bBEGIN\b", re.IGNORECASE | re.DOTALL)
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -110,7 +120,6 @@ def _end_of_comment(text: str, start: int) -> int:
     return position
 
 
-@functools.lru_cache(maxsize=1024)
 def _scan(text: str) -> tuple[str, tuple[str, ...]]:
     """Give the text without comments and with empty strings, and its single statements."""
     plain: list[str] = []
@@ -118,7 +127,8 @@ def _scan(text: str) -> tuple[str, tuple[str, ...]]:
     position = start = 0
     first_word = ""
     depth = 0
-    while (found := _OPAQUE.search(text, position)) is not None:
+    token = _TOKEN_OR_WORD if _BLOCK.search(text) else _TOKEN
+    while (found := token.search(text, position)) is not None:
         plain.append(text[position : found.start()])
         position = found.end()
         kind = found.lastgroup
@@ -168,23 +178,33 @@ def split(text: str) -> tuple[str, ...]:
     return tuple(part for part in _scan(text)[1] if skeleton(part))
 
 
-_NAME = r'("(?:[^"]|"")*"|[A-Za-z_][\w$]*)'
-_SAVEPOINT = re.compile(rf"SAVEPOINT\s+{_NAME}", re.I)
-_RELEASE = re.compile(rf"RELEASE\s+(?:SAVEPOINT\s+)?{_NAME}", re.I)
+_NAME = r'((?:U&)?"(?:[^"]|"")*"|[^\W\d][\w$]*)'
+_VERBS = re.compile(r"\(*\s*(\w*)\s*(\w*)")
+_SAVEPOINT = re.compile(rf"SAVEPOINT\s*{_NAME}", re.I)
+_RELEASE = re.compile(rf"RELEASE\s*(?:SAVEPOINT\b\s*)?{_NAME}", re.I)
 _ROLLBACK_TO = re.compile(
-    rf"(?:ROLLBACK|ABORT)(?:\s+(?:WORK|TRANSACTION))?\s+TO\s+(?:SAVEPOINT\s+)?{_NAME}", re.I
+    rf"(?:ROLLBACK|ABORT)(?:\s+(?:WORK|TRANSACTION))?\s+TO\s*(?:SAVEPOINT\b\s*)?{_NAME}", re.I
 )
 _SET = re.compile(
     rf"SET\s+(?:(?P<scope>LOCAL|SESSION)\s+)?(?P<name>TIME\s+ZONE|ROLE|{_NAME}(?:\.\w+)?)", re.I
 )
-_RESET = re.compile(r"RESET\s+(?P<name>TIME\s+ZONE|ROLE|ALL|[\w.]+)", re.I)
-_SET_CONFIG = re.compile(
-    r"set_config\s*\(\s*'(?P<name>[\w.]+)'\s*,.*?,\s*(?P<local>\w+)\s*\)", re.I | re.S
-)
+_RESET = re.compile(rf"RESET\s+(?P<name>SESSION\s+AUTHORIZATION|{_NAME}(?:\.\w+)?)", re.I)
+_SET_CONFIG = re.compile(r"\bset_config\s*\(", re.I)
+_LITERAL_NAME = re.compile(r"\s*'([\w.]+)'(?:::\w+)?\s*\Z")
+_LITERAL_FLAG = re.compile(r"\s*'?(true|t|on|yes|1|false|f|off|no|0)'?(?:::bool\w*)?\s*\Z", re.I)
+_TRUE = {"true", "t", "on", "yes", "1"}
 _TEMPORARY = re.compile(
-    rf"CREATE\s+(?:LOCAL\s+|GLOBAL\s+)?TEMP(?:ORARY)?\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?"
-    rf"(?:pg_temp\.)?{_NAME}",
+    r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:LOCAL\s+|GLOBAL\s+)?"
+    r"(?:TEMP(?:ORARY)?\s+(?:RECURSIVE\s+)?(?:TABLE|VIEW|SEQUENCE)\s+(?:IF\s+NOT\s+EXISTS\s+)?"
+    r"(?:pg_temp\.)?|(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?pg_temp\.)" + _NAME,
     re.I,
+)
+_INTO_TEMPORARY = re.compile(
+    rf"\bINTO\s+(?:LOCAL\s+|GLOBAL\s+)?TEMP(?:ORARY)?\s+(?:TABLE\s+)?(?:pg_temp\.)?{_NAME}", re.I
+)
+_CHAIN = re.compile(r"\bAND\s+(NO\s+)?CHAIN\Z", re.I)
+_SHOW_ISOLATION = re.compile(
+    r"SHOW\s+(?:TRANSACTION\s+ISOLATION\s+LEVEL|transaction_isolation)\Z", re.I
 )
 _ON_COMMIT = re.compile(r"ON\s+COMMIT\s+(DROP|DELETE)", re.I)
 _DECLARE = re.compile(rf"DECLARE\s+{_NAME}", re.I)
@@ -193,6 +213,7 @@ _ISOLATION = re.compile(
     r"ISOLATION\s+LEVEL\s+(SERIALIZABLE|REPEATABLE\s+READ|READ\s+COMMITTED|READ\s+UNCOMMITTED)",
     re.I,
 )
+_SET_TRANSACTION = re.compile(r"SET\s+(?:LOCAL\s+)?TRANSACTION\s+(?!SNAPSHOT)", re.I)
 _READ_ONLY = re.compile(r"\bREAD\s+(ONLY|WRITE)\b", re.I)
 _LOCKS = re.compile(r"\bFOR\s+(?:UPDATE|SHARE|NO\s+KEY|KEY\s+SHARE)\b", re.I)
 _IMPATIENT = re.compile(r"\bNOWAIT\b|\bSKIP\s+LOCKED\b", re.I)
@@ -214,16 +235,24 @@ def fold(name: str) -> str:
 _SPELT_OTHERWISE = {
     "time": "timezone",
     "authorization": "session_authorization",
-    "characteristics": "default_transaction_isolation",
+    "session": "session_authorization",
+    "names": "client_encoding",
+    "schema": "search_path",
+    "xml": "xmloption",
 }
 
 
-def _setting_name(text: str) -> str:
-    first = text.split()[0]
-    return _SPELT_OTHERWISE.get(first.lower(), fold(first))
+def _setting_names(text: str) -> tuple[str, ...]:
+    first = text.split()[0].lower()
+    if first == "characteristics":
+        return "default_transaction_isolation", "default_transaction_read_only"
+    return (_SPELT_OTHERWISE.get(first) or first.replace('"', ""),)
 
 
-@functools.lru_cache(maxsize=4096)
+#: Texts longer than this are one of a kind, as batches of rows are: they are not kept.
+_WORTH_KEEPING = 4096
+
+
 def analyse(text: str) -> Statement:
     """Say what *text* is.
 
@@ -232,13 +261,20 @@ def analyse(text: str) -> Statement:
     >>> analyse("INSERT INTO t VALUES (1); COMMIT").parts
     ('INSERT INTO t VALUES (1)', ' COMMIT')
     """
+    return _kept(text) if len(text) <= _WORTH_KEEPING else _analyse(text)
+
+
+def _analyse(text: str) -> Statement:
     parts = split(text)
     if len(parts) > 1:
         several = [analyse(part) for part in parts]
         if any(s.control for s in several):
             return Statement(verb=several[0].verb, parts=parts)
         return _joined(several)
-    return _single(text)
+    return _single(parts[0] if parts else "")
+
+
+_kept = functools.lru_cache(maxsize=4096)(_analyse)
 
 
 def _joined(several: list[Statement]) -> Statement:
@@ -258,25 +294,27 @@ def _joined(several: list[Statement]) -> Statement:
         on_commit=next((s.on_commit for s in several if s.on_commit), None),
         cursor=next((s.cursor for s in several if s.cursor), None),
         words=frozenset().union(*(s.words for s in several)),
+        hides_setting=any(s.hides_setting for s in several),
+        renders=any(s.renders for s in several),
     )
 
 
 def _single(text: str) -> Statement:
     plain = skeleton(text).rstrip("; \t\r\n")
-    words = plain.split(None, 4)
-    verb = words[0].lstrip("(").upper() if words else ""
-    second = words[1].upper() if len(words) > 1 else ""
+    first = _VERBS.match(plain)
+    verb, second = (first[1].upper(), first[2].upper()) if first else ("", "")
     if (control := _control(plain, verb, second)) is not None:
         return control
     upper = plain.upper()
     ddl = verb in _DDL
-    temporary = _TEMPORARY.match(plain) if verb == "CREATE" else None
+    temporary = _TEMPORARY.match(plain) if verb == "CREATE" else _INTO_TEMPORARY.search(plain)
+    settings = _settings(text, plain, verb, second)
     on_commit = _ON_COMMIT.search(plain) if temporary else None
     return Statement(
         verb=verb,
         writes=ddl or verb in _WRITING,
         ddl=ddl and temporary is None,
-        settings=_settings(text, plain, verb, second),
+        settings=tuple(setting for setting in settings if setting is not None),
         sets_constraints=verb == "SET" and second == "CONSTRAINTS",
         advisory="ADVISORY" in upper,
         impatient=_IMPATIENT.search(plain) is not None,
@@ -286,11 +324,15 @@ def _single(text: str) -> Statement:
         on_commit=on_commit[1].lower() if on_commit else None,
         cursor=_cursor(plain, verb),
         words=frozenset(word.lower() for word in _WORDS.findall(plain)),
+        hides_setting=None in settings,
+        renders=verb not in _TOLD or "set_config" in plain.lower(),
+        shows_isolation=verb == "SHOW" and _SHOW_ISOLATION.match(plain) is not None,
     )
 
 
 def _control(plain: str, verb: str, second: str) -> Statement | None:
-    chain = plain.upper().endswith("CHAIN") and " NO CHAIN" not in plain.upper()
+    chained = _CHAIN.search(plain)
+    chain = chained is not None and chained[1] is None
     if verb == "PREPARE" and second == "TRANSACTION":
         return Statement(verb, Control.PREPARE)
     if verb in ("COMMIT", "ROLLBACK") and second == "PREPARED":
@@ -306,7 +348,7 @@ def _control(plain: str, verb: str, second: str) -> Statement | None:
     if verb == "RELEASE" and (found := _RELEASE.match(plain)):
         return Statement(verb, Control.RELEASE, name=fold(found[1]))
     begins = verb == "BEGIN" or (verb == "START" and second == "TRANSACTION")
-    if begins or (verb == "SET" and second == "TRANSACTION"):
+    if begins or _SET_TRANSACTION.match(plain):
         isolation = _ISOLATION.search(plain)
         read_only = _READ_ONLY.search(_ISOLATION.sub(" ", plain))
         return Statement(
@@ -318,22 +360,51 @@ def _control(plain: str, verb: str, second: str) -> Statement | None:
     return None
 
 
-def _settings(text: str, plain: str, verb: str, second: str) -> tuple[Setting, ...]:
-    found = []
+def _settings(text: str, plain: str, verb: str, second: str) -> list[Setting | None]:
+    """Give what is set; None stands for what the text does not tell."""
+    found: list[Setting | None] = []
     if verb == "SET" and second != "CONSTRAINTS" and (match := _SET.match(plain)):
         local = (match["scope"] or "").upper() == "LOCAL"
-        found.append(Setting(_setting_name(match["name"]), local))
+        found += [Setting(name, local) for name in _setting_names(match["name"])]
     elif verb == "RESET" and (match := _RESET.match(plain)):
-        name = None if match["name"].upper() == "ALL" else _setting_name(match["name"])
-        found.append(Setting(name))
+        if match["name"].upper() == "ALL":
+            found.append(Setting(None))
+        else:
+            found += [Setting(name) for name in _setting_names(match["name"])]
     elif verb == "DISCARD" and second == "ALL":
         found.append(Setting(None))
     if "set_config" in plain.lower():
-        found += [
-            Setting(match["name"].lower(), match["local"].lower() in ("true", "t", "on", "yes"))
-            for match in _SET_CONFIG.finditer(text)
-        ]
-    return tuple(found)
+        found += [_set_config(text, call.end()) for call in _SET_CONFIG.finditer(text)]
+    return found
+
+
+def _set_config(text: str, start: int) -> Setting | None:
+    arguments = _arguments(text, start)
+    if len(arguments) != 3:
+        return None
+    name, flag = _LITERAL_NAME.match(arguments[0]), _LITERAL_FLAG.match(arguments[2])
+    if name is None or flag is None:
+        return None
+    return Setting(name[1].lower(), flag[1].lower() in _TRUE)
+
+
+_IN_A_CALL = re.compile(r"[eE]?'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|[(),]")
+
+
+def _arguments(text: str, start: int) -> list[str]:
+    """Split the arguments of a call, whose bracket was opened before *start*."""
+    arguments, begin, depth = [], start, 1
+    for found in _IN_A_CALL.finditer(text, start):
+        if found[0] == "(":
+            depth += 1
+        elif found[0] == ")":
+            depth -= 1
+        if depth == 0 or (depth == 1 and found[0] == ","):
+            arguments.append(text[begin : found.start()])
+            begin = found.end()
+        if depth == 0:
+            break
+    return arguments
 
 
 def _cursor(plain: str, verb: str) -> CursorUse | None:

@@ -20,6 +20,10 @@ class BookmarkTests:
     def add(self, page="1"):
         return self.client.post(f"/{self.topic}", data={"url": f"//example.org/{page}"})
 
+    def at(self, response):
+        """Give the path of the bookmark that was added."""
+        return f"/{self.topic}/{response.json['id']}"
+
     def test_empty(self):
         self.assertEqual(self.client.get(f"/{self.topic}").json, [])
 
@@ -27,8 +31,8 @@ class BookmarkTests:
         self.assertEqual(self.add().status_code, 201)
         self.assertEqual(db.session.query(Bookmark).one().topic, self.topic)
 
-    def test_ids_start_at_one(self):
-        self.assertEqual(self.add().json, {"id": 1})
+    def test_add_gives_the_id(self):
+        self.assertEqual(self.add().json, {"id": db.session.query(Bookmark.id).scalar()})
 
     def test_add_twice(self):
         self.add()
@@ -47,16 +51,15 @@ class BookmarkTests:
         self.assertEqual(self.client.get("/nothing").json, [])
 
     def test_visit(self):
-        self.add()
-        self.client.post(f"/{self.topic}/1/visit")
-        self.assertEqual(self.client.post(f"/{self.topic}/1/visit").json, {"visits": 2})
+        bookmark = self.at(self.add())
+        self.client.post(f"{bookmark}/visit")
+        self.assertEqual(self.client.post(f"{bookmark}/visit").json, {"visits": 2})
 
     def test_visit_nothing(self):
         self.assertEqual(self.client.post(f"/{self.topic}/1/visit").status_code, 404)
 
     def test_remove(self):
-        self.add()
-        self.assertEqual(self.client.delete(f"/{self.topic}/1").status_code, 204)
+        self.assertEqual(self.client.delete(self.at(self.add())).status_code, 204)
         self.assertEqual(db.session.query(Bookmark).count(), 0)
 
     def test_remove_nothing(self):

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Flask
 from flask_sqlalchemy_lite import SQLAlchemy
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.orm import DeclarativeBase, Session
 
 from . import domain
 
@@ -35,7 +35,20 @@ class AuditEntry(domain.AuditColumns, AuditBase):
     pass
 
 
-db = SQLAlchemy(session_options={"binds": {AuditBase: "audit"}})
+class ShopSession(Session):
+    """Sends the audit log to its own database.
+
+    The option ``binds`` of the extension would do so for the first app of a process only: it puts
+    that app's engine into the option.
+    """
+
+    def get_bind(self, mapper: Any = None, **arguments: Any) -> Any:
+        if mapper is not None and issubclass(mapper.class_, AuditBase):
+            return db.get_engine("audit")
+        return super().get_bind(mapper, **arguments)
+
+
+db = SQLAlchemy(session_options={"class_": ShopSession})
 
 
 def create_app(config: Mapping[str, Any]) -> Flask:

@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import SequenceWarning
+from ...errors import SequenceWarning
+from ..statements import Statement
 
 __all__ = ["Sequences"]
 
@@ -25,8 +26,11 @@ SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), p.allowed
 """
 
 _RESTORE = """
-SELECT setval(v.oid::regclass, v.value, v.called)
+SELECT pg_catalog.setval(v.oid::regclass, v.value, v.called)
   FROM (VALUES {values}) AS v (oid, value, called)
+"""
+# written only where it moved, for each setval is a change on disk
+_WHERE_MOVED = """\
  WHERE pg_sequence_last_value(v.oid) IS DISTINCT FROM CASE WHEN v.called THEN v.value END
 """
 
@@ -43,7 +47,8 @@ class Sequences:
     def __init__(self, ask: Callable[[str], list[tuple[Any, ...]]], database: str | None) -> None:
         self._ask = ask
         self._database = database
-        self._prepared = False
+        self._prepared = self._others_prepared = self._was_set = False
+        self._everything = ""
         #: the statement that puts them back; empty where there is none.
         self.statement = ""
 
@@ -60,26 +65,47 @@ class Sequences:
             query = " UNION ALL ".join(
                 f"SELECT {oid}, last_value FROM {name}" for oid, name in unused
             )
-            starts = dict(self._ask(query))  # type: ignore[arg-type]
+            starts = dict(self._ask(query))
         values = [
             f"({oid}::oid, {starts[oid] if last is None else last}::bigint, {last is not None})"
             for oid, _, allowed, last in found
             if allowed
         ]
-        self.statement = _RESTORE.format(values=", ".join(values)) if values else ""
+        everything = _RESTORE.format(values=", ".join(values)) if values else ""
+        self._everything = everything
+        self.statement = everything + _WHERE_MOVED if everything else ""
 
-    def prepare(self) -> str:
-        """Give what defines the prepared form of :attr:`statement`, to be sent once."""
+    def define(self) -> str:
+        """Give what keeps the short form of :attr:`statement` on the server, to be sent once."""
         if not self.statement:
             return ""
         again = f"DEALLOCATE {_PREPARED}; " if self._prepared else ""
         self._prepared = True
         return f"{again}PREPARE {_PREPARED} AS {self.statement}"
 
-    @property
-    def execute(self) -> str:
-        """The short form of :attr:`statement`, after :meth:`prepare` was sent."""
-        return f"EXECUTE {_PREPARED}" if self.statement else ""
+    def note(self, statement: Statement) -> None:
+        """Note what makes the short form unusable, or not enough."""
+        if statement.verb == "PREPARE":
+            self._others_prepared = True
+        elif statement.verb == "DEALLOCATE" and "all" in statement.words:
+            self._prepared = False
+        elif "setval" in statement.words:
+            # one that was never used looks as before after setval(…, false)
+            self._was_set = True
+
+    def restore(self) -> str:
+        """Give what puts them back at the end of a test; empty where there are none."""
+        parts = [self._everything if self._was_set else ""]
+        if self._others_prepared:
+            # they would outlive the test, whose next run prepares them again
+            parts.append("DEALLOCATE ALL")
+            self._prepared = False
+        if self.statement and not self._was_set:
+            if not self._prepared:
+                parts.append(self.define())
+            parts.append(f"EXECUTE {_PREPARED}")
+        self._was_set = self._others_prepared = False
+        return "; ".join(part for part in parts if part)
 
     def _warn(self, refused: list[str]) -> None:
         names = ", ".join(refused[:5]) + (" and others" if len(refused) > 5 else "")

@@ -1,0 +1,101 @@
+"""App contexts around a test, and ``app.config`` put back after it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+__all__ = ["config_restored", "in_context", "pushed_context"]
+
+__unittest = True  # unittest leaves frames of this module out of tracebacks
+
+_CONTAINERS = frozenset({dict, list, set})
+
+
+@contextlib.contextmanager
+def pushed_context(app: Flask) -> Iterator[Any]:
+    """Push an app context, and pop it at the end with those that were left on top of it.
+
+    A test that pushes a context in ``setUp`` and forgets to pop it would leave it to the next
+    test, and ours could not be popped below it.
+
+    :param app: the app whose context it is.
+    """
+    request = _current("request_ctx")
+    context = app.app_context()
+    context.push()
+    try:
+        yield context
+    finally:
+        for name, last in (("request_ctx", request), ("app_ctx", context)):
+            while (left := _current(name)) is not None and left is not last:
+                left.pop()
+        context.pop()
+
+
+def _current(name: str) -> Any:
+    """Return the current ``app_ctx`` or ``request_ctx``; Flask 3.2 has only the first."""
+    import flask.globals
+
+    proxy = vars(flask.globals).get(name)
+    return proxy._get_current_object() if proxy else None
+
+
+@contextlib.contextmanager
+def in_context(context: Any) -> Iterator[None]:
+    """Make *context*, which is pushed already, the current one for a moment.
+
+    Leaving it runs no teardown functions, because its first push goes on. Where it is the
+    current one, nothing is pushed.
+    """
+    import flask
+
+    if flask.g and flask.g._get_current_object() is context.g:
+        yield
+    else:
+        with context:
+            yield
+
+
+@contextlib.contextmanager
+def config_restored(app: Flask) -> Iterator[None]:
+    """Put ``app.config`` back at the end: keys, values, and what is in its dicts, lists and sets.
+
+    The config object and the containers in it stay the same objects, since extensions keep
+    references to them.
+
+    :param app: the app.
+    """
+    config = app.config
+    saved = dict(config)
+    contents = _contents(saved.values())
+    try:
+        yield
+    finally:
+        for container, content in contents:
+            container.clear()
+            if isinstance(container, list):
+                container.extend(content)
+            else:
+                container.update(content)
+        config.clear()
+        config.update(saved)
+        app.config = config
+
+
+def _contents(values: Iterable[object]) -> list[tuple[Any, Any]]:
+    """Return each dict, list and set among the values, and in them, with a copy of its content."""
+    # the very classes: what a subclass does in clear() and update() is unknown
+    queue = [value for value in values if type(value) in _CONTAINERS]
+    contents: dict[int, tuple[Any, Any]] = {}
+    while queue:
+        value: Any = queue.pop()
+        if id(value) not in contents:
+            contents[id(value)] = value, value.copy()
+            inner = value.values() if type(value) is dict else value
+            queue.extend(member for member in inner if type(member) in _CONTAINERS)
+    return list(contents.values())

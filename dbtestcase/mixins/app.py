@@ -1,0 +1,143 @@
+"""The Flask app in a test class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from ..engines import Key
+from ..errors import DatabaseTestError, SetUpError
+from .engines import EngineMixin
+from .sessions import expire_session_of
+from .state import ClassState, Given
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from sqlalchemy.engine import Engine
+
+__all__ = ["FlaskMixin"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+
+class FlaskMixin(EngineMixin):
+    """The app in a test: made once per class, with contexts, and requests as in production."""
+
+    #: ``"class"``: one app for all tests. ``"test"``: ``create_app`` is called for each test,
+    #: inside its savepoint; for the class as well only where ``setUpTestData`` is overridden.
+    app_scope: ClassVar[Literal["class", "test"]] = "class"
+    #: Whether an app context is pushed for the class and for each test.
+    push_app_context: ClassVar[bool] = True
+
+    #: Override as a class method that returns the Flask app. A class attribute
+    #: ``app = Flask(...)`` stands for it.
+    create_app: ClassVar[Any] = None
+    #: Given: the Flask app.
+    app: Any = None
+
+    @staticmethod
+    def _make_client(test: FlaskMixin) -> FlaskClient | None:
+        app = test.__dict__.get("_dbtestcase_app") or test._state().app
+        return None if app is None else app.test_client()
+
+    client: Any = Given(_make_client.__func__, keep=True)  # type: ignore[attr-defined]
+
+    @classmethod
+    def _set_up_app(cls, state: ClassState) -> None:
+        from ..flaskapp import find_create_app
+
+        factory = find_create_app(cls)
+        if cls.app_scope not in ("class", "test"):
+            raise SetUpError(
+                f'{cls.__name__}.app_scope is {cls.app_scope!r}. It may be "class" or "test".'
+            )
+        if factory is None:
+            return
+        if cls.app_scope == "class" or cls._has_class_data():
+            app = cls._make_app(state, factory, cls.addClassCleanup)
+            state.app = app
+            if cls.app_scope == "class":
+                state.set("app", app)
+            engines = cls._push_and_ask(state, app, cls.addClassCleanup)
+            state.engines = {**engines, **state.engines}
+
+    @classmethod
+    def _has_class_data(cls) -> bool:
+        return False
+
+    @classmethod
+    def _make_app(cls, state: ClassState, factory: object, cleanup: Callable[..., Any]) -> Flask:
+        """Call ``create_app``, and see to it that what is changed on the app is put back."""
+        from ..flaskapp import config_restored, isolated_requests, make_app
+
+        try:
+            app = make_app(cls, factory)
+        except DatabaseTestError as error:
+            found = state.fixture.explain(error)
+            if found is not None:
+                raise found from error
+            raise
+        requests = isolated_requests(
+            app,
+            before=state.fixture.warn_of_uncommitted,
+            after=lambda: expire_session_of(state),
+        )
+        for context in (requests, config_restored(app)):
+            context.__enter__()
+            cleanup(context.__exit__, None, None, None)
+        return app
+
+    @classmethod
+    def _push_and_ask(
+        cls, state: ClassState, app: Flask, cleanup: Callable[..., Any]
+    ) -> dict[Key, Engine]:
+        """Push an app context, if wanted, and ask the app's extension for its engines."""
+        from ..flaskapp import engines_of
+
+        if cls.push_app_context:
+            cls._push_context(state, app, cleanup)
+            engines = engines_of(app)
+        else:
+            with app.app_context():
+                engines = engines_of(app)
+        state.fixture.add_engines(engines)
+        return engines
+
+    @staticmethod
+    def _push_context(state: ClassState, app: Flask, cleanup: Callable[..., Any]) -> None:
+        from ..flaskapp import pushed_context
+
+        cleanup(setattr, state, "context", state.context)
+        context = pushed_context(app)
+        state.context = context.__enter__()
+        cleanup(context.__exit__, None, None, None)
+
+    @classmethod
+    def _makes_app_per_test(cls) -> bool:
+        from ..flaskapp import find_create_app
+
+        return cls.app_scope == "test" and find_create_app(cls) is not None
+
+    def _enter_test(self, state: ClassState) -> None:
+        super()._enter_test(state)
+        if self._makes_app_per_test():
+            self._set_up_app_of_test(state)
+        elif state.app is not None:
+            from ..flaskapp import config_restored
+
+            self.enterContext(config_restored(state.app))
+            if self.push_app_context:
+                self._push_context(state, state.app, self.addCleanup)
+
+    def _set_up_app_of_test(self, state: ClassState) -> None:
+        from ..flaskapp import find_create_app
+
+        app = self._make_app(state, find_create_app(type(self)), self.addCleanup)
+        self.__dict__["_dbtestcase_app"] = self.app = app
+        self.addCleanup(self.__dict__.pop, "_dbtestcase_app", None)
+        engines = self._push_and_ask(state, app, self.addCleanup)
+        engines = {**state.engines, **engines} or {None: state.fixture.engine(None)}
+        self.__dict__.update(engines=engines, engine=engines.get(None))
+        self.__dict__["_dbtestcase_engine"] = engines.get(None)
+        state.fixture.build_missing()

@@ -1,0 +1,123 @@
+"""Every test of a class is undone, and has class data of its own."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal, cast
+
+from sqlalchemy.orm import Session
+
+from ..errors import SetUpError
+from ..testdata import ClassData
+from .engines import EngineMixin
+from .sessions import app_session, session_of_test
+from .state import ClassState, Given
+
+__all__ = ["SandboxMixin"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+
+class SandboxMixin(EngineMixin):
+    """Every test is undone: whatever its code does, commits included."""
+
+    #: ``"test"``: each test is undone. ``"class"``: tests build on each other, and are undone
+    #: at the end of the class.
+    isolation: ClassVar[Literal["test", "class"]] = "test"
+
+    #: Given: Flask-SQLAlchemy's session, else one bound to ``engine``, closed at the end. On the
+    #: class during ``setUpTestData``.
+    session: Any = Given(session_of_test, keep=False)
+
+    @classmethod
+    def setUpTestData(cls) -> None:
+        """Write, once for the class, what all its tests start from. Override it; commit in it."""
+
+    @classmethod
+    def _has_class_data(cls) -> bool:
+        return cls.setUpTestData.__func__ is not SandboxMixin.setUpTestData.__func__  # type: ignore[attr-defined]
+
+    @classmethod
+    def _set_up_data(cls, state: ClassState) -> None:
+        if cls.isolation not in ("test", "class"):
+            raise SetUpError(
+                f'{cls.__name__}.isolation is {cls.isolation!r}. It may be "test" or "class".'
+            )
+        if not cls._has_class_data():
+            return
+        cls._make_class_data(state)
+        cls.addClassCleanup(cls._drop_class_data, state)
+
+    @classmethod
+    def _make_class_data(cls, state: ClassState) -> None:
+        before = dict(vars(cls))
+        own = None
+        state.session = app_session(state, state.app)
+        if state.session is None:
+            state.session = own = Session(state.engines.get(None))
+        try:
+            cls.setUpTestData()
+            state.data = ClassData.capture(
+                cls,
+                before,
+                # asked again, as the program may have removed the one it began with
+                session=own or app_session(state, state.app),
+                session_of=cast("Callable[[unittest.TestCase], Session]", session_of_test),
+                wrote=state.fixture.wrote,
+            )
+        except BaseException as error:
+            for name in set(vars(cls)) - set(before):
+                delattr(cls, name)
+            found = state.fixture.explain(error)
+            if found is not None:
+                raise found from error
+            raise
+        finally:
+            state.session = None
+            if own is not None:
+                own.close()
+
+    @classmethod
+    def _drop_class_data(cls, state: ClassState) -> None:
+        data, state.data = state.data, None
+        if data is not None:
+            data.remove()
+
+    @classmethod
+    def _revive(cls, state: ClassState) -> None:
+        """Make the class data anew, where they were lost with a connection.
+
+        :raises SetUpError: what ``create_app`` wrote was lost too, and cannot be made again.
+        """
+        if not state.fixture.revive():
+            return
+        if state.fixture.app_wrote:
+            state.fixture.app_lost = True
+        if state.fixture.app_lost:
+            raise SetUpError(
+                f"the connection to the database was lost in an earlier test, and what "
+                f"{cls.__name__}.create_app() had written with it. The app cannot be made twice, "
+                f"so the remaining tests of the class cannot run. Write such rows in "
+                f"setUpTestData(), which is run again."
+            )
+        if cls._has_class_data():
+            cls._drop_class_data(state)
+            cls._make_class_data(state)
+        state.fixture.freeze()
+
+    def _enter_test(self, state: ClassState) -> None:
+        fixture = state.fixture
+        type(self)._revive(state)
+        if state.data is not None:
+            self.addCleanup(state.data.forget, self)
+        if self.isolation == "test":
+            fixture.begin_test()
+            self.addCleanup(fixture.end_test)
+        self.addCleanup(fixture.door.close_sessions)
+        self.addCleanup(fixture.let_go, fixture.mark())
+        state.test = self
+        self.addCleanup(setattr, state, "test", None)
+        super()._enter_test(state)
+        if self.isolation == "test":
+            self.addCleanup(fixture.closing)

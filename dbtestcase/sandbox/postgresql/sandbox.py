@@ -1,0 +1,537 @@
+"""Statements and tests on one real connection to PostgreSQL.
+
+Where something is asked of the server here, it is because a text cannot tell it: whether a
+segment wrote, which tables a statement touched, whether a deferred constraint holds.
+"""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sqlalchemy.engine import URL
+
+from ...errors import EscapeError
+from ..backends import SNAPSHOT_LEVELS, Backend, State
+from ..base import Sandbox
+from ..segments import Segment, Wrote
+from ..statements import Control, Statement
+from ..uncommitted import warn
+from .advisory import AdvisoryLocks
+from .constraints import Deferrable
+from .cursors import ServerCursors
+from .neighbours import Met, Neighbours
+from .sequences import Sequences
+from .settings import SessionSettings
+from .temporary import TemporaryTables
+from .wire import PostgreSQLWire, Rows
+
+__all__ = ["PostgreSQLSandbox"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+# A test may stand at a breakpoint for an hour: no time-out of the server may end its transaction.
+_NO_TIMEOUTS = """
+SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
+ ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
+"""
+
+# What needs its own work committed first, or to be outside a transaction. In a transaction of the
+# program's the latter are an error on real connections, too.
+_CANNOT_BE_PLAYED = {"55P04", "55006"}
+_CANNOT_BE_PLAYED_ALONE = {"25001", "2D000"}
+
+# A subtransaction can be READ ONLY, and the server lifts that with its end.
+_BEGIN_READ_ONLY = "SAVEPOINT dbtestcase_ro; SET LOCAL transaction_read_only = on"
+_END_READ_ONLY = "RELEASE dbtestcase_ro"
+
+
+class PostgreSQLSandbox(Sandbox):
+    """Virtual connections on one real connection to a PostgreSQL database.
+
+    :param reset_sequences: whether sequences are put back after each test.
+    """
+
+    def __init__(
+        self, url: URL, *, owner: str = "sandboxed()", reset_sequences: bool = True
+    ) -> None:
+        self._wire = PostgreSQLWire(self._send)
+        super().__init__(url, owner=owner)
+        self._reset_sequences = reset_sequences
+        self._sequences = Sequences(self._wire.ask, url.database)
+        self._first_sequences = ""
+        self._settings = SessionSettings(self._wire, self._quote)
+        self._advisory = AdvisoryLocks(self._wire, self.backends)
+        self._temporary = TemporaryTables(self._wire)
+        self._cursors = ServerCursors(self._wire)
+        self._deferrable = Deferrable(self._wire)
+        self._renew()
+
+    def _renew(self) -> None:
+        """Start a stack for a new real transaction, or a new base."""
+        self.stack = self._new_stack()
+        self.stack.settings = lambda: self._settings.in_force
+        self._neighbours = Neighbours(
+            self._wire, self._quote, self.stack, self.driver_error
+        )
+
+    # -- what the driver decides -----------------------------------------------
+
+    @abc.abstractmethod
+    def _send(self, text: str) -> Rows:
+        """Send *text* on the real connection and give the rows of its last statement."""
+
+    @abc.abstractmethod
+    def _send_apart(self, text: str) -> None:
+        """Send *text* on a connection of its own, and commit."""
+
+    @abc.abstractmethod
+    def _quote(self, value: object) -> str:
+        """Write *value* as an SQL literal."""
+
+    @abc.abstractmethod
+    def _roll_back_and_close(self, last_words: Callable[[Callable[[str], object]], None]) -> None:
+        """Roll the real transaction back, commit *last_words* and close the connection."""
+
+    @abc.abstractmethod
+    def _real_state(self) -> State:
+        """Say what the server said last of the real transaction."""
+
+    @abc.abstractmethod
+    def error(self, sqlstate: str, message: str) -> Exception:
+        """Make the driver's error of that SQLSTATE."""
+
+    @abc.abstractmethod
+    def sqlstate(self, error: BaseException) -> str | None:
+        """Give the SQLSTATE of a driver's error."""
+
+    # -- errors that the server would raise ------------------------------------
+
+    def aborted(self) -> Exception:
+        """Make the error for a statement in a failed transaction."""
+        return self.error(
+            "25P02",
+            "current transaction is aborted, commands ignored until end of transaction block",
+        )
+
+    def no_transaction(self, control: Control | None) -> Exception:
+        """Make the error for a savepoint statement outside a transaction."""
+        name = "" if control is None else control.value.upper()
+        name = {"RELEASE": "RELEASE SAVEPOINT", "ROLLBACK TO": "ROLLBACK TO SAVEPOINT"}.get(
+            name, name
+        )
+        return self.error("25P01", f"{name} can only be used in transaction blocks")
+
+    def nothing_to_chain(self, control: Control | None) -> Exception:
+        """Make the error for COMMIT AND CHAIN outside a transaction."""
+        name = "" if control is None else control.value.upper()
+        return self.error("25P01", f"{name} AND CHAIN can only be used in transaction blocks")
+
+    def no_savepoint(self, name: str) -> Exception:
+        """Make the error for a savepoint that does not exist."""
+        return self.error("3B001", f'savepoint "{name}" does not exist')
+
+    # -- one statement ---------------------------------------------------------
+
+    @property
+    def wire(self) -> PostgreSQLWire:
+        """The way to the database."""
+        return self._wire
+
+    def flush(self) -> None:
+        """Send what waits for the next message."""
+        self.touched = True
+        self._wire.flush()
+
+    def run(
+        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
+    ) -> Any:
+        """Send one statement of *backend* by *call*, so that it sees what it would see alone.
+
+        :raises SandboxConflict: where one connection cannot show what several would.
+        """
+        self.wait_for_threads(backend, statement)
+        self._refuse(backend, statement)
+        self.raise_if_stuck()
+        if backend.commits_seen is None:
+            backend.commits_seen = self.stack.commits
+        segment = self._claim(backend, statement.writes)
+        others = self.stack.of_others(backend)
+        if others:
+            self._refuse_beside(others, statement)
+        if statement.settings:
+            self._settings.learn(statement)
+        locks = self._advisory.look() if statement.advisory else set()
+        if others:
+            self._neighbours.before()
+        else:
+            self._neighbours.unwatched()
+        if backend.read_only:
+            self._wire.queue(_BEGIN_READ_ONLY)
+        self._wire.flush()
+        try:
+            result = call()
+        except BaseException as error:
+            self._failed(backend, statement, others, error)
+            raise
+        self.answered = True
+        if backend.read_only:
+            self._wire.queue(_END_READ_ONLY)
+        self._note(backend, statement, segment, bool(others))
+        if statement.advisory:
+            self._note_advisory(backend, statement, segment, text, locks)
+        if others:
+            self._note_neighbours(backend, statement, text, others)
+        if statement.settings:
+            self._settings.note(backend, statement)
+        return result
+
+    def run_closing(self, backend: Backend, statement: Statement, call: Callable[[], Any]) -> Any:
+        """Send a statement of a test that has ended, whose transactions end nothing any more."""
+        if statement.control is not None:
+            return None
+        self._claim(backend, statement.writes)
+        self._wire.flush()
+        try:
+            return call()
+        except BaseException:
+            if self.alive and self._real_state() is State.FAILED:
+                self.stack.fail_top()
+            raise
+
+    def _claim(self, backend: Backend, writes: bool) -> Segment:
+        self.touched = True
+        segment = self.stack.claim(backend, writes=writes)
+        self._settings.bring(backend)
+        return segment
+
+    def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
+        self._settings.rolled_back(settings)
+
+    # -- refusing what cannot be shown -----------------------------------------
+
+    def _refuse(self, backend: Backend, statement: Statement) -> None:
+        if backend not in self.backends:
+            raise self.conflict(
+                f"{backend.name} waited for another thread's transaction, and meanwhile its test "
+                f"has ended. Join the threads that a test starts before it ends."
+            )
+        if statement.hides_setting:
+            raise self.conflict(
+                "set_config() with a name, or an is_local, that is not a literal: what it sets "
+                "cannot be told, and would hold for all connections of the sandbox. Write both "
+                "as literals, or test this code on real connections."
+            )
+        if (found := self._temporary.strangers(backend, statement)) is not None:
+            raise self.conflict(
+                f'{backend.name} names "{found[0]}", which is a temporary table of {found[1]}. On '
+                f"real connections it would not see that table. Use the same connection, or "
+                f"give the table another name."
+            )
+        if (
+            backend.isolation in SNAPSHOT_LEVELS
+            and backend.commits_seen is not None
+            and backend.commits_seen != self.stack.commits
+        ):
+            raise self.conflict(
+                f"{backend} is {backend.isolation}, and another connection has committed since "
+                f"it began. One connection cannot show the old snapshot. Test this code on real "
+                f"connections."
+            )
+        for other in self.backends:
+            if other.sets_constraints and other is not backend:
+                raise self.conflict(
+                    f"{other} used SET CONSTRAINTS and has not ended its transaction. On one "
+                    f"connection that would hold for {backend.name} too. Let it end first."
+                )
+        stranger = self._cursors.stranger(backend, statement, self.backends)
+        if stranger is not None and statement.cursor is not None:
+            raise self.conflict(
+                f'{backend.name} names the cursor "{statement.cursor.name}", and {stranger} has '
+                f"one of that name. On one connection the two are the same. Give the cursors "
+                f"different names."
+            )
+
+    def _refuse_beside(self, others: list[Segment], statement: Statement) -> None:
+        what = ""
+        if statement.sets_constraints:
+            what = "SET CONSTRAINTS"
+        elif statement.impatient:
+            what = "NOWAIT or SKIP LOCKED"
+        if what:
+            raise self.conflict(
+                f"{what} beside uncommitted work of {others[0].owner}: on one connection no lock "
+                f"is ever in the way. Commit that work first, or test this code on real "
+                f"connections."
+            )
+
+    def _failed(
+        self,
+        backend: Backend,
+        statement: Statement,
+        others: list[Segment],
+        error: BaseException,
+    ) -> None:
+        if not self.alive:
+            return
+        if self._real_state() is not State.FAILED:
+            # nothing was sent (a value that has no SQL), or it is the end of an iteration
+            if backend.read_only:
+                self._wire.queue(_END_READ_ONLY)
+            return
+        backend.state = State.FAILED
+        self.stack.fail_top()
+        if isinstance(error, self.driver_error):
+            self._explain_failure(backend, statement, others, error)
+
+    def _explain_failure(
+        self, backend: Backend, statement: Statement, others: list[Segment], error: Exception
+    ) -> None:
+        state = self.sqlstate(error)
+        if state in _CANNOT_BE_PLAYED or (state in _CANNOT_BE_PLAYED_ALONE and backend.alone):
+            raise self.conflict(
+                f"{statement.verb} cannot be run in a sandbox: {str(error).splitlines()[0]}. "
+                f"Everything that a test does is one transaction there. Test this code on real "
+                f"connections, on a database of its own."
+            ) from error
+        if others:
+            met = self._neighbours.after(statement, others, error)
+            diag = getattr(error, "diag", None)
+            if met and not self._neighbours.genuine(state, diag, others, statement):
+                other, (what, deed) = next(iter(met.items()))
+                raise self.conflict(
+                    f"a statement of {backend} failed beside what {other} {deed} {what} and not "
+                    f"committed: {str(error).splitlines()[0]}. Real connections might "
+                    f"have waited, or gone on. Commit that work first."
+                ) from error
+
+    # -- noting what a statement did -------------------------------------------
+
+    def _note(
+        self, backend: Backend, statement: Statement, segment: Segment, beside: bool
+    ) -> None:
+        traces = segment.traces
+        traces.locked |= statement.locks_rows or statement.temporary is not None
+        traces.ddl |= statement.ddl
+        self._temporary.note(backend, statement)
+        self._deferrable.note(statement.verb)
+        self._sequences.note(statement)
+        if statement.sets_constraints and not backend.alone:
+            backend.sets_constraints = True
+            segment.wrote = Wrote.YES  # so that a rollback really takes it back
+        if statement.cursor is not None:
+            self._cursors.note(backend, statement, beside=beside)
+            segment.pinned |= statement.cursor.verb == "DECLARE"
+            self._unpin(backend)
+
+    def _note_advisory(
+        self, backend: Backend, statement: Statement, segment: Segment, text: str, before: set[Any]
+    ) -> None:
+        other = self._advisory.note(backend, text, before)
+        if other is not None:
+            raise self.conflict(
+                f"{backend.name} asked for an advisory lock, or let one go, while {other} holds "
+                f"one: on one connection nobody waits for it. Let the other one go first, or "
+                f"test this code on real connections."
+            )
+        segment.pinned |= bool(backend.transaction_locks)
+
+    def _note_neighbours(
+        self, backend: Backend, statement: Statement, text: str, others: list[Segment]
+    ) -> None:
+        met = self._neighbours.after(statement, others, None)
+        use = statement.cursor
+        if use is not None and not met:
+            # a cursor keeps the snapshot of its DECLARE
+            cursor = backend.cursors.get(use.name)
+            if use.verb == "DECLARE" or (cursor is not None and cursor.beside):
+                owners = (segment.owner for segment in others)
+                met = {owner: Met("a table") for owner in owners if isinstance(owner, Backend)}
+        for other, (what, deed) in met.items():
+            if (pair := (backend.name, other.name)) not in self.warned:
+                self.warned.add(pair)
+                warn(backend, other, what, text, deed)
+
+    def _unpin(self, backend: Backend) -> None:
+        if not backend.cursors and not backend.transaction_locks:
+            for segment in self.stack.of(backend):
+                segment.pinned = False
+
+    # -- endings of virtual transactions and sessions ---------------------------
+
+    def close_cursors(self, backend: Backend, *, from_level: int, keep_held: bool = False) -> None:
+        """Close the cursors of *backend* that end with a (sub)transaction."""
+        if self.alive and backend.cursors:
+            self._cursors.end(backend, from_level, keep_held)
+        self._unpin(backend)
+
+    def temporary_tables(self) -> frozenset[str]:
+        """Give the names of the temporary tables that exist."""
+        return self._temporary.names
+
+    def drop_temporary(self, backend: Backend) -> None:
+        """Forget the temporary tables that the rolled back transaction made."""
+        self._temporary.rolled_back(backend)
+
+    def end_session(self, backend: Backend) -> None:
+        """Let go of advisory locks and temporary tables, as the server does."""
+        if not self.alive:
+            return
+        self._advisory.end_session(backend)
+        if drops := self._temporary.at_close(backend):
+            self._in_a_segment(backend, drops)
+
+    def _in_a_segment(self, backend: Backend, statements: list[str]) -> None:
+        self._claim(backend, writes=True)
+        for sql in statements:
+            self._wire.queue(sql)
+        self._wire.flush()
+        self.stack.commit(backend)
+
+    def before_commit(self, backend: Backend) -> None:
+        """Check deferred constraints and end temporary tables, as the server does at COMMIT."""
+        if ends := self._temporary.at_commit(backend):
+            self._claim(backend, writes=True)
+            for sql in ends:
+                self._wire.queue(sql)
+            self._wire.flush()
+        if not any(segment.wrote is not Wrote.NO for segment in self.stack.of(backend)):
+            return
+        if not (check := self._deferrable.check()):
+            return
+        if (dead := self.stack.stuck()) is not None:
+            raise self.conflict(
+                f"{backend.name} commits above what {dead.author} rolled back. On one connection "
+                f"its deferred constraints cannot be checked. Let the transactions end in the "
+                f"order in which they wrote."
+            )
+        self._claim(backend, writes=True)
+        try:
+            self._wire.ask(check)
+        except self.driver_error as error:
+            others = self.stack.of_others(backend)
+            self.stack.fail_top()
+            if others:
+                raise self.conflict(
+                    f"a deferred constraint failed when {backend} committed, beside uncommitted "
+                    f"work of {others[0].owner}: {str(error).splitlines()[0]}. On one connection "
+                    f"it cannot be told whose rows violate it. Let the other end first."
+                ) from error
+            raise
+
+    # -- the life of a class ---------------------------------------------------
+
+    def _opened(self) -> None:
+        """Get to know a new real connection, on which the driver begins a transaction."""
+        self._connected = True
+        self._wire.pending.clear()
+        self._settings.forget()
+        self._temporary.clear()
+        self._deferrable.forget()
+        self._advisory.used = False
+        self.shared = False
+        self._sequences = Sequences(self._wire.ask, self.url.database)
+        self._wire.queue(_NO_TIMEOUTS)
+        if self._reset_sequences:
+            if self._first_sequences:
+                # an earlier connection was lost, and could not put them back
+                self._wire.queue(self._first_sequences)
+            self._remember_sequences()
+            self._first_sequences = self._sequences.statement
+        # the driver has sent a BEGIN of its own; what was set in there must outlive the tests
+        self._wire.queue("COMMIT")
+        self._begin_outer()
+
+    def _remember_sequences(self) -> None:
+        self._sequences.remember()
+        if define := self._sequences.define():
+            self._wire.queue(define)
+
+    def _begin_outer(self) -> None:
+        self._renew()
+        self._wire.queue("BEGIN")
+        self.stack.begin(savepoint=False)
+
+    def _freeze_setup(self) -> None:
+        if not self.touched:
+            return
+        xid = self._wire.ask("SELECT pg_current_xact_id_if_assigned()::text")[0][0]
+        self.shared = xid is not None
+        self._deferrable.keep()
+        if self._reset_sequences:
+            self._remember_sequences()
+        if not self.shared:
+            self._end_outer("")
+            return
+        segments = self.stack.segments
+        if len(segments) > 1:
+            self._wire.queue(f"RELEASE {segments[1 if not segments[0].name else 0].name}")
+        self._renew()
+        self.stack.begin(savepoint=True)
+        self._neighbours.take_baseline()
+
+    def _end_outer(self, restore: str) -> None:
+        """End a test's own outer transaction; the next begins with its first statement."""
+        for part in ("ROLLBACK", self._release_advisory(), restore):
+            if part:
+                self._wire.queue(part)
+        self._wire.flush()
+        self._settings.rolled_back({})
+        self._begin_outer()
+
+    def _release_advisory(self) -> str:
+        used, self._advisory.used = self._advisory.used, False
+        return "SELECT pg_catalog.pg_advisory_unlock_all()" if used else ""
+
+    def _rewind_test(self) -> None:
+        begun = "BEGIN" not in self._wire.pending
+        self._wire.pending.clear()
+        self._temporary.clear()
+        self._deferrable.rolled_back()
+        restore = self._sequences.restore()
+        if begun and self._real_state() is State.IDLE:
+            raise self._escaped()
+        if not self.shared:
+            self._end_outer(restore)
+            return
+        self.stack.rewind()
+        for part in (self._release_advisory(), restore):
+            if part:
+                self._wire.queue(part)
+        try:
+            self._wire.flush()
+        except self.driver_error as error:
+            if self.sqlstate(error) not in ("3B001", "25P01"):
+                raise
+            raise self._escaped() from error
+
+    def _escaped(self) -> EscapeError:
+        """Give up the real connection, whose outer transaction is not ours any more."""
+        with contextlib.suppress(self.driver_error):
+            self._roll_back_and_close(lambda send: None)
+        return EscapeError(
+            f"the transaction in which {self.owner} plays everything was ended past the sandbox, "
+            f"so something was really committed to database {self.url.database!r}. Look for a "
+            f"COMMIT that went to the real connection, from a C extension for example."
+        )
+
+    def _disconnect(self, finish: Callable[[Callable[[str], object]], object] | None) -> None:
+        if self.alive:
+
+            def last_words(send: Callable[[str], object]) -> None:
+                if self._first_sequences:
+                    send(self._first_sequences)
+                if finish is not None:
+                    finish(send)
+
+            self._roll_back_and_close(last_words)
+        elif self.died and self._first_sequences:
+            # a server that is gone has nothing to be put back
+            with contextlib.suppress(self.driver_error):
+                self._send_apart(self._first_sequences)
+        self._connected = False
+        self._first_sequences = ""
+        self._wire.pending.clear()
+        self._renew()

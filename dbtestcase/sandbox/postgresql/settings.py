@@ -1,0 +1,75 @@
+"""Session settings: each virtual connection has its own, and the real one is brought to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ..backends import Backend
+from ..statements import Statement
+from .wire import PostgreSQLWire
+
+__all__ = ["SessionSettings"]
+
+
+class SessionSettings:
+    """What is in force on the real connection, of all that any virtual connection changed.
+
+    :param wire: our way to the server.
+    :param quote: writes a value as an SQL literal.
+    """
+
+    def __init__(self, wire: PostgreSQLWire, quote: Callable[[object], str]) -> None:
+        self._wire = wire
+        self._quote = quote
+        #: the values before anybody changed them, by name
+        self._baseline: dict[str, str | None] = {}
+        #: the values that are not the first ones
+        self.in_force: dict[str, str | None] = {}
+
+    def forget(self) -> None:
+        """Start anew, on a new real connection."""
+        self._baseline, self.in_force = {}, {}
+
+    def rolled_back(self, settings: Mapping[str, str | None]) -> None:
+        """Note that the server put the settings back to what they were."""
+        self.in_force = dict(settings)
+
+    def bring(self, backend: Backend) -> None:
+        """Queue what brings the real connection to what *backend* believes."""
+        if not self._baseline:
+            return
+        changes = {}
+        for name, first in self._baseline.items():
+            wanted = backend.local.get(name, backend.session.get(name, first))
+            if self.in_force.get(name, first) != wanted:
+                changes[name] = wanted
+        if changes:
+            calls = ", ".join(
+                f"set_config({self._quote(name)}, {self._quote(value or '')}, false)"
+                for name, value in changes.items()
+            )
+            self._wire.queue(f"SELECT {calls}")
+            self.in_force = {**self.in_force, **changes}
+
+    def learn(self, statement: Statement) -> None:
+        """Ask for the first values of what *statement* is about to set."""
+        for setting in statement.settings:
+            if setting.name is not None and setting.name not in self._baseline:
+                self._baseline[setting.name] = self._ask(setting.name)
+
+    def note(self, backend: Backend, statement: Statement) -> None:
+        """Ask for what *statement* has set, and keep it as that of *backend*."""
+        for setting in statement.settings:
+            names = [setting.name] if setting.name is not None else list(self._baseline)
+            for name in names:
+                value = self._ask(name)
+                self.in_force = {**self.in_force, name: value}
+                if setting.local:
+                    backend.local[name] = value
+                else:
+                    backend.local.pop(name, None)
+                    backend.session[name] = value
+
+    def _ask(self, name: str) -> str | None:
+        value = self._wire.ask(f"SELECT current_setting({self._quote(name)}, true)")[0][0]
+        return None if value is None else str(value)

@@ -1,0 +1,91 @@
+"""Temporary tables: each belongs to one virtual connection, though all could see it."""
+
+from __future__ import annotations
+
+import re
+
+from ..backends import Backend
+from ..statements import Statement
+from .wire import PostgreSQLWire, quoted
+
+__all__ = ["TemporaryTables"]
+
+_WORDS = re.compile(r"\w+")
+
+
+class TemporaryTables:
+    """The temporary tables (views, sequences) of the test, as far as texts made them.
+
+    :param wire: our way to the server.
+    """
+
+    def __init__(self, wire: PostgreSQLWire) -> None:
+        self._wire = wire
+        self._owners: dict[str, tuple[Backend, str | None]] = {}
+
+    def clear(self) -> None:
+        """Forget all: a rollback took them away."""
+        self._owners.clear()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of those that exist."""
+        return frozenset(self._owners) if self._owners else _NONE
+
+    def note(self, backend: Backend, statement: Statement) -> None:
+        """Keep whose the table that *statement* made is."""
+        if statement.temporary is not None:
+            self._owners[statement.temporary] = backend, statement.on_commit
+
+    def strangers(self, backend: Backend, statement: Statement) -> tuple[str, Backend] | None:
+        """Give a table of another connection that *statement* names, and whose it is."""
+        for name, (owner, _) in list(self._owners.items()):
+            words = set(_WORDS.findall(name.lower()))
+            if owner is not backend and words <= statement.words:
+                if self._is_there(name):
+                    return name, owner
+                del self._owners[name]  # dropped, or rolled back to before it was made
+        return None
+
+    def _is_there(self, name: str) -> bool:
+        literal = quoted(name).replace("'", "''")
+        rows = self._wire.ask(f"SELECT to_regclass('pg_temp.{literal}') IS NOT NULL")
+        return bool(rows[0][0])
+
+    def rolled_back(self, backend: Backend) -> None:
+        """Forget what a rolled back transaction of *backend* made."""
+        for name, (owner, _) in list(self._owners.items()):
+            if owner is backend and name not in backend.temporary_at_begin:
+                del self._owners[name]
+
+    def at_commit(self, backend: Backend) -> list[str]:
+        """Give what ON COMMIT asks for: the real transaction goes on, so the server does not."""
+        found = []
+        for name, (owner, what) in list(self._owners.items()):
+            if owner is backend and what == "drop":
+                found.append(f"DROP TABLE IF EXISTS pg_temp.{quoted(name)}")
+                del self._owners[name]
+            elif owner is backend and what == "delete":
+                found.append(f"TRUNCATE pg_temp.{quoted(name)}")
+        return found
+
+    def at_close(self, backend: Backend) -> list[str]:
+        """Give what drops the tables of a session that is closed."""
+        mine = [name for name, (owner, _) in self._owners.items() if owner is backend]
+        for name in mine:
+            del self._owners[name]
+        # DROP knows its kind only from its own word
+        return [
+            f"DO $$ DECLARE k text := (SELECT relkind FROM pg_class WHERE oid = "
+            f"to_regclass({_literal(name)})); BEGIN IF k IS NOT NULL THEN EXECUTE 'DROP ' || "
+            f"CASE k WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END || ' ' || "
+            f"{_literal(name)} || ' CASCADE'; END IF; END $$"
+            for name in mine
+        ]
+
+
+def _literal(name: str) -> str:
+    return "'pg_temp.{}'".format(quoted(name).replace("'", "''"))
+
+
+_NONE: frozenset[str] = frozenset()

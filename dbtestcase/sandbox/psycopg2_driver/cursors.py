@@ -1,0 +1,222 @@
+"""Cursors: real ones of the driver, whose every statement asks the sandbox first."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+from psycopg2 import extensions
+from psycopg2.sql import Composable
+
+from ..postgresql.wire import quoted
+from ..statements import Statement, analyse
+
+if TYPE_CHECKING:
+    from .connections import VirtualConnection
+
+__all__ = ["guarded"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+Cursor = extensions.cursor
+
+
+class GuardedCursor:
+    """What is mixed into a cursor class: every statement asks the sandbox first."""
+
+    virtual: VirtualConnection
+    _rendering = False
+
+    @property
+    def connection(self) -> Any:
+        """The virtual connection, but the real one to psycopg2.sql, which quotes for it."""
+        return self.virtual.real if self._rendering else self.virtual
+
+    def execute(self, query: Any, vars: Any = None) -> Any:
+        """Execute *query*, or play it where it steers the transaction."""
+        query = self._text(query)
+        statement = analyse(query)
+        if vars and statement.renders:
+            # what it sets, or steers, may come with the parameters
+            query, vars = self._render(query, vars), None
+            statement = analyse(query)
+        if statement.parts:
+            if vars is not None:
+                query = self._render(query, vars)
+            return self.virtual.run_parts(self, analyse(query).parts)
+        if statement.shows_isolation:
+            query = self.virtual.show_isolation() or query
+        return self.virtual.run(
+            self,
+            query,
+            lambda: super(GuardedCursor, self).execute(query, vars),  # type: ignore[misc]
+        )
+
+    def executemany(self, query: Any, vars_list: Iterable[Any]) -> Any:
+        """Execute *query* once for each of *vars_list*."""
+        query = self._text(query)
+        statement = analyse(query)
+        if statement.parts or statement.control is not None:
+            for vars in vars_list:
+                self.execute(query, vars)
+            return None
+        steps = self._steps(statement, vars_list)
+        return self.virtual.run(
+            self,
+            query,
+            lambda: super(GuardedCursor, self).executemany(query, steps),  # type: ignore[misc]
+        )
+
+    def _steps(self, statement: Statement, vars_list: Iterable[Any]) -> Iterator[Any]:
+        """Give the parameters one by one; in autocommit each is a transaction of its own."""
+        for number, vars in enumerate(vars_list):
+            if number:
+                self.virtual.next_of_many(statement)
+            yield vars
+
+    def callproc(self, procname: str, *args: Any) -> Any:
+        """Call a function."""
+        return self.virtual.run(
+            self,
+            f"SELECT {procname}()",
+            lambda: super(GuardedCursor, self).callproc(procname, *args),  # type: ignore[misc]
+        )
+
+    def copy_expert(self, sql: Any, *args: Any, **kwargs: Any) -> Any:
+        """Copy to or from a file."""
+        sql = self._text(sql)
+        return self.virtual.run(
+            self,
+            sql,
+            lambda: super(GuardedCursor, self).copy_expert(sql, *args, **kwargs),  # type: ignore[misc]
+        )
+
+    def copy_from(self, file: Any, table: str, *args: Any, **kwargs: Any) -> Any:
+        """Copy from a file to a table."""
+        return self.virtual.run(
+            self,
+            f"COPY {quoted(table)} FROM STDIN",
+            lambda: super(GuardedCursor, self).copy_from(file, table, *args, **kwargs),  # type: ignore[misc]
+        )
+
+    def copy_to(self, file: Any, table: str, *args: Any, **kwargs: Any) -> Any:
+        """Copy from a table to a file."""
+        return self.virtual.run(
+            self,
+            f"COPY {quoted(table)} TO STDOUT",
+            lambda: super(GuardedCursor, self).copy_to(file, table, *args, **kwargs),  # type: ignore[misc]
+        )
+
+    def mogrify(self, query: Any, vars: Any = None) -> Any:
+        """Give *query* with its parameters."""
+        return super().mogrify(self._text(query), vars)  # type: ignore[misc]
+
+    def _render(self, query: str, vars: Any) -> str:
+        rendered: bytes = Cursor.mogrify(self, query, vars)  # type: ignore[arg-type]
+        return rendered.decode(self._codec)
+
+    @property
+    def _codec(self) -> str:
+        return extensions.encodings[self.virtual.real.encoding]
+
+    def _text(self, query: Any) -> Any:
+        if isinstance(query, bytes):
+            return query.decode(self._codec)
+        if isinstance(query, Composable):
+            self._rendering = True
+            try:
+                return query.as_string(self)  # type: ignore[arg-type]
+            finally:
+                self._rendering = False
+        if not isinstance(query, str):
+            raise TypeError(
+                f"argument 1 must be a string or unicode object: got {type(query).__name__} instead"
+            )
+        return query
+
+
+class GuardedNamedCursor(GuardedCursor):
+    """A server-side cursor: fetching sends a statement, too."""
+
+    name: str
+    withhold: bool
+    _gone = False
+    _transaction: tuple[int, int] | None = None
+
+    def execute(self, query: Any, vars: Any = None) -> Any:
+        """Declare the cursor."""
+        query = self._text(query)
+        self.virtual.check_named(self)
+        hold = "WITH HOLD " if self.withhold else ""
+        return self.virtual.run(
+            self,
+            f"DECLARE {quoted(self.name)} CURSOR {hold}FOR {query}",
+            lambda: super(GuardedCursor, self).execute(query, vars),  # type: ignore[misc]
+        )
+
+    def executemany(self, query: Any, vars_list: Iterable[Any]) -> Any:
+        """Raise the driver's own error."""
+        return super(GuardedCursor, self).executemany(query, vars_list)  # type: ignore[misc]
+
+    def callproc(self, procname: str, *args: Any) -> Any:
+        """Raise the driver's own error."""
+        return super(GuardedCursor, self).callproc(procname, *args)  # type: ignore[misc]
+
+    def _fetch(self, verb: str, call: Callable[[], Any]) -> Any:
+        if not self.withhold and self._transaction != self.virtual.transaction:
+            raise psycopg2.ProgrammingError("named cursor isn't valid anymore")
+        return self.virtual.run(self, f"{verb} FROM {quoted(self.name)}", call)
+
+    def fetchone(self) -> Any:
+        """Fetch one row."""
+        return self._fetch("FETCH 1", super().fetchone)  # type: ignore[misc]
+
+    def fetchmany(self, *args: Any, **kwargs: Any) -> Any:
+        """Fetch some rows."""
+        return self._fetch(
+            "FETCH",
+            lambda: super(GuardedCursor, self).fetchmany(*args, **kwargs),  # type: ignore[misc]
+        )
+
+    def fetchall(self) -> Any:
+        """Fetch the rows that are left."""
+        return self._fetch("FETCH ALL", super().fetchall)  # type: ignore[misc]
+
+    def scroll(self, *args: Any, **kwargs: Any) -> Any:
+        """Move the cursor."""
+        return self._fetch(
+            "MOVE",
+            lambda: super(GuardedCursor, self).scroll(*args, **kwargs),  # type: ignore[misc]
+        )
+
+    def __next__(self) -> Any:
+        return self._fetch("FETCH", super().__next__)  # type: ignore[misc]
+
+    def close(self) -> None:
+        """Close the cursor, on the server too where it is still open there."""
+        if self._gone:
+            return
+        if self.virtual.knows_cursor(self.name):
+            self.virtual.run(
+                self,
+                f"CLOSE {quoted(self.name)}",
+                super().close,  # type: ignore[misc]
+            )
+        elif not self.withhold and self._transaction != self.virtual.transaction:
+            # the server has closed it with its transaction, and the driver says so
+            raise psycopg2.ProgrammingError("named cursor isn't valid anymore")
+        self._gone = True
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._gone or bool(super().closed)  # type: ignore[misc]
+
+
+@functools.lru_cache(maxsize=256)
+def guarded(factory: Any, named: bool) -> Any:
+    """Make the class of guarded cursors from the one that the program asked for."""
+    guard = GuardedNamedCursor if named else GuardedCursor
+    return type(factory.__name__, (guard, factory), {})

@@ -1,0 +1,181 @@
+"""The sandbox whose engines use psycopg2."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg2
+import psycopg2.errors
+from psycopg2 import extensions
+from sqlalchemy.engine import Dialect
+
+from ..backends import Backend, State
+from ..postgresql import PostgreSQLSandbox
+from ..postgresql.wire import Rows
+from ..statements import Statement
+from .connections import VirtualConnection
+from .real import Connection, Cursor, forget_in_child, is_closed, real_class
+
+__all__ = ["Psycopg2Sandbox"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+#: What tells which database and who, and is the sandbox's to say.
+_OURS = {"host", "hostaddr", "port", "dbname", "database", "user", "password", "service"}
+_OURS |= {"passfile", "dsn"}
+
+_STATES = {
+    extensions.TRANSACTION_STATUS_IDLE: State.IDLE,
+    extensions.TRANSACTION_STATUS_INERROR: State.FAILED,
+}
+
+Types = tuple[dict[int, Any], dict[int, Any]]
+
+
+class Psycopg2Sandbox(PostgreSQLSandbox):
+    """A sandbox whose engines use psycopg2."""
+
+    driver_error = psycopg2.Error
+    real: Any = None
+
+    @property
+    def pid(self) -> int:
+        """The process that opened the sandbox."""
+        return self._pid
+
+    def connect(self, dialect: Dialect, cparams: Mapping[str, Any] | None) -> Any:
+        """Give the real connection, prepared for a new virtual one in this thread.
+
+        :raises SandboxConflict: when *cparams* differ from those of the connection that exists,
+            or that was lost with what the test needs.
+        """
+        options = {k: v for k, v in (cparams or {}).items() if k not in _OURS}
+        factory = options.pop("connection_factory", None)
+        cursor_factory = options.pop("cursor_factory", None)
+        with self.entered():
+            if (left := self.listening) is not None:
+                # a listener raised: the connection that it was given is nobody's
+                self.listening = None
+                left.close()
+            if not self.alive:
+                self._refuse_after_loss()
+                self._open(dialect, factory or Connection, options)
+            elif cparams is not None and options != self._options:
+                raise self.conflict(
+                    f"an engine connects with {options!r}, and the connection of {self.owner}'s "
+                    f"sandbox was made with {self._options!r}. All engines of one database share "
+                    f"one connection there. Give them the same connect_args."
+                )
+            elif factory is not None and factory is not self._factory:
+                raise self.conflict(
+                    f"an engine connects with connection_factory={factory.__name__}, and the "
+                    f"connection of {self.owner}'s sandbox is a {self._factory.__name__}. All "
+                    f"engines of one database share one connection there. Give them the same "
+                    f"connect_args."
+                )
+            connection = VirtualConnection(self, self.real)
+            connection.cursor_factory = cursor_factory
+            self.use_types(self._first_types)
+            self.listening = connection
+            return self.real
+
+    def _refuse_after_loss(self) -> None:
+        if self.died and (self.shared or self.answered):
+            raise self.conflict(
+                f"the real connection of {self.owner}'s sandbox was lost, and with it what was "
+                f"done since the class's set-up began, committed or not. A new connection would "
+                f"show none of it. Let the test end here; the next one starts anew."
+            )
+
+    def _open(self, dialect: Dialect, factory: Any, options: dict[str, Any]) -> None:
+        _, self._where = dialect.create_connect_args(self.url)
+        self._options, self._factory = options, factory
+        self.real = psycopg2.connect(
+            **{**options, **self._where}, connection_factory=real_class(factory)
+        )
+        self.real.sandbox = self
+        forget_in_child(self.real)
+        self._first_types = self._types = dict(self.real.string_types), dict(self.real.binary_types)
+        if self.died:
+            self._new_generation()
+        self._opened()
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a real connection, and it is not broken. Not in a forked child."""
+        return self.real is not None and not is_closed(self.real) and os.getpid() == self._pid
+
+    def go_on(self, backend: Backend, statement: Statement) -> None:
+        """Make room for the next of several statements that are sent by one call."""
+        self._claim(backend, statement.writes)
+        self._wire.flush()
+
+    # -- how values are read: each engine may have its own JSON loader -----------
+
+    def registered_types(self) -> Types:
+        """Give what is registered on the real connection; the same object for the same."""
+        types = dict(self.real.string_types), dict(self.real.binary_types)
+        for known in (self._first_types, self._types):
+            if types == known:
+                return known
+        self._types = types
+        return types
+
+    def use_types(self, types: Types) -> None:
+        """Bring what is registered on the real connection to that of a virtual one."""
+        if types is self._types:
+            return
+        for registered, wanted in zip(
+            (self.real.string_types, self.real.binary_types), types, strict=True
+        ):
+            registered.clear()
+            registered.update(wanted)
+        self._types = types
+
+    # -- the real connection -----------------------------------------------------
+
+    def _send(self, text: str) -> Rows:
+        with Connection.cursor(self.real, cursor_factory=Cursor) as cursor:
+            Cursor.execute(cursor, text)
+            return cursor.fetchall() if cursor.description is not None else []
+
+    def _send_apart(self, text: str) -> None:
+        connection = psycopg2.connect(**{**self._options, **self._where})
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(text)
+        finally:
+            connection.close()
+
+    def _quote(self, value: object) -> str:
+        adapted: Any = extensions.adapt(value)
+        if isinstance(value, str):
+            adapted.prepare(self.real)
+        quoted: bytes = adapted.getquoted()
+        return quoted.decode(extensions.encodings[self.real.encoding])
+
+    def _real_state(self) -> State:
+        return _STATES.get(Connection.get_transaction_status(self.real), State.ACTIVE)
+
+    def _roll_back_and_close(self, last_words: Callable[[Callable[[str], object]], None]) -> None:
+        real = self.real
+        try:
+            Connection.rollback(real)
+            with Connection.cursor(real, cursor_factory=Cursor) as cursor:
+                last_words(lambda text: Cursor.execute(cursor, text))
+            Connection.commit(real)
+        finally:
+            Connection.close(real)
+
+    def error(self, sqlstate: str, message: str) -> Exception:
+        """Make the driver's error of that SQLSTATE, as the server's answer would have made it."""
+        error: Any = psycopg2.errors.lookup(sqlstate)(f"{message}\n")
+        error.__setstate__({"pgcode": sqlstate, "pgerror": f"ERROR:  {message}\n"})
+        found: Exception = error
+        return found
+
+    def sqlstate(self, error: BaseException) -> str | None:
+        """Give the SQLSTATE of a driver's error."""
+        return getattr(error, "pgcode", None)

@@ -1,0 +1,60 @@
+"""Cursors: real ones, of a subclass of what was asked for, that ask the sandbox first."""
+
+from __future__ import annotations
+
+import inspect
+import sqlite3
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ...errors import SandboxConflict
+from .statements import analyse
+
+if TYPE_CHECKING:
+    from .connections import VirtualConnection
+
+__all__ = ["cursor_class"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+
+class GuardedCursor:
+    """What is mixed into a cursor class: every statement asks the sandbox first."""
+
+    virtual: VirtualConnection
+
+    @property
+    def connection(self) -> VirtualConnection:
+        return self.virtual
+
+    def execute(self, sql: str, parameters: Any = (), /) -> Any:
+        parent: Any = super()
+        return self.virtual.run(self, sql, lambda text: parent.execute(text, parameters))
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> Any:
+        parent: Any = super()
+        # rows that are made while they are inserted may come of statements of other connections
+        rows = parameters if isinstance(parameters, (list, tuple)) else list(parameters)
+        if isinstance(sql, str) and not analyse(sql).dml:
+            return parent.executemany(sql, rows)  # the driver's own error
+        return self.virtual.run(self, sql, lambda text: parent.executemany(text, rows))
+
+    def executescript(self, sql_script: str, /) -> Any:
+        self.virtual.run_script(sql_script)
+        return self
+
+
+def cursor_class(factory: Any) -> Any:
+    made = _cursor_classes.get(factory)
+    if made is None:
+        if not (inspect.isclass(factory) and issubclass(factory, sqlite3.Cursor)):
+            raise SandboxConflict(
+                f"{factory!r} makes cursors and is no subclass of sqlite3.Cursor: its cursors "
+                f"could not ask the sandbox before they send a statement. Give a class."
+            )
+        made = type(factory.__name__, (GuardedCursor, factory), {})
+        _cursor_classes[factory] = made
+    return made
+
+
+_cursor_classes: dict[Any, Any] = {}

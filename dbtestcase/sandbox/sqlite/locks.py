@@ -1,0 +1,137 @@
+"""Where SQLite would have locked a connection out.
+
+Only one connection can write at a time, and nobody can commit beside a reader's transaction. On
+one real connection no lock is ever in the way, so that is told by an
+:exc:`~dbtestcase.errors.UncommittedDataWarning`. Threads do wait for each other, as they would.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ...errors import UncommittedDataWarning
+from ..backends import Backend, State
+from ..base import THREAD_PATIENCE
+from ..places import place
+from ..segments import Wrote
+from ..statements import Statement
+from ..uncommitted import warn
+from .tables import Tables
+
+if TYPE_CHECKING:
+    from .sandbox import SQLiteSandbox
+
+__all__ = ["Locks", "SQLiteBackend"]
+
+
+@dataclass(eq=False)
+class SQLiteBackend(Backend):
+    """A virtual connection as SQLite itself would see it.
+
+    :param has_read: whether its explicit transaction holds a snapshot.
+    """
+
+    has_read: bool = False
+
+    def begin(self, statement: Statement | None = None) -> None:
+        """Begin a transaction; an IMMEDIATE one waits for those of other threads that write."""
+        self.has_read = False
+        if statement is not None and statement.isolation in ("IMMEDIATE", "EXCLUSIVE"):
+            self.began = place()
+            self.sandbox.reserve(self)  # type: ignore[attr-defined]
+        super().begin(statement)
+
+    @property
+    def reserves(self) -> bool:
+        """Whether it holds the write lock since its BEGIN."""
+        return self.state is State.ACTIVE and self.isolation in ("IMMEDIATE", "EXCLUSIVE")
+
+
+class Locks:
+    """The locks that real connections would hold."""
+
+    def __init__(self, sandbox: SQLiteSandbox) -> None:
+        self._sandbox = sandbox
+
+    def writers(self, backend: Backend) -> list[Backend]:
+        """Give the other connections that would hold SQLite's write lock."""
+        stack = self._sandbox.stack
+        if stack.top.wrote is Wrote.UNASKED and stack.top.owner is not backend:
+            with self._sandbox.leaving_unasked():
+                segments = stack.of_others(backend)
+        else:
+            segments = stack.of_others(backend)
+        owners = {s.owner for s in segments if isinstance(s.owner, Backend)}
+        owners |= {b for b in self._others(backend) if b.reserves}
+        return sorted(owners, key=lambda other: other.name)
+
+    def _others(self, backend: Backend) -> list[SQLiteBackend]:
+        return [
+            b for b in self._sandbox.backends if isinstance(b, SQLiteBackend) and b is not backend
+        ]
+
+    def wait(self, backend: Backend) -> None:
+        """Let other threads' transactions that wrote end before *backend* writes."""
+        mine = threading.get_ident()
+
+        def free() -> bool:
+            writers = [b for b in self.writers(backend) if b.thread != mine]
+            running = {thread.ident for thread in threading.enumerate()} if writers else set()
+            return not any(b.thread in running for b in writers)
+
+        if not free():
+            self._sandbox.changed.wait_for(free, THREAD_PATIENCE)
+
+    def met(self, backend: Backend, tables: Tables, text: str, writers: list[Backend]) -> None:
+        """Warn where a statement of *backend* would have met a lock, or other rows."""
+        touched = tables.touched
+        if touched.writes:
+            self.warn_locked(backend, writers, text)
+            return
+        for segment in self._sandbox.stack.of_others(backend):
+            owner, met = segment.owner, segment.traces.changed & touched.reads
+            if isinstance(owner, Backend) and met and self._first_time(backend, owner):
+                name = tables.name(min(met))
+                what = "the schema" if name.startswith("sqlite_") else f"table {name}"
+                warn(backend, owner, what, text)
+
+    def _first_time(self, backend: Backend, other: Backend) -> bool:
+        pair = (backend.name, other.name)
+        if pair in self._sandbox.warned:
+            return False
+        self._sandbox.warned.add(pair)
+        return True
+
+    def warn_locked(self, backend: Backend, writers: Iterable[Backend], text: str) -> None:
+        """Warn that *backend* writes beside others that do."""
+        for other in writers:
+            if self._first_time(backend, other):
+                warnings.warn(
+                    f"{backend} writes while {other} has written and not committed: on real "
+                    f'connections it would wait, and then end in "database is locked". Commit '
+                    f"the other first, or test this code on real connections. The statement: "
+                    f"{' '.join(text.split())[:120]}",
+                    UncommittedDataWarning,
+                    stacklevel=2,
+                )
+
+    def readers(self, backend: Backend) -> list[SQLiteBackend]:
+        """Give the other connections in whose transactions something was read."""
+        return [b for b in self._others(backend) if b.has_read and b.state is State.ACTIVE]
+
+    def warn_readers(self, backend: Backend, readers: Iterable[Backend]) -> None:
+        """Warn that *backend* commits beside others' transactions in which they read."""
+        for other in readers:
+            if self._first_time(backend, other):
+                warnings.warn(
+                    f"{backend} commits what it wrote while {other} has read: on real "
+                    f'connections it would end in "database is locked", or in WAL mode the other '
+                    f"would go on seeing what was there before. End the other's transaction "
+                    f"first, or test this code on real connections.",
+                    UncommittedDataWarning,
+                    stacklevel=2,
+                )

@@ -1,0 +1,537 @@
+"""The sandbox on SQLite.
+
+SQLite lives in this process, so asking it costs next to nothing: whether a segment wrote is read
+from ``total_changes`` and the schema's version, and its authorizer callback tells which tables
+a statement reads and writes.
+
+What a program would see on real connections differs from PostgreSQL in three ways: an error
+fails its statement and not the transaction; a SAVEPOINT begins a transaction; and only one
+connection can write at a time, so that work beside another's uncommitted write, which ends in
+"database is locked" there, ends in an :exc:`~dbtestcase.errors.UncommittedDataWarning` here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import re
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy.engine import URL, Dialect, Engine
+
+from ...engines.private import in_use
+from ...engines.redirecting import place_of_engine
+from ...errors import EscapeError, SandboxConflict, SetUpError
+from ..backends import Backend, State
+from ..base import Sandbox
+from ..segments import Segment, Wrote
+from ..statements import Control, Statement
+from .callbacks import Callbacks
+from .connections import VirtualConnection
+from .foreign_keys import ForeignKeys
+from .locks import Locks, SQLiteBackend
+from .pragmas import Pragmas
+from .real import real_class
+from .statements import SQLiteStatement, analyse
+from .tables import Tables
+from .wire import NativeConnection, NativeCursor, SQLiteWire
+
+__all__ = ["SQLiteSandbox"]
+
+#: What tells which database, or belongs to each virtual connection.
+_OURS = {"database", "uri", "check_same_thread", "isolation_level", "autocommit"}
+#: What differs without a difference that a test could see.
+_UNSEEN_OPTIONS = {"timeout", "cached_statements"}
+
+_CANNOT_BE_PLAYED = {"VACUUM", "ATTACH", "DETACH"}
+_INSIDE = re.compile(r"\b(?:inside|within) a transaction|cannot change into wal mode")
+
+
+class SQLiteSandbox(Sandbox):
+    """Virtual connections on one real connection to an SQLite database."""
+
+    driver_error = sqlite3.Error
+    errors_fail_transactions = False
+    savepoint_begins = True
+    analyse = staticmethod(analyse)
+
+    def __init__(self, url: URL, *, owner: str = "sandboxed()") -> None:
+        self._wire = SQLiteWire()
+        self.real: Any = None
+        self._snapshot: sqlite3.Connection | None = None
+        self._options: dict[str, Any] = {}
+        super().__init__(url, owner=owner)
+        self._locks = Locks(self)
+        self._know_nothing()
+
+    def _know_nothing(self) -> None:
+        self.tables = Tables()
+        self.pragmas = Pragmas(self)
+        self.callbacks = Callbacks(self)
+        self.foreign_keys = ForeignKeys(self._wire)
+        self.connections: weakref.WeakSet[VirtualConnection] = weakref.WeakSet()
+        #: so that none holds a statement open after its time
+        self.cursors: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.shared = False
+
+    # -- the real connection ---------------------------------------------------
+
+    @property
+    def wire(self) -> SQLiteWire:
+        """The way to the database."""
+        return self._wire
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a real connection."""
+        return self.real is not None
+
+    @property
+    def pid(self) -> int:
+        """The process that may use it."""
+        return self._pid
+
+    @contextlib.contextmanager
+    def taking(self, engine: Engine) -> Iterator[None]:
+        """Keep what is in memory only, while the engine's own connections are put aside.
+
+        A private database cannot be shared with its connection, so the sandbox gets a copy.
+
+        :raises SetUpError: a connection to the private database is in use.
+        """
+        place = place_of_engine(engine)
+        if place.key is None:
+            with contextlib.closing(self._copied(engine)) as self._snapshot:
+                yield
+            self._snapshot = None
+        elif place.key[1] in ("memdb", "memory"):
+            # such a database is gone with its last connection
+            keeper = self._connect_driver(engine.dialect, sqlite3.Connection, {})
+            with contextlib.closing(keeper):
+                yield
+                engine.connect().close()
+        else:
+            yield
+
+    @staticmethod
+    def _copied(engine: Engine) -> sqlite3.Connection:
+        if in_use(engine.pool):
+            raise SetUpError(
+                f"{engine!r} has a connection in use, and its database lies in that connection's "
+                f"memory. Close sessions and connections before sandboxed(), or use a file or a "
+                f"shared database: sqlite:///file:/NAME?vfs=memdb&uri=true"
+            )
+        with contextlib.closing(engine.raw_connection()) as raw:
+            copy = sqlite3.connect(":memory:", check_same_thread=False)
+            own: Any = raw.driver_connection
+            own.backup(copy)
+            return copy
+
+    def connect(self, dialect: Dialect, cparams: Mapping[str, Any] | None) -> Any:
+        """Give the real connection, prepared for a new virtual one in this thread.
+
+        :raises SandboxConflict: when *cparams* differ from those of the connection that exists.
+        """
+        options = {k: v for k, v in (cparams or {}).items() if k not in _OURS}
+        with self.entered():
+            connection = VirtualConnection(self, cparams or {})
+            self.listening = connection
+            if not self.alive:
+                self._open(dialect, connection, options)
+            elif cparams is not None and _visible(options) != _visible(self._options):
+                raise SandboxConflict(
+                    f"an engine connects with {_visible(options)!r}, and the connection of "
+                    f"{self.owner}'s sandbox was made with {_visible(self._options)!r}. All "
+                    f"engines of one database share one connection there. Give them the same "
+                    f"connect_args."
+                )
+            connection.real = self.real
+            self.connections.add(connection)
+            return self.real
+
+    def _connect_driver(
+        self, dialect: Dialect, factory: type[sqlite3.Connection], options: dict[str, Any]
+    ) -> sqlite3.Connection:
+        # typed loosely, as the engine may give what only newer drivers know
+        driver: Any = sqlite3
+        positional, named = dialect.create_connect_args(self.url)
+        arguments: dict[str, Any] = {
+            **options,
+            **{name: value for name, value in named.items() if name in ("uri", "database")},
+            "factory": factory,
+            # BEGIN is ours to send, and threads share the connection under the sandbox's lock
+            "isolation_level": None,
+            "check_same_thread": False,
+        }
+        made: sqlite3.Connection = driver.connect(*positional, **arguments)
+        return made
+
+    def _open(
+        self, dialect: Dialect, connection: VirtualConnection, options: dict[str, Any]
+    ) -> None:
+        self._options = options
+        self._know_nothing()
+        self.connections.add(connection)
+        try:
+            factory = real_class(options.get("factory") or sqlite3.Connection, self)
+            made = self._connect_driver(dialect, factory, options)
+            if self.real is not made:
+                # the program's class called the driver's __init__ by its name
+                connection.real = made
+                self.opened(made)
+        except BaseException:
+            self.real = None
+            self._wire.attach(None)
+            raise
+        self._connected = True
+        _open_connections.add(self.real)
+
+    def opened(self, real: Any) -> None:
+        """Take a new real connection, before the program's own class sends anything on it."""
+        if self._snapshot is not None:
+            self._snapshot.backup(real)
+        self.real = real
+        self._wire.attach(real)
+        self.callbacks.begin(real)
+        self._begin_outer()
+
+    def _roll_back_and_close(
+        self, finish: Callable[[Callable[[str], object]], object] | None = None
+    ) -> None:
+        real, self.real = self.real, None
+        self._reset_cursors()
+        try:
+            self._wire.queue("ROLLBACK")
+            if finish is not None:
+                finish(self._wire.ask)
+        finally:
+            self._wire.attach(None)
+            NativeConnection.close(real)
+
+    def _reset_cursors(self, connection: VirtualConnection | None = None) -> None:
+        """End open statements: they hold locks, and those that write allow no savepoint."""
+        for cursor in list(self.cursors):
+            if connection is None or cursor.virtual is connection:
+                with contextlib.suppress(sqlite3.Error):
+                    NativeCursor.execute(cursor, "")
+
+    def others(self, connection: VirtualConnection) -> list[VirtualConnection]:
+        """Give the other virtual connections that are open."""
+        return [c for c in self.connections if c is not connection and not c.closed]
+
+    # -- errors that SQLite would raise ----------------------------------------
+
+    @staticmethod
+    def error(message: str) -> sqlite3.OperationalError:
+        """Make the driver's error, as it would have come from SQLite."""
+        error = sqlite3.OperationalError(message)
+        error.sqlite_errorcode, error.sqlite_errorname = 1, "SQLITE_ERROR"
+        return error
+
+    def aborted(self) -> Exception:
+        """Never needed: no error fails a transaction."""
+        raise AssertionError("SQLite has no failed transactions")
+
+    def no_transaction(self, control: Control | None) -> Exception:
+        """Never needed: a SAVEPOINT begins a transaction."""
+        raise AssertionError("SQLite has savepoints outside transactions")
+
+    def no_savepoint(self, name: str) -> Exception:
+        """Make the error for a savepoint that does not exist."""
+        return self.error(f"no such savepoint: {name}")
+
+    def begun_twice(self) -> None:
+        """Refuse BEGIN inside a transaction, as SQLite does."""
+        raise self.error("cannot start a transaction within a transaction")
+
+    def ended_twice(self, commit: bool) -> None:
+        """Refuse COMMIT and ROLLBACK outside a transaction, as SQLite does."""
+        verb = "commit" if commit else "rollback"
+        raise self.error(f"cannot {verb} - no transaction is active")
+
+    def same_name(self, one: str, other: str) -> bool:
+        """Names of savepoints are compared without regard to case."""
+        return one.lower() == other.lower()
+
+    # -- one statement ---------------------------------------------------------
+
+    def new_backend(self, session: Mapping[str, str | None]) -> SQLiteBackend:
+        """Make SQLite's side of a virtual connection."""
+        self._names += 1
+        backend = SQLiteBackend(self, f"connection {self._names}", dict(session))
+        self.backends.add(backend)
+        return backend
+
+    def flush(self) -> None:
+        """Begin the outer transaction, if it has not begun."""
+        self.touched = True
+        if self._wire.begin_waits:
+            self._wire.flush()
+            self.foreign_keys.begun()
+
+    def send(self, text: str, call: Callable[[], Any]) -> Any:
+        """Send a statement of the program, and learn which tables it touches."""
+        self.tables.learn(text)
+        return call()
+
+    def run(
+        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
+    ) -> Any:
+        """Send one statement of *backend* by *call*, so that it sees what it would see alone.
+
+        :raises SandboxConflict: where one connection cannot show what several would.
+        """
+        assert isinstance(backend, SQLiteBackend)
+        self._refuse(backend, statement)
+        self.wait_for_threads(backend, statement)
+        self.raise_if_stuck()
+        self.flush()
+        segment = self._claim(backend)
+        writers = self._locks.writers(backend)
+        self.foreign_keys.defer(backend.sets_constraints)
+        try:
+            result = self.send(text, call)
+        except sqlite3.Error as error:
+            segment.traces.changed |= self.tables.touched.writes
+            if writers and isinstance(error, sqlite3.IntegrityError):
+                raise self.conflict(
+                    f"a statement of {backend} failed beside what {writers[0]} has written and "
+                    f"not committed: {error}. On real connections it would have ended in "
+                    f'"database is locked". Commit that work first.'
+                ) from error
+            self._explain_failure(backend, statement, error)
+            raise
+        self._note(backend, segment)
+        if writers:
+            self._locks.met(backend, self.tables, text, writers)
+        return result
+
+    def _claim(self, backend: Backend) -> Segment:
+        try:
+            return self.stack.claim(backend, writes=False)
+        except sqlite3.OperationalError as error:
+            if "in progress" not in str(error):
+                raise
+            raise self.conflict(
+                f"{backend.name} sends a statement while another connection has not fetched all "
+                f"rows of an INSERT, UPDATE or DELETE ... RETURNING. On real connections the "
+                f"database would be locked. Fetch all rows first."
+            ) from error
+
+    def _refuse(self, backend: Backend, statement: Statement) -> None:
+        if statement.verb in _CANNOT_BE_PLAYED:
+            raise self.conflict(
+                f"{statement.verb} cannot be run in a sandbox: everything that a test does is one "
+                f"transaction there, and {statement.verb} wants none. Test this code on real "
+                f"connections, on a database of its own."
+            )
+        for name, owner in self.tables.temporary.items():
+            if owner is not backend and name in statement.words:
+                raise self.conflict(
+                    f'{backend.name} names "{name}", which is a temporary table of {owner}. On '
+                    f"real connections it would not see that table. Use the same connection, or "
+                    f"give the table another name."
+                )
+
+    def _explain_failure(
+        self, backend: SQLiteBackend, statement: Statement, error: sqlite3.Error
+    ) -> None:
+        if not self._wire.in_transaction:
+            self._ended_by_sqlite(backend, error)
+        elif isinstance(statement, SQLiteStatement) and statement.ends_transaction:
+            if isinstance(error, sqlite3.IntegrityError) and "FOREIGN KEY" not in str(error):
+                # it was sent as OR ABORT, so that SQLite left everybody else's work alone
+                backend.end(commit=False)
+        elif _INSIDE.search(str(error)):
+            raise self.conflict(
+                f"{statement.verb} cannot be run in a sandbox: {error}. Everything that a test "
+                f"does is one transaction there. Test this code on real connections, on a "
+                f"database of its own."
+            ) from error
+
+    def _ended_by_sqlite(self, backend: SQLiteBackend, error: sqlite3.Error) -> None:
+        """Begin anew after an error that ended the real transaction."""
+        lost = self.shared or any(
+            s.owner is not backend and s.wrote is not Wrote.NO and not s.dead for s in self.stack
+        )
+        self._begin_outer()
+        backend.end(commit=False)
+        if lost:
+            self._roll_back_and_close()
+            raise self.conflict(
+                f"SQLite ended the whole transaction for an error of {backend.name}: {error}. It "
+                f"does so for ON CONFLICT ROLLBACK in a table and for RAISE(ROLLBACK), and in a "
+                f"sandbox what others had committed is lost with it. Test this code on real "
+                f"connections, on a database of its own."
+            ) from error
+
+    def _note(self, backend: SQLiteBackend, segment: Segment) -> None:
+        touched = self.tables.touched
+        segment.traces.changed |= touched.writes
+        if touched.reads and backend.state is State.ACTIVE:
+            backend.has_read = True
+        if touched.silent:
+            segment.wrote = Wrote.YES
+        for name in touched.temporary:
+            self.tables.temporary.setdefault(name, backend)
+        for name in touched.dropped:
+            self.tables.temporary.pop(name, None)
+
+    def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
+        """Let another thread's transaction that wrote end first, as SQLite's own lock does."""
+        backend.thread = threading.get_ident()
+        if statement.writes:
+            self._locks.wait(backend)
+
+    def reserve(self, backend: Backend) -> None:
+        """Do what BEGIN IMMEDIATE does: wait for the write lock, as far as one can here."""
+        self.wait_for_threads(backend, SQLiteStatement("BEGIN", writes=True))
+        self._locks.warn_locked(backend, self._locks.writers(backend), "BEGIN IMMEDIATE")
+
+    # -- endings ---------------------------------------------------------------
+
+    def before_commit(self, backend: Backend) -> None:
+        """Check deferred foreign keys, as SQLite does at COMMIT.
+
+        :raises sqlite3.IntegrityError: one is violated. The transaction goes on.
+        """
+        if not self.alive or not self._has_written(backend):
+            return
+        tables = self.foreign_keys.to_check(everything=backend.sets_constraints)
+        if not tables:
+            return
+        if (dead := self.stack.stuck()) is not None:
+            raise self.conflict(
+                f"{backend.name} commits above what {dead.author} rolled back. On one connection "
+                f"its deferred foreign keys cannot be checked. Let the transactions end in the "
+                f"order in which they wrote."
+            )
+        if self.foreign_keys.violated(tables):
+            error = sqlite3.IntegrityError("FOREIGN KEY constraint failed")
+            error.sqlite_errorcode = sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+            error.sqlite_errorname = "SQLITE_CONSTRAINT_FOREIGNKEY"
+            if others := self.stack.of_others(backend):
+                raise self.conflict(
+                    f"a deferred foreign key failed when {backend} committed, beside uncommitted "
+                    f"work of {others[0].owner}. On one connection it cannot be told whose rows "
+                    f"violate it. Let the other end first."
+                ) from error
+            raise error
+
+    def _has_written(self, backend: Backend) -> bool:
+        if self.stack.top.owner is backend:
+            self.stack.ask_top()
+        return any(s.wrote is not Wrote.NO for s in self.stack.of(backend))
+
+    def commit(self, backend: Backend) -> None:
+        """Let the work of *backend* stay."""
+        readers = self._locks.readers(backend)
+        if readers and self._has_written(backend):
+            self._locks.warn_readers(backend, readers)
+        super().commit(backend)
+
+    def ended(self, connection: VirtualConnection) -> None:
+        """End what belonged to a virtual connection that is closed."""
+        self._reset_cursors(connection)
+        for name, owner in list(self.tables.temporary.items()):
+            if owner is connection.known_backend:
+                del self.tables.temporary[name]
+                with contextlib.suppress(sqlite3.Error):
+                    self._wire.ask('DROP TABLE temp."{}"'.format(name.replace('"', '""')))
+
+    def temporary_tables(self) -> frozenset[str]:
+        """Give the names of the temporary tables that exist."""
+        return frozenset(self.tables.temporary)
+
+    def drop_temporary(self, backend: Backend) -> None:
+        """Forget the temporary tables that the rolled back transaction made."""
+        for name, owner in list(self.tables.temporary.items()):
+            if owner is backend and name not in backend.temporary_at_begin:
+                del self.tables.temporary[name]
+
+    def step_outside(self) -> bool:
+        """Leave the real transaction, if nothing is lost with it; BEGIN waits again."""
+        if not self._wire.in_transaction:
+            return True
+        segments = self.stack.segments
+        if self.shared or len(segments) > 1 or self.stack.ask_top() is not Wrote.NO:
+            return False
+        self._wire.queue("ROLLBACK; BEGIN")
+        segments[0].clear()
+        return True
+
+    # -- the life of a class ---------------------------------------------------
+
+    def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
+        """PRAGMAs are not undone by a rollback."""
+
+    def _begin_outer(self) -> None:
+        self.stack = self._new_stack()
+        self._wire.queue("BEGIN")
+        self.stack.begin(savepoint=False)
+
+    def _freeze_setup(self) -> None:
+        if not self.touched:
+            return
+        self._reset_cursors()
+        self.stack.ask_top()
+        self.shared = any(s.wrote is not Wrote.NO for s in self.stack)
+        self.tables.temporary.clear()
+        if not self.shared:
+            self._end_outer()
+            return
+        segments = self.stack.segments
+        if len(segments) > 1:
+            self._wire.queue(f"RELEASE {segments[1 if not segments[0].name else 0].name}")
+        self.stack = self._new_stack()
+        self.stack.begin(savepoint=True)
+
+    def _end_outer(self) -> None:
+        self._wire.queue("ROLLBACK")
+        self._begin_outer()
+
+    def _rewind_test(self) -> None:
+        self._reset_cursors()
+        self.tables.temporary.clear()
+        if not self._wire.begin_waits and not self._wire.in_transaction:
+            self._roll_back_and_close()
+            raise EscapeError(
+                f"the transaction in which {self.owner} plays everything was ended past the "
+                f"sandbox, so something was really committed to database {self.url.database!r}, "
+                f"or what the class had written was lost. Look for a COMMIT that went to the real "
+                f"connection, and for RAISE(ROLLBACK) in a trigger."
+            )
+        if self.shared:
+            self.stack.rewind()
+        else:
+            self._end_outer()
+
+    def _disconnect(self, finish: Callable[[Callable[[str], object]], object] | None) -> None:
+        if self.alive:
+            self._roll_back_and_close(finish)
+        self._connected = False
+        self.stack = self._new_stack()
+
+
+def _visible(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in _UNSEEN_OPTIONS}
+
+
+_open_connections: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def _keep_in_child() -> None:
+    """Let a forked child never close its parent's connections.
+
+    It would roll back by the journal that the parent's transaction needs.
+    """
+    for real in list(_open_connections):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(real))
+
+
+os.register_at_fork(after_in_child=_keep_in_child)

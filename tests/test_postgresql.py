@@ -1,0 +1,609 @@
+"""Tests for :mod:`dbtestcase.sandbox.postgresql`, judged by real connections."""
+
+from __future__ import annotations
+
+import warnings
+
+from dbtestcase.errors import UncommittedDataWarning
+
+from .twins import Stage, TwinTestCase
+
+HERE = r"tests/twins.py:\d+"
+BEGAN = rf"\(its transaction began at {HERE}\)"
+
+
+class TestSettings(TwinTestCase):
+    def test_session_and_local(self) -> None:
+        """Settings are each connection's own; rollback and the transaction's end undo them."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            show = "SELECT current_setting('search_path'), current_setting('work_mem')"
+            a("SET search_path = pg_catalog, public")
+            b(show)
+            a(show)
+            a.rollback()
+            a(show)
+            a("SET SESSION search_path TO 'x'")
+            a("SET LOCAL work_mem = '1MB'")
+            a(show)
+            b(show)
+            a.commit()
+            a(show)
+            b(show)
+            a("SAVEPOINT s")
+            a("SET work_mem = '2MB'")
+            a("SET LOCAL search_path = y")
+            a(show)
+            a("ROLLBACK TO s")
+            a(show)
+            a("RESET search_path")
+            a(show)
+            a.commit()
+            b("SET work_mem = '3MB'")
+            b("SELECT * FROM missing")
+            b.rollback()
+            b(show)
+            b("SET work_mem = '3MB'")
+            b("SET search_path TO DEFAULT")
+            b.commit()
+            b("RESET ALL")
+            b(show)
+            a(show)
+
+        self.assertSame(play)
+
+    def test_set_config(self) -> None:
+        """set_config() is known by its name, with parameters and custom settings too."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            show = (
+                # the server itself says NULL only as long as nobody has set it
+                "SELECT nullif(current_setting('app.who', true), ''), current_setting('timezone')"
+            )
+            b(show)
+            a("SELECT set_config('app.who', 'a', false)")
+            b(show)
+            a(show)
+            b("SELECT set_config(%s, %s, false)", ("app.who", "b, (c"))
+            b("SELECT set_config('TimeZone', concat('Europe/', 'Paris'), true)")
+            a(show)
+            b(show)
+            a.commit()
+            b.commit()
+            b(show)
+            a("SET TIME ZONE 'Asia/Tokyo'")
+            b(show)
+            a(show)
+            a("SET app.who = %s", ("z",))
+            b(show)
+
+        self.assertSame(play)
+
+    def test_hidden(self) -> None:
+        """A set_config() whose name is not told is refused."""
+        self.assertConflict(
+            lambda stage: stage.actor()("SELECT set_config('app.' || 'who', 'x', false)"),
+            r"set_config\(\) with a name, or an is_local, that is not a literal: what it sets "
+            r"cannot be told, and would hold for all connections of the sandbox\. Write both as "
+            r"literals, or test this code on real connections\.",
+        )
+
+    def test_role(self) -> None:
+        """SET ROLE is one connection's, and its privileges are."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SET ROLE pg_read_all_data")
+            a("SELECT current_user")
+            b("SELECT current_user")
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            a.rollback()
+            a("SELECT current_user")
+            a("SET SESSION AUTHORIZATION pg_read_all_data")
+            b("SELECT current_user")
+            a("SELECT current_user, session_user")
+            a("RESET SESSION AUTHORIZATION")
+            a("SELECT current_user, session_user")
+            b.commit()
+
+        self.assertSame(play)
+
+    def test_close_ends_the_session(self) -> None:
+        """A new connection starts with the first settings."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("SET search_path = x")
+            a.commit()
+            a.close()
+            stage.actor()("SHOW search_path")
+
+        self.assertSame(play)
+
+    def test_characteristics(self) -> None:
+        """SET SESSION CHARACTERISTICS holds for later transactions."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY")
+            a("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            a.commit()
+            a("SHOW transaction_isolation")
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.rollback()
+            b("SHOW transaction_isolation")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+
+        self.assertSame(play)
+
+
+class TestTransactionModes(TwinTestCase):
+    def test_read_only(self) -> None:
+        """READ ONLY transactions refuse to write in the server's words, and may use temp tables."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("CREATE TEMP TABLE scratch (x int)")
+            a.commit()
+            a.con.set_session(readonly=True)
+            a("SELECT count(*) FROM item")
+            a("INSERT INTO scratch VALUES (1)")
+            a("SHOW transaction_read_only")
+            a("SELECT add_item('x')")
+            a("SELECT 1")
+            a.rollback()
+            a("DELETE FROM item")
+            a.rollback()
+            a.con.set_session(readonly=False, autocommit=True)
+            a("BEGIN READ ONLY")
+            a("CREATE TABLE t (x int)")
+            a("ROLLBACK")
+            a("BEGIN")
+            a("SET TRANSACTION READ ONLY")
+            a("DECLARE c CURSOR FOR SELECT name FROM item")
+            a("FETCH c")
+            a("UPDATE item SET n = 1")
+            a("COMMIT")
+            a("UPDATE item SET n = 2")
+            a("SELECT x FROM scratch")
+
+        self.assertSame(play)
+
+    def test_serializable(self) -> None:
+        """A SERIALIZABLE transaction alone is played."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a.con.isolation_level = "SERIALIZABLE"
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a("SHOW transaction isolation level")
+            a("SELECT count(*) FROM item")
+            b("SELECT count(*) FROM item")
+            b.commit()
+            a("UPDATE item SET n = 1")
+            a.commit()
+            b("INSERT INTO item (name) VALUES ('b2')")
+            b.commit()
+            a("SELECT count(*) FROM item")
+            a.commit()
+            b("BEGIN ISOLATION LEVEL REPEATABLE READ")
+
+        self.assertSame(play)
+
+    def test_snapshot_begins_with_the_first_statement(self) -> None:
+        """A commit between BEGIN and the first statement is seen, as on the server."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a.con.autocommit = True
+            a("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a("SELECT count(*) FROM item")
+            a("COMMIT")
+
+        self.assertSame(play)
+
+    def test_old_snapshot(self) -> None:
+        """A snapshot that another's commit made old is refused."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a.con.isolation_level = "SERIALIZABLE"
+            a("SELECT count(*) FROM item")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a("SELECT count(*) FROM item")
+
+        self.assertConflict(
+            play,
+            rf"connection 1 {BEGAN} is SERIALIZABLE, and another connection has committed since "
+            r"it began\. One connection cannot show the old snapshot\. Test this code on real "
+            r"connections\.",
+        )
+
+
+class TestDeferrable(TwinTestCase):
+    def test_checked_at_commit(self) -> None:
+        """Deferred constraints are checked at COMMIT, whose failure undoes the transaction."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO child VALUES (1, 99)")
+            a.commit()
+            a.status()
+            a("SELECT count(*) FROM child")
+            a("INSERT INTO child VALUES (2, 5)")
+            a("INSERT INTO parent VALUES (5, 'late')")
+            a.commit()
+            a("INSERT INTO child VALUES (3, 98)")
+            a("COMMIT")
+            a.status()
+            a.con.rollback()
+            a.con.autocommit = True
+            a("INSERT INTO child VALUES (4, 97)")
+            a("INSERT INTO child VALUES (5, 1)")
+
+        self.assertSame(play)
+
+    def test_set_constraints(self) -> None:
+        """SET CONSTRAINTS holds for its own transaction."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO pair VALUES (1, 2), (2, 1)")
+            a.commit()
+            a("SET CONSTRAINTS ALL DEFERRED")
+            a("UPDATE pair SET other = 1 WHERE id = 1")
+            a("UPDATE pair SET other = 2 WHERE id = 2")
+            a.commit()
+            b("UPDATE pair SET other = 1 WHERE id = 2")
+            b.rollback()
+            a("SET CONSTRAINTS ALL DEFERRED")
+            a.rollback()
+            a("UPDATE pair SET other = 1 WHERE id = 2")
+            a.rollback()
+            a("SET CONSTRAINTS child_parent_id_fkey IMMEDIATE")
+            a("INSERT INTO child VALUES (1, 99)")
+            a.rollback()
+            a("SET CONSTRAINTS missing DEFERRED")
+
+        self.assertSame(play)
+
+    def test_new_constraint(self) -> None:
+        """A constraint that the test made is checked, too; DO may have made it."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO child VALUES (1, 1)")
+            a.commit()
+            a("DO $$ BEGIN ALTER TABLE pair ADD FOREIGN KEY (other) REFERENCES parent (id) "
+              "DEFERRABLE INITIALLY DEFERRED; END $$")
+            a.commit()
+            a("INSERT INTO pair VALUES (1, 77)")
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_set_constraints_beside(self) -> None:
+        """SET CONSTRAINTS beside another's open transaction is refused."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SET CONSTRAINTS ALL DEFERRED")
+            b("SELECT 1")
+
+        self.assertConflict(
+            play,
+            rf"connection 1 {BEGAN} used SET CONSTRAINTS and has not ended its transaction\. On "
+            r"one connection that would hold for connection 2 too\. Let it end first\.",
+        )
+
+    def test_violated_beside(self) -> None:
+        """A deferred constraint that fails beside others' uncommitted rows is refused."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO child VALUES (1, 99)")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+
+        self.assertConflict(
+            play,
+            rf"a deferred constraint failed when connection 2 {BEGAN} committed, beside "
+            rf"uncommitted work of connection 1 {BEGAN}: insert or update on table \"child\" "
+            r"violates foreign key constraint \"child_parent_id_fkey\"\. On one connection it "
+            r"cannot be told whose rows violate it\. Let the other end first\.",
+        )
+
+
+class TestTemporaryTables(TwinTestCase):
+    def test_on_commit(self) -> None:
+        """ON COMMIT DROP and DELETE ROWS happen at the virtual commit."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("CREATE TEMP TABLE gone (x int) ON COMMIT DROP")
+            a('CREATE TEMP TABLE "Empty d" (x int) ON COMMIT DELETE ROWS')
+            a("CREATE TEMPORARY TABLE IF NOT EXISTS kept AS SELECT 1 AS x")
+            a("SELECT 2 AS x INTO TEMP also")
+            a("INSERT INTO gone VALUES (1)")
+            a('INSERT INTO "Empty d" VALUES (1)')
+            a("SELECT * FROM gone")
+            a.commit()
+            a("SELECT * FROM gone")
+            a.rollback()
+            a('SELECT * FROM "Empty d"')
+            a("SELECT * FROM kept, also")
+            a.commit()
+            a.close()
+            b = stage.actor()
+            b("SELECT * FROM kept")
+            b.rollback()
+            b("CREATE TEMP VIEW kept AS SELECT 7 AS x")
+            b("SELECT * FROM kept")
+            b.rollback()
+            b("SELECT * FROM kept")
+
+        self.assertSame(play)
+
+    def test_of_another(self) -> None:
+        """A temporary table is not seen by another connection: naming it is refused."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("CREATE TEMP TABLE scratch (x int)")
+            a.commit()
+            b("SELECT * FROM Scratch")
+
+        self.assertConflict(
+            play,
+            rf'connection 2 names "scratch", which is a temporary table of connection 1 {BEGAN}\. '
+            r"On real connections it would not see that table\. Use the same connection, or give "
+            r"the table another name\.",
+        )
+
+    def test_dropped(self) -> None:
+        """A name is free again when its table was dropped or rolled back."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("CREATE TEMP TABLE scratch (x int)")
+            a("DROP TABLE scratch")
+            a.commit()
+            b("SELECT * FROM scratch")
+            b.rollback()
+            a("CREATE TEMP TABLE scratch (x int)")
+            a.rollback()
+            b("SELECT * FROM scratch")
+            b.rollback()
+            b("CREATE TEMP TABLE scratch (x int)")
+
+        self.assertSame(play)
+
+
+class TestAdvisoryLocks(TwinTestCase):
+    def test_let_go(self) -> None:
+        """Session locks outlast a commit and go with the session, others with the transaction."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT pg_try_advisory_lock(1)")
+            a("SELECT pg_advisory_lock(-5)")
+            a("SELECT pg_advisory_lock(2, -3)")
+            a("SELECT pg_advisory_unlock(1)")
+            a("SELECT pg_advisory_unlock(1)")
+            a.commit()
+            a.close()
+            b("SELECT pg_try_advisory_lock(-5)")
+            b("SELECT pg_try_advisory_lock(2, -3)")
+            b("SELECT pg_advisory_unlock_all()")
+            b.commit()
+            c = stage.actor()
+            c("SELECT pg_try_advisory_xact_lock(8)")
+            c.commit()
+            b("SELECT pg_try_advisory_xact_lock(9)")
+            c("SELECT pg_try_advisory_xact_lock(10)")
+            b.rollback()
+            c("SELECT pg_try_advisory_xact_lock(9)")
+
+        self.assertSame(play)
+
+    def test_held(self) -> None:
+        """A lock that another holds is refused, also after that one's commit."""
+        for lock, taken in (
+            ("pg_advisory_lock(1)", "pg_try_advisory_lock(1)"),
+            ("pg_advisory_lock(1)", "pg_advisory_unlock_all()"),
+        ):
+
+            def play(stage: Stage, lock: str = lock, taken: str = taken) -> None:
+                a, b = stage.actor(), stage.actor()
+                a(f"SELECT {lock}")
+                a.commit()
+                b(f"SELECT {taken}")
+
+            self.assertConflict(
+                play,
+                rf"connection 2 asked for an advisory lock, or let one go, while connection 1 "
+                rf"{BEGAN} holds one: on one connection nobody waits for it\. Let the other one "
+                r"go first, or test this code on real connections\.",
+            )
+
+    def test_test_end(self) -> None:
+        """No lock outlives its test."""
+        for data in (False, True):
+            with self.sandbox(data=data) as stage:
+                a = stage.actor()
+                a("SELECT pg_advisory_lock(1)")
+                assert stage.sandbox is not None
+                stage.sandbox.end_test()
+                with self.judge.connect() as connection:
+                    found = connection.exec_driver_sql("SELECT pg_try_advisory_lock(1)")
+                    self.assertTrue(found.scalar())
+
+
+class TestUncommitted(TwinTestCase):
+    def test_read_beside(self) -> None:
+        """A statement that reads what another has not committed warns, once, naming both."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SELECT count(*) FROM item")
+            b("SELECT count(*) FROM item")
+
+        with self.sandbox() as stage, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            play(stage)
+        self.assertEqual(len(warned), 1)
+        self.assertIs(warned[0].category, UncommittedDataWarning)
+        self.assertRegex(
+            str(warned[0].message),
+            rf"^connection 2 {BEGAN} meets what connection 1 {BEGAN} has written to table item "
+            r"and not committed: on real connections it would not be seen\. Commit it first, or "
+            r"test this code on real connections\. The statement: SELECT count\(\*\) FROM item$",
+        )
+
+    def test_no_false_warnings(self) -> None:
+        """What was committed earlier in the test is not charged to whoever is open now."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("UPDATE item SET n = 5")
+            a.commit()
+            b("INSERT INTO parent VALUES (2, 'two')")
+            a("SELECT count(*), sum(n) FROM item")
+            a("INSERT INTO item (name) VALUES ('a2')")
+            a.commit()
+            b("SELECT name FROM item ORDER BY id")
+            a("SELECT 1")
+            b.commit()
+
+        self.assertSame(play)
+
+    def test_deleted(self) -> None:
+        """Of deleted rows nothing is left that tells whose deed it was: may."""
+        with self.sandbox() as stage, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            a, b = stage.actor(), stage.actor()
+            a("DELETE FROM item")
+            b("SELECT count(*) FROM item")
+        self.assertIn("may have deleted from table item and not", str(warned[0].message))
+
+    def test_genuine_violations(self) -> None:
+        """A violation that has nothing to do with the other's rows is raised as it is."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("INSERT INTO item (name) VALUES ('first')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_violation_beside(self) -> None:
+        """A violation by another's uncommitted row is refused: the server would wait."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("INSERT INTO item (name) VALUES ('a')")
+
+        self.assertConflict(
+            play,
+            rf"a statement of connection 2 {BEGAN} failed beside what connection 1 {BEGAN} has "
+            r"written to table item and not committed: duplicate key value violates unique "
+            r"constraint \"item_name_key\"\. Real connections might have waited, or gone on\. "
+            r"Commit that work first\.",
+        )
+
+    def test_impatient(self) -> None:
+        """NOWAIT and SKIP LOCKED beside uncommitted work are refused."""
+        for words in ("NOWAIT", "SKIP LOCKED"):
+
+            def play(stage: Stage, words: str = words) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("UPDATE item SET n = 1")
+                b(f"SELECT * FROM item FOR UPDATE {words}")
+
+            self.assertConflict(
+                play,
+                rf"NOWAIT or SKIP LOCKED beside uncommitted work of connection 1 {BEGAN}: on one "
+                r"connection no lock is ever in the way\. Commit that work first, or test this "
+                r"code on real connections\.",
+            )
+
+    def test_no_privilege_to_look(self) -> None:
+        """Our own look at a table that the role may not read fails nothing."""
+        with self.sandbox() as stage, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SET ROLE pg_signal_backend")
+            self.assertEqual(b("SELECT 1"), [(1,)])
+            b("SELECT * FROM item")
+            b.rollback()
+            self.assertEqual(b("SELECT count(*) FROM parent"), [(1,)])
+
+
+class TestOutsideTransactions(TwinTestCase):
+    def test_in_a_transaction(self) -> None:
+        """In a transaction of the program's these are the server's errors."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            for text in ("VACUUM", "CREATE INDEX CONCURRENTLY i ON item (n)", "DISCARD ALL"):
+                a(text)
+                a.rollback()
+            a("DO $$ BEGIN COMMIT; END $$")
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_alone(self) -> None:
+        """In autocommit they work on real connections, and are refused."""
+        for text, verb, message in (
+            ("VACUUM item", "VACUUM", "VACUUM cannot run inside a transaction block"),
+            ("CREATE INDEX CONCURRENTLY i ON item (n)", "CREATE",
+             "CREATE INDEX CONCURRENTLY cannot run inside a transaction block"),
+            ("DO $$ BEGIN COMMIT; END $$", "DO", "invalid transaction termination"),
+        ):
+
+            def play(stage: Stage, text: str = text) -> None:
+                a = stage.actor()
+                a.con.autocommit = True
+                a(text)
+
+            self.assertConflict(
+                play,
+                rf"{verb} cannot be run in a sandbox: {message}\. Everything that a test does is "
+                r"one transaction there\. Test this code on real connections, on a database of "
+                r"its own\.",
+            )
+
+    def test_new_enum_value(self) -> None:
+        """A new value of an enum cannot be used before a real commit."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("CREATE TYPE mood AS ENUM ('sad')")
+            a.commit()
+            a("ALTER TYPE mood ADD VALUE 'ok'")
+            a.commit()
+            a("SELECT 'ok'::mood")
+
+        self.assertConflict(
+            play,
+            r"SELECT cannot be run in a sandbox: unsafe use of new value \"ok\" of enum type mood\. "
+            r"Everything that a test does is one transaction there\. Test this code on real "
+            r"connections, on a database of its own\.",
+        )

@@ -1,0 +1,245 @@
+"""Tests for :mod:`dbtestcase.sandbox.segments`, without any driver."""
+
+from __future__ import annotations
+
+import unittest
+from collections.abc import Mapping
+from typing import Any
+
+from dbtestcase.sandbox.segments import SegmentStack, Wrote
+
+
+class Wire:
+    """Notes what is sent, and knows in which savepoint somebody wrote."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        #: how many savepoints there are down to the highest one that wrote
+        self.writing = 0
+        self.asked = 0
+
+    def queue(self, sql: str) -> None:
+        self.sent.append(sql)
+
+    def mark(self) -> None:
+        """Nothing."""
+
+    def wrote(self, savepoints: int, mark: Any) -> bool:
+        self.asked += 1
+        self.sent.append("?")
+        return self.writing >= savepoints
+
+    def take(self) -> list[str]:
+        """Give what was sent since the last call."""
+        sent, self.sent = self.sent, []
+        return sent
+
+
+class Owner:
+    def __init__(self, name: str) -> None:
+        self.author = name
+        self.level = 0
+
+    def __repr__(self) -> str:
+        return self.author
+
+
+class SegmentTestCase(unittest.TestCase):
+    def setUp(self) -> None:
+        self.wire = Wire()
+        self.put_back: list[Mapping[str, str | None]] = []
+        self.stack = SegmentStack(self.wire, self.put_back.append)
+        self.stack.begin(savepoint=True)
+        self.wire.take()
+        self.a, self.b, self.c = Owner("A"), Owner("B"), Owner("C")
+
+    def write(self, owner: Owner, *, hint: bool = True) -> None:
+        """Let *owner* send a statement that writes."""
+        self.assertIsNone(self.stack.stuck())
+        self.stack.claim(owner, writes=hint)
+        self.wire.writing = len(self.stack.segments)
+
+    def read(self, owner: Owner) -> None:
+        """Let *owner* send a statement that reads."""
+        self.assertIsNone(self.stack.stuck())
+        self.stack.claim(owner, writes=False)
+        self.wire.writing = min(self.wire.writing, len(self.stack.segments))
+
+    def drawn(self) -> str:
+        """Draw the stack as the module's docstring does."""
+        words = []
+        for segment in self.stack.segments[1:]:
+            mark = {Wrote.YES: "*", Wrote.NO: "", Wrote.UNASKED: "?"}[segment.wrote]
+            words.append(f"{segment.owner or '·'}{'†' if segment.dead else mark}")
+        return " ".join(words)
+
+
+class TestSegmentStack(SegmentTestCase):
+    def test_drawn_example(self) -> None:
+        """The example in the module's docstring happens as it is drawn."""
+        self.write(self.a)
+        self.assertEqual(self.drawn(), "A?")
+        self.write(self.b)
+        self.assertEqual(self.drawn(), "A* B?")
+        self.write(self.a)
+        self.assertEqual(self.drawn(), "A* B* A?")
+        self.stack.commit(self.b)
+        self.assertEqual(self.drawn(), "A* ·* A?")
+        self.wire.take()
+        self.stack.undo(self.a, 0)
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO s2"])
+        self.assertEqual(self.drawn(), "A† ·* ·")
+        dead = self.stack.stuck()
+        assert dead is not None
+        self.assertEqual(dead.author, "A")
+        self.assertEqual([segment.author for segment in self.stack.above(dead)], ["B"])
+
+    def test_first_statement(self) -> None:
+        """The first statement takes the savepoint that is there, and sends nothing."""
+        self.read(self.a)
+        self.write(self.a)
+        self.assertEqual(self.wire.take(), [])
+
+    def test_base_is_the_transaction(self) -> None:
+        """Without a savepoint beneath, a failing first statement begins the transaction anew."""
+        self.stack.begin(savepoint=False)
+        self.write(self.a)
+        self.stack.fail_top()
+        self.assertEqual(self.wire.take(), ["ROLLBACK; BEGIN"])
+        self.assertEqual([s.owner for s in self.stack], [None])
+
+    def test_after_a_commit(self) -> None:
+        """The transaction after one that wrote costs one message, which nobody is asked for."""
+        self.write(self.a)
+        self.stack.commit(self.a)
+        self.write(self.b)
+        self.assertEqual(self.wire.take(), ["RELEASE s0", "SAVEPOINT s1"])
+        self.assertEqual(self.stack.commits, 1)
+
+    def test_reader_is_let_go(self) -> None:
+        """Above a reader nothing lies: it is asked, and its savepoint taken over."""
+        self.read(self.a)
+        self.read(self.b)
+        self.assertEqual(self.wire.take(), ["?"])
+        self.assertEqual(self.drawn(), "B?")
+        self.stack.undo(self.a, 0)
+        self.assertEqual(self.wire.take(), [])
+
+    def test_writer_above_a_reader(self) -> None:
+        """A writer opens its savepoint in the same message that asks about the one below."""
+        self.read(self.a)
+        self.write(self.b)
+        self.assertEqual(self.wire.take(), ["SAVEPOINT s1", "?"])
+        self.assertEqual(self.drawn(), "· B?")
+
+    def test_hidden_writer(self) -> None:
+        """What looks like a read and wrote is not taken over."""
+        self.write(self.a, hint=False)
+        self.read(self.b)
+        self.assertEqual(self.wire.take(), ["?", "SAVEPOINT s1"])
+        self.assertEqual(self.drawn(), "A* B?")
+
+    def test_asked_again(self) -> None:
+        """A segment that was found clean is unasked as soon as its owner goes on."""
+        self.read(self.a)
+        self.assertIs(self.stack.ask_top(), Wrote.NO)
+        self.write(self.a)
+        self.assertIs(self.stack.ask_top(), Wrote.YES)
+
+    def test_pinned_reader_keeps_its_savepoint(self) -> None:
+        """A savepoint that holds a cursor is not taken over."""
+        self.read(self.a)
+        self.stack.top.pinned = True
+        self.read(self.b)
+        self.assertEqual(self.drawn(), "A B?")
+
+    def test_rollback_in_order(self) -> None:
+        """What lies on top is rolled back alone."""
+        self.write(self.a)
+        self.write(self.b)
+        self.wire.take()
+        self.stack.undo(self.b, 0)
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO s1"])
+        self.assertEqual(self.drawn(), "A* ·")
+        self.wire.writing = 2
+        self.write(self.a)
+        self.stack.undo(self.a, 0)
+        self.assertEqual(self.wire.take()[-1], "ROLLBACK TO s0")
+
+    def test_rollback_beneath_a_reader(self) -> None:
+        """Readers above are no hindrance."""
+        self.write(self.a)
+        self.read(self.b)
+        self.wire.take()
+        self.wire.writing = 2
+        self.stack.undo(self.a, 0)
+        self.assertEqual(self.wire.take(), ["?", "ROLLBACK TO s0"])
+        self.assertIsNone(self.stack.stuck())
+
+    def test_rollback_beneath_the_undone(self) -> None:
+        """A dead segment is trimmed as soon as what lay on it is undone, too."""
+        self.write(self.a)
+        self.write(self.b)
+        self.stack.undo(self.a, 0)
+        self.assertIsNotNone(self.stack.stuck())
+        self.wire.take()
+        self.stack.undo(self.b, 0)
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO s0"])
+        self.assertIsNone(self.stack.stuck())
+
+    def test_failing_statement(self) -> None:
+        """It takes the topmost segment with it, and no other."""
+        self.write(self.a)
+        self.write(self.b)
+        self.wire.take()
+        self.stack.fail_top()
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO s1"])
+        self.assertEqual([s.owner for s in self.stack.of_others(None)], [self.a])
+
+    def test_levels(self) -> None:
+        """A user savepoint is a segment from its first statement on; RELEASE folds."""
+        self.write(self.a)
+        self.a.level = 1
+        self.write(self.a)
+        self.assertEqual(self.wire.take(), ["SAVEPOINT s1", "?"])
+        self.a.level = 0
+        self.stack.release(self.a, 0)
+        self.assertEqual([s.level for s in self.stack.of(self.a)], [0, 0])
+        self.a.level = 1
+        self.wire.take()
+        self.write(self.a)
+        # what is known to have written is not asked again
+        self.assertEqual(self.wire.take(), ["RELEASE s1", "SAVEPOINT s2"])
+        self.stack.undo(self.a, 1)
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO s2"])
+
+    def test_settings(self) -> None:
+        """A ROLLBACK TO tells which settings the server put back."""
+        self.stack.settings = lambda: {"work_mem": "1MB"}
+        self.write(self.a)
+        self.write(self.b)
+        self.stack.undo(self.b, 0)
+        self.assertEqual(self.put_back, [{"work_mem": "1MB"}])
+
+    def test_rewind(self) -> None:
+        """One message ends a test and begins the next."""
+        self.write(self.a)
+        self.write(self.b)
+        self.wire.take()
+        self.stack.rewind()
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO t0", "SAVEPOINT s0"])
+        self.assertEqual(self.drawn(), "·")
+
+    def test_many_commits(self) -> None:
+        """However many commits, the stack does not grow."""
+        for _ in range(100):
+            self.write(self.a)
+            self.stack.commit(self.a)
+        self.assertLessEqual(len(self.stack.segments), 3)
+
+    def test_commits_of_readers(self) -> None:
+        """A commit counts only where something was, or may have been, written."""
+        self.read(self.a)
+        self.stack.ask_top()
+        self.stack.commit(self.a)
+        self.assertEqual(self.stack.commits, 0)
