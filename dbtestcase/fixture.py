@@ -88,7 +88,8 @@ class DatabaseFixture:
         self._reset_sequences = reset_sequences
         self._in_test = False
         self._leases: dict[Key, Lease] = {}
-        self._filled: dict[Key, Schema | None] = {}
+        # fingerprints, and not the schemas: metadata grow while models are imported
+        self._filled: dict[Key, str | None] = {}
         self._known: weakref.WeakKeyDictionary[Dialect, Key] = weakref.WeakKeyDictionary()
         self._redirected: weakref.WeakSet[Engine] = weakref.WeakSet()
         self._to_dispose: list[Engine] = []
@@ -156,7 +157,7 @@ class DatabaseFixture:
                 owner=self.owner,
                 reset_sequences=held.ours and self._reset_sequences,
             )
-            self._filled[key] = schema
+            self._filled[key] = self._fingerprint(schema, held)
             if not there and schema is not None:
                 with self._own_connection(sandbox) as connection:
                     build(schema, connection, held)
@@ -183,18 +184,18 @@ class DatabaseFixture:
         """Add the tables of models that were imported only after the first contact."""
         for key, sandbox in list(self.sandboxes.items()):
             schema, named = self._schema(key)
-            if named or schema is None or self._same(schema, self._filled[key], self._leases[key]):
+            if named or schema is None:
                 continue
-            with self._own_connection(sandbox) as connection:
-                build(schema, connection, self._leases[key])  # what is there, it leaves
-            self._filled[key] = schema
+            held = self._leases[key]
+            fingerprint = self._fingerprint(schema, held)
+            if fingerprint != self._filled.get(key):
+                with self._own_connection(sandbox) as connection:
+                    build(schema, connection, held)  # what is there, it leaves
+                self._filled[key] = fingerprint
 
     @staticmethod
-    def _same(one: Schema, other: Schema | None, held: Lease) -> bool:
-        if other is None:
-            return False
-        version = held.url.get_backend_name()
-        return one is other or one.fingerprint(version) == other.fingerprint(version)
+    def _fingerprint(schema: Schema | None, held: Lease) -> str | None:
+        return None if schema is None else schema.fingerprint(held.url.get_backend_name())
 
     @contextlib.contextmanager
     def _own_connection(self, sandbox: Sandbox) -> Iterator[sa.Connection]:
@@ -298,7 +299,7 @@ class DatabaseFixture:
                 engine.dispose()  # the virtual connections in its pool are dead, too
         lost = [sandbox for sandbox in dead if sandbox.revive()]
         for key, sandbox in self.sandboxes.items():
-            schema, held = self._filled[key], self._leases[key]
+            (schema, _), held = self._schema(key), self._leases[key]
             if sandbox in lost and schema is not None and not held.ours:
                 with self._own_connection(sandbox) as connection:
                     build(schema, connection, held)

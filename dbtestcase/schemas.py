@@ -86,7 +86,9 @@ class MetadataSchema:
         if connection.dialect.name == "postgresql":
             names = {table.schema for table in self.metadata.tables.values() if table.schema}
             for name in sorted(names):
-                connection.execute(sa.schema.CreateSchema(name, if_not_exists=True))
+                # Not IF NOT EXISTS, for which a role needs the right to create it all the same.
+                if not sa.inspect(connection).has_schema(name):
+                    connection.execute(sa.schema.CreateSchema(name))
         self.metadata.create_all(connection)
 
 

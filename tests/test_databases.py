@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
 import io
 import multiprocessing
 import os
@@ -56,6 +57,18 @@ held.prepare(A)
 print(held.url.database, flush=True)
 sys.stdin.read()
 held.truncate_dead_rows()
+"""
+
+# A run that is still building its template.
+SLOW = """
+import sys
+import sqlalchemy as sa
+from dbtestcase.databases import lease
+from dbtestcase.schemas import MetadataSchema
+from dbtestcase.settings import choose
+metadata = sa.MetaData()
+sa.event.listen(metadata, "after_create", sa.DDL(f"SELECT '{sys.argv[2]}', pg_sleep(600)"))
+lease(choose(sys.argv[1], environ={}), project=sys.argv[2]).prepare(MetadataSchema(metadata))
 """
 
 _debian: URL | None = None
@@ -150,9 +163,9 @@ class DatabasesTest(unittest.TestCase):
         databases.release_all()
         return str(held.url.database)
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self, program: str = RUN) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-c", RUN, self.value(), self.project],
+            [sys.executable, "-c", program, self.value(), self.project],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -437,6 +450,18 @@ class LeaseTests(DatabasesTest):
         self.assertTrue(held._lock.holds(str(held.url.database)))
         self.assertEqual(look(held.url).tables, {"a"})
 
+    def test_child_of_multiprocessing(self) -> None:
+        """A worker that ends by itself gives its database back."""
+
+        def child() -> None:
+            self.leased(A).truncate_dead_rows()
+
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join()
+        self.assertEqual(process.exitcode, 0)
+        self.assertEqual(self.state(f"dbtestcase_{self.project}_1"), "ready")
+
     # -- templates
 
     def test_half_built_template(self) -> None:
@@ -453,6 +478,26 @@ class LeaseTests(DatabasesTest):
         self.assertEqual(look(own.url).tables, {"a"})
         self.assertEqual(self.oids(f"{template}_new"), {})
         self.assertEqual(self.oids(other), {})
+
+    def test_process_killed_while_it_builds(self) -> None:
+        """Its half-built template goes with the next one, though a statement still runs there."""
+        process = self.start(SLOW)
+        assert process.stdout is not None
+
+        def building() -> list[Any]:
+            return self.query(
+                "SELECT datname FROM pg_stat_activity "
+                "WHERE datname LIKE 'dbtestcase%%new' AND query LIKE %s",
+                f"%{self.project}%",
+            )
+
+        self.wait_until(lambda: bool(building()))
+        [(name,)] = building()
+        self.kill(process)
+        held = self.leased(A)
+        self.assertEqual(look(held.url).tables, {"a"})
+        self.assertEqual(self.oids(name), {})
+        self.assertEqual(len(self.templates()), 1)
 
     def test_template_is_protected(self) -> None:
         """Nobody connects to a template or drops it by mistake."""
@@ -600,6 +645,23 @@ class LeaseTests(DatabasesTest):
             )
             self.query("VACUUM parent, audited", database=str(url.database))
         self.assertEqual(look(url).rows["seeded"], [None, None])
+
+    def test_hidden_rows(self) -> None:
+        """A table whose rows a policy hides is not taken for an empty one."""
+        with self.role() as setting:
+            directory = self.enterContext(tempfile.TemporaryDirectory())
+            path = Path(directory, "secret.sql")
+            path.write_text("""
+                CREATE TABLE secret (id serial, name text);
+                INSERT INTO secret (name) VALUES ('kept');
+                ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
+                ALTER TABLE secret FORCE ROW LEVEL SECURITY;
+            """)
+            held = databases.lease(setting, project=self.project)
+            held.prepare(SQLSchema(path))
+            held.truncate_dead_rows()
+            name = str(held.url.database)
+            self.assertEqual(self.query("SELECT name FROM secret", database=name), [("kept",)])
 
     def library(self) -> Schema:
         directory = self.enterContext(tempfile.TemporaryDirectory())
@@ -1266,8 +1328,8 @@ class TestPrivateEngine(unittest.TestCase):
 def load_tests(
     loader: unittest.TestLoader, tests: unittest.TestSuite, pattern: str | None
 ) -> unittest.TestSuite:
-    """Leave out the class that only holds tests for others."""
-    chosen = unittest.TestSuite()
+    """Run the examples too, and leave out the class that only holds tests for others."""
+    chosen = unittest.TestSuite([doctest.DocTestSuite(databases)])
     for each in tests:
         if not (isinstance(each, unittest.TestSuite) and _is_abstract(each)):
             chosen.addTest(each)

@@ -580,6 +580,27 @@ class TestCursors(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_declare_alone(self) -> None:
+        """Outside a transaction a cursor, or a lock, is the server's error."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("COMMIT")
+            n = a.con.cursor("n")
+            a.note("execute", lambda: n.execute("SELECT 1"))
+            a("LOCK TABLE item")
+            a.con.rollback()
+            a.con.autocommit = True
+            a("DECLARE c CURSOR FOR SELECT 1")
+            a("DECLARE c CURSOR WITH HOLD FOR SELECT 1")
+            a("FETCH c")
+            a("CLOSE c")
+            a("BEGIN")
+            a("LOCK TABLE item")
+            a("COMMIT")
+
+        self.assertSame(play)
+
     def test_cursor_of_another(self) -> None:
         """Two cursors of one name are refused."""
 

@@ -766,10 +766,12 @@ class TestMessages(SandboxTestCase):
         self.assertEqual(self.sent(self.write, self.change, self.change, data=True), 3 + 2 + 1)
 
     def test_readers(self) -> None:
-        """Transactions that only read send nothing but their statements."""
+        """The first transaction sends nothing of ours, also where it only reads.
+
+        Each later one opens a savepoint, as a text is no proof that the one before only read.
+        """
         self.without_deferrable()
-        self.assertEqual(self.sent(*[self.names] * 5, data=True), 5 + 1)
-        self.assertEqual(self.sent(*[self.names] * 5, self.write, data=True), 6 + 1 + 1)
+        self.assertEqual(self.sent(*[self.names] * 5, data=True), 1 + 2 * 4 + 1)
 
 
 class TestSandboxed(TwinTestCase):

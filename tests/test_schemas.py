@@ -86,6 +86,15 @@ class TestMetadataSchema(SchemaTest):
         MetadataSchema(metadata).build(connection)
         self.assertEqual(sa.inspect(connection).get_table_names(schema='au"dit'), ["entry"])
 
+    def test_build_in_a_schema_that_exists(self) -> None:
+        """A role that may not create schemas can use those that are there."""
+        metadata = sa.MetaData(schema="audit")
+        sa.Table("entry", metadata, sa.Column("id", sa.Integer))
+        connection = self.postgresql()
+        connection.exec_driver_sql("CREATE ROLE clerk; CREATE SCHEMA audit AUTHORIZATION clerk")
+        connection.exec_driver_sql("SET LOCAL ROLE clerk")
+        MetadataSchema(metadata).build(connection)
+
     def test_fingerprint_is_the_same_in_every_process(self) -> None:
         """The order in sets, which differs from process to process, does not count."""
         code = (

@@ -52,6 +52,7 @@ NEW_AUTOCOMMIT = hasattr(sqlite3, "LEGACY_TRANSACTION_CONTROL")
 def rows(connection: Any) -> dict[str, list[tuple[Any, ...]]]:
     """Give what a connection of its own sees."""
     cursor = connection.cursor()
+    cursor.row_factory = None
     cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
     names = [name for (name,) in cursor.fetchall()]
     found = {}
@@ -111,7 +112,7 @@ class SQLiteCase(unittest.TestCase):
 
     def raw(self, engine: Engine) -> Any:
         fairy = engine.raw_connection()
-        self.addCleanup(fairy.close)
+        self.addCleanup(fairy.invalidate)
         return fairy.driver_connection
 
     def committed(self, engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
@@ -134,8 +135,9 @@ class SQLiteCase(unittest.TestCase):
             if listen is not None:
                 listen(engine)
             with sandboxed(engine) if played else contextlib.nullcontext():
-                with contextlib.closing(engine.raw_connection()) as fairy:
-                    said = program(fairy.driver_connection)
+                fairy = engine.raw_connection()
+                said = program(fairy.driver_connection)
+                fairy.invalidate()
                 outcomes.append((said, self.committed(engine) if played else self.judge()))
             engine.dispose()
             if played:
@@ -462,11 +464,11 @@ class TestErrors(SQLiteCase):
             for sql in (
                 "COMMIT",
                 "ROLLBACK",
-                "RELEASE nothing",
-                "ROLLBACK TO SAVEPOINT nothing",
+                "RELEASE lost",
+                "ROLLBACK TO SAVEPOINT lost",
                 "BEGIN",
                 "BEGIN",
-                "ROLLBACK TO nothing",
+                "ROLLBACK TO lost",
                 "COMMIT WORK",
                 "SAVEPOINT",
                 "COMMIT; SELECT 1",
@@ -1084,15 +1086,13 @@ class TestListeners(SQLiteCase):
                 return [name for (name,) in self.execute("SELECT name FROM item")]
 
         class Cursor(sqlite3.Cursor):
-            def fetchone(self) -> Any:
-                return ("cursor of mine", super().fetchone())
+            def first(self) -> Any:
+                return self.fetchone()[0]
 
         engine = self.engine(connect_args={"factory": Connection})
         connection, sandbox = self.play(engine)
         self.assertIsInstance(sandbox.real, Connection)  # type: ignore[attr-defined]
-        self.assertEqual(
-            connection.execute("SELECT two()").fetchone(), ("cursor of mine", (2,))
-        )
+        self.assertEqual(connection.execute("SELECT two()").first(), 2)
         self.assertEqual(connection.execute("PRAGMA foreign_keys").fetchall(), [(1,)])
         connection.execute("INSERT INTO item (name) VALUES ('a')")
         self.assertEqual(connection.names(), ["first", "a"])
@@ -1401,10 +1401,10 @@ class TestSeveralConnections(SQLiteCase):
         self.one.execute("INSERT INTO item (name) VALUES ('b')")
         self.one.rollback()
         self.one.execute("DELETE FROM item WHERE id = 99")
+        self.one.rollback()
         self.other.execute("SELECT * FROM item").fetchall()
         self.other.execute("INSERT INTO item (name) VALUES ('c')")
         self.other.commit()
-        self.one.rollback()
         names = [name for _, name in self.committed(self.shared_engine)["item"]]
         self.assertEqual(names, ["first", "a", "c"])
 

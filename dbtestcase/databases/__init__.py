@@ -1,9 +1,10 @@
 """The database that a process tests in: leased from a server, filled, and given back.
 
+>>> from sqlalchemy import MetaData
 >>> from dbtestcase.schemas import MetadataSchema
 >>> from dbtestcase.settings import choose
 >>> held = lease(choose("sqlite", environ={}))
->>> held.prepare(MetadataSchema(sqlalchemy.MetaData()))
+>>> held.prepare(MetadataSchema(MetaData()))
 True
 >>> release_all()
 
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 
 from sqlalchemy.engine import URL
@@ -46,7 +48,6 @@ __all__ = [
 
 _guard = threading.RLock()
 _leases: dict[str | None, tuple[Setting, Lease]] = {}
-_pid = os.getpid()
 # A forked child must not end what it inherited, not even by garbage collection.
 _inherited: list[object] = []
 
@@ -70,7 +71,6 @@ def lease(
     :raises MissingExtraError: a package that it needs is not installed.
     """
     with _guard:
-        _after_fork()
         if bind in _leases:
             old, held = _leases[bind]
             if (old.kind, old.url) == (setting.kind, setting.url):
@@ -83,17 +83,13 @@ def lease(
                 _leases[bind] = setting, shared
                 return shared
         _leases[bind] = setting, _make(setting, bind, schema, project or project_name())
-        # Anew each time, as what is registered last is called first: the embedded server, which
-        # was registered just now, must still run when its databases are given back.
-        atexit.unregister(release_all)
-        atexit.register(release_all)
+        _release_at_exit()
         return _leases[bind][1]
 
 
 def release_all() -> None:
     """Give all databases back. Called at the end of the process; a forked child gives nothing."""
     with _guard:
-        _after_fork()
         for bind in list(_leases):
             _release(bind)
 
@@ -155,11 +151,26 @@ def server_version(setting: Setting) -> str:
 
 
 def _after_fork() -> None:
-    global _pid
-    if _pid != os.getpid():
-        _inherited.append(dict(_leases))
-        _leases.clear()
-        _pid = os.getpid()
+    """Forget in a child process what its parent holds."""
+    global _guard
+    _guard = threading.RLock()  # another thread of the parent's may have held it
+    _inherited.append(dict(_leases))
+    _leases.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _release_at_exit() -> None:
+    # Anew each time, as what is registered last is called first: the embedded server, which
+    # was registered just now, must still run when its databases are given back.
+    atexit.unregister(release_all)
+    atexit.register(release_all)
+    # Children of multiprocessing end without calling what is registered with atexit.
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        multiprocessing.util.Finalize(None, release_all, exitpriority=0)
 
 
 def _release(bind: str | None) -> None:

@@ -110,8 +110,8 @@ def build(schema: Schema, connection: sa.Connection, lease: Lease) -> None:
 def explain(error: BaseException, lease: Lease) -> DatabaseTestError | None:
     """Turn an error of the database into one of ours, where its cause can be told.
 
-    >>> # in the embedded server: CREATE EXTENSION citext
-    >>> # SchemaError: the embedded PostgreSQL does not have the extension "citext" ...
+    Where the embedded server is asked for an extension that it does not have, that is
+    ``SchemaError: the embedded PostgreSQL does not have the extension "citext": ...``
 
     :param error: as the driver, SQLAlchemy or :mod:`dbtestcase.schemas` raised it.
     :param lease: the database that it happened in.

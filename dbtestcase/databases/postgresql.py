@@ -30,8 +30,9 @@ MAINTENANCE = "postgres"
 KEPT = 5
 
 # One statement, so that it is one message on a connection of the sandbox's. A table is emptied
-# only where it has no row that is seen: nothing that the schema put there can be lost. A table
-# that another one refers to can be truncated only together with that one.
+# only where it has no row: nothing that the schema put there can be lost (without row_security
+# a policy that hides rows is an error). A table that another one refers to can be truncated only
+# together with that one.
 TRUNCATE = """\
 DO $$
 DECLARE
@@ -40,6 +41,7 @@ DECLARE
   empty boolean;
 BEGIN
   SET LOCAL lock_timeout = '2s';
+  SET LOCAL row_security = off;
   FOR part IN
     SELECT c.oid, c.oid::regclass::text AS name FROM pg_class c
     JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -159,7 +161,9 @@ class OwnDatabase(Lease):
         marks = {
             name: mark
             for name, mark in rows
-            if mark is not None and name.removeprefix(self._prefix).isdigit()
+            if mark is not None
+            and mark.project == self._project
+            and name.removeprefix(self._prefix).isdigit()
         }
         by_age = sorted(marks, key=lambda name: marks[name].used)
         ready = [name for name in by_age if marks[name].state == "ready"]

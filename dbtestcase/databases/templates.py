@@ -86,7 +86,8 @@ def clone(
             _put(work, name, mark, None)
             return
         template = PREFIX + fingerprint
-        while True:
+        # More than once only where somebody drops the template as soon as it is built.
+        for _ in range(5):
             # Shared with other clones; whoever tidies up keeps away from it.
             with lock.briefly(template, shared=True):
                 found = databases(work, template)
@@ -100,6 +101,11 @@ def clone(
                 if not exists(work, template):
                     _build(work, template, mark, schema, fingerprint, lease)
             _tidy(lock, work, mark.project, template)
+        raise ServerError(
+            f'the template "{template}" on {work.place} ({work.origin}) cannot be used: it is '
+            "dropped as soon as it is built, or another role owns it. Look for another run of "
+            "tests, and drop it."
+        )
 
 
 def _put(work: Admin, name: str, mark: Mark, template: str | None) -> None:

@@ -152,6 +152,8 @@ class PostgreSQLSandbox(Sandbox):
 
         :raises SandboxConflict: where one connection cannot show what several would.
         """
+        if backend.alone:
+            self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
         self._refuse(backend, statement)
         self.raise_if_stuck()
@@ -187,6 +189,15 @@ class PostgreSQLSandbox(Sandbox):
         if statement.settings:
             self._settings.note(backend, statement)
         return result
+
+    def _require_transaction(self, statement: Statement) -> None:
+        """Raise what the server would for a statement that makes no sense alone."""
+        use = statement.cursor
+        name = "LOCK TABLE" if statement.verb == "LOCK" else ""
+        if use is not None and use.verb == "DECLARE" and not use.hold:
+            name = "DECLARE CURSOR"
+        if name:
+            raise self.error("25P01", f"{name} can only be used in transaction blocks")
 
     def run_closing(self, backend: Backend, statement: Statement, call: Callable[[], Any]) -> Any:
         """Send a statement of a test that has ended, whose transactions end nothing any more."""

@@ -21,6 +21,7 @@ sqlite3 sends BEGIN by itself, and when it does depends on ``isolation_level`` a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import types
@@ -65,7 +66,8 @@ class VirtualConnection:
         self.closed = False
         self._isolation_level: str | None = options.get("isolation_level", "")
         self._autocommit: Any = options.get("autocommit", LEGACY)
-        self._changes = 0
+        #: rows changed, up to when another connection sent a statement
+        self.changes = 0
         self._generation = -1
         self._backend: SQLiteBackend | None = None
         self._default_cursor: Any = None
@@ -87,7 +89,11 @@ class VirtualConnection:
 
     def listened(self) -> None:
         """Compare what the ``connect`` listeners set with what other connections have."""
-        self._sandbox.pragmas.compare(self)
+        try:
+            self._sandbox.pragmas.compare(self)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def known_backend(self) -> SQLiteBackend | None:
@@ -131,12 +137,8 @@ class VirtualConnection:
             if statement.dml and backend.state is State.IDLE and self._begins:
                 backend.begin(analyse(f"BEGIN {self._isolation_level}"))
             text = keep_others(sql) if statement.ends_transaction else sql
-            before = sandbox.wire.total_changes
-            try:
-                return backend.execute(sql, lambda: send(text))
-            finally:
-                if sandbox.alive:
-                    self._changes += sandbox.wire.total_changes - before
+            sandbox.count_changes(self)
+            return backend.execute(sql, lambda: send(text))
 
     def _run_closing(
         self, cursor: Any, statement: SQLiteStatement, sql: str, send: Callable[[str], Any]
@@ -279,7 +281,7 @@ class VirtualConnection:
             raise ValueError(
                 "isolation_level string must be '', 'DEFERRED', 'IMMEDIATE', or 'EXCLUSIVE'"
             )
-        self._isolation_level = level
+        self._isolation_level = level if level is None else level.upper()
 
     @property
     def autocommit(self) -> Any:
@@ -305,7 +307,10 @@ class VirtualConnection:
     @property
     def total_changes(self) -> int:
         """How many rows this connection has changed."""
-        return self._changes
+        with self._sandbox.entered():
+            self.backend()
+            self._sandbox.count_changes(self)
+            return self.changes
 
     # -- callbacks, functions and factories ------------------------------------
 
@@ -395,7 +400,10 @@ class VirtualConnection:
         with self._sandbox.entered():
             self.backend()
             self._alone("backup()")
-            NativeConnection.backup(self.real, target, **kwargs)
+            # SQLite itself would wait for the end of the transaction, for ever
+            with contextlib.closing(NativeConnection(":memory:")) as copy:
+                copy.deserialize(NativeConnection.serialize(self.real))
+                copy.backup(target, **kwargs)
 
     def serialize(self, **kwargs: Any) -> bytes:
         """Give the database as bytes."""

@@ -16,7 +16,7 @@ __all__ = ["real_class"]
 __unittest = True  # its frames are left out of tracebacks
 
 #: What the sandbox asks of a virtual connection, and a listener never does.
-_OURS = {"backend", "ended", "known_backend", "listened", "run", "run_script"}
+_OURS = {"backend", "changes", "close", "known_backend", "listened", "run", "run_script"}
 
 
 def _acts_for_virtual(name: str) -> property:
@@ -43,6 +43,12 @@ class RealConnection:
     """What is mixed into the driver's class: ``connect`` listeners see a virtual connection."""
 
     sandbox: SQLiteSandbox
+
+    def close(self) -> None:
+        # SQLAlchemy's answer to a listener that raises
+        if (connection := self.sandbox.listening) is not None:
+            self.sandbox.listening = None
+            connection.close()
 
     def __enter__(self) -> VirtualConnection:
         return _listening(self).__enter__()

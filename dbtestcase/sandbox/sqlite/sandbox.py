@@ -77,6 +77,7 @@ class SQLiteSandbox(Sandbox):
         self.connections: weakref.WeakSet[VirtualConnection] = weakref.WeakSet()
         #: so that none holds a statement open after its time
         self.cursors: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._counting: tuple[VirtualConnection | None, int] = None, 0
         self.shared = False
 
     # -- the real connection ---------------------------------------------------
@@ -274,6 +275,14 @@ class SQLiteSandbox(Sandbox):
             self._wire.flush()
             self.foreign_keys.begun()
 
+    def count_changes(self, connection: VirtualConnection) -> None:
+        """Charge changed rows to whose they are: those of a RETURNING count once it is fetched."""
+        last, before = self._counting
+        now = self._wire.total_changes
+        if last is not None:
+            last.changes += now - before
+        self._counting = connection, now
+
     def send(self, text: str, call: Callable[[], Any]) -> Any:
         """Send a statement of the program, and learn which tables it touches."""
         self.tables.learn(text)
@@ -306,7 +315,7 @@ class SQLiteSandbox(Sandbox):
                 ) from error
             self._explain_failure(backend, statement, error)
             raise
-        self._note(backend, segment)
+        self._note(backend, segment, statement)
         if writers:
             self._locks.met(backend, self.tables, text, writers)
         return result
@@ -370,12 +379,13 @@ class SQLiteSandbox(Sandbox):
                 f"connections, on a database of its own."
             ) from error
 
-    def _note(self, backend: SQLiteBackend, segment: Segment) -> None:
+    def _note(self, backend: SQLiteBackend, segment: Segment, statement: Statement) -> None:
         touched = self.tables.touched
         segment.traces.changed |= touched.writes
         if touched.reads and backend.state is State.ACTIVE:
             backend.has_read = True
-        if touched.silent:
+        if touched.silent or (touched.writes and "returning" in statement.words):
+            # no counter tells of it, or not before the rows are fetched
             segment.wrote = Wrote.YES
         for name in touched.temporary:
             self.tables.temporary.setdefault(name, backend)
@@ -434,6 +444,13 @@ class SQLiteSandbox(Sandbox):
         if readers and self._has_written(backend):
             self._locks.warn_readers(backend, readers)
         super().commit(backend)
+        self.step_outside()
+
+    def undo(self, backend: Backend) -> None:
+        """Undo the work of *backend*. Never raises."""
+        super().undo(backend)
+        with contextlib.suppress(sqlite3.Error):
+            self.step_outside()
 
     def ended(self, connection: VirtualConnection) -> None:
         """End what belonged to a virtual connection that is closed."""
@@ -455,15 +472,28 @@ class SQLiteSandbox(Sandbox):
                 del self.tables.temporary[name]
 
     def step_outside(self) -> bool:
-        """Leave the real transaction, if nothing is lost with it; BEGIN waits again."""
+        """Leave the real transaction, if nothing is lost with it; BEGIN waits again.
+
+        As long as nothing was written the file is so not kept from others, nor their commits
+        from the program, where a program on real connections would hold no lock.
+
+        :returns: whether the connection is outside.
+        """
         if not self._wire.in_transaction:
             return True
         segments = self.stack.segments
-        if self.shared or len(segments) > 1 or self.stack.ask_top() is not Wrote.NO:
+        if self.shared or len(segments) > 1 or any(b.has_read for b in self._active()):
+            return False
+        if self.stack.ask_top() is not Wrote.NO:
             return False
         self._wire.queue("ROLLBACK; BEGIN")
         segments[0].clear()
         return True
+
+    def _active(self) -> list[SQLiteBackend]:
+        return [
+            b for b in self.backends if isinstance(b, SQLiteBackend) and b.state is State.ACTIVE
+        ]
 
     # -- the life of a class ---------------------------------------------------
 

@@ -1,0 +1,245 @@
+"""The databases of one class, without unittest's hooks and without Flask."""
+
+from __future__ import annotations
+
+import secrets
+import unittest
+from typing import Any
+
+import sqlalchemy as sa
+
+from dbtestcase import MetadataSchema, embedded
+from dbtestcase.databases import release_all
+from dbtestcase.errors import SandboxConflict, UncommittedDataWarning
+from dbtestcase.fixture import DatabaseFixture
+from dbtestcase.settings import choose
+
+from .support import look, no_settings
+
+metadata = sa.MetaData()
+item = sa.Table(
+    "item",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text),
+)
+
+
+def setUpModule() -> None:
+    unittest.enterModuleContext(no_settings())
+
+
+def names(connection: sa.Connection) -> list[str]:
+    return list(connection.scalars(sa.select(item.c.name).order_by(item.c.id)))
+
+
+class FixtureTest(unittest.TestCase):
+    def fixture(self, database: str = "postgresql", **options: Any) -> DatabaseFixture:
+        options.setdefault("schema", lambda key: (MetadataSchema(metadata), True))
+        return DatabaseFixture(
+            "ItemTest", setting=lambda key: choose(database, bind=key), **options
+        )
+
+    def insert(self, engine: sa.Engine, name: str) -> int:
+        with engine.begin() as connection:
+            result = connection.execute(item.insert(), {"name": name})
+            assert result.inserted_primary_key is not None
+            return int(result.inserted_primary_key[0])
+
+
+class TestDatabaseFixture(FixtureTest):
+    def test_database_is_filled_and_put_back(self) -> None:
+        """The schema is there, commits are seen by all engines, and nothing is left."""
+        for database in ("postgresql", "sqlite"):
+            with self.subTest(database), self.fixture(database) as fixture:
+                engine = fixture.engine(None)
+                self.assertEqual(self.insert(engine, "one"), 1)
+                with sa.create_engine(fixture.urls[None]).connect() as connection:
+                    self.assertEqual(names(connection), ["one"])
+                self.assertEqual(look(fixture.urls[None]).rows, {})
+            self.assertEqual(look(fixture.urls[None]).rows, {})
+
+    def test_set_up_is_the_base_of_every_test(self) -> None:
+        """What is committed before freeze() stays until the end; a test's work does not."""
+        with self.fixture() as fixture:
+            engine = fixture.engine(None)
+            self.insert(engine, "of the class")
+            fixture.freeze()
+            for _ in range(2):
+                fixture.begin_test()
+                self.assertEqual(self.insert(engine, "of the test"), 2)
+                with engine.connect() as connection:
+                    self.assertEqual(names(connection), ["of the class", "of the test"])
+                fixture.end_test()
+
+    def test_uncommitted_work_of_the_set_up(self) -> None:
+        """What the set-up did not commit is undone, and a warning names it."""
+        with self.fixture() as fixture, fixture.engine(None).connect() as connection:
+            connection.execute(item.insert(), {"name": "forgotten"})
+            with self.assertWarnsRegex(
+                UncommittedDataWarning, "^the class's set-up left uncommitted data in connection"
+            ):
+                fixture.freeze()
+            fixture.begin_test()
+            with fixture.engine(None).connect() as other:
+                self.assertEqual(names(other), [])
+            fixture.end_test()
+
+    def test_bind_that_is_first_asked_for_in_a_test(self) -> None:
+        """A database that comes late is undone like the others."""
+        with self.fixture() as fixture:
+            fixture.freeze()
+            for _ in range(2):
+                fixture.begin_test()
+                mark = fixture.mark()
+                late = sa.create_engine(fixture.urls["late"])
+                fixture.add_engines({"late": late})
+                self.assertEqual(self.insert(late, "one"), 1)
+                fixture.let_go(mark)
+                fixture.end_test()
+            self.assertNotEqual(fixture.urls["late"], fixture.urls[None])
+        self.assertEqual(look(fixture.urls["late"]).rows, {})
+
+    def test_tables_of_models_that_come_late(self) -> None:
+        """Models that were imported after the first contact get their tables, until the end."""
+        found = sa.MetaData()
+        with self.fixture(schema=lambda key: (MetadataSchema(found), False)) as fixture:
+            engine = fixture.engine(None)
+            late = item.to_metadata(found)
+            fixture.build_missing()
+            with engine.begin() as connection:
+                connection.execute(late.insert(), {"name": "one"})
+            self.assertEqual(look(fixture.urls[None]).tables, set())
+        self.assertEqual(look(fixture.urls[None]).tables, set())
+
+    def test_two_drivers_for_one_database(self) -> None:
+        """A second driver is refused, and both are named."""
+        with self.fixture() as fixture:
+            engine = fixture.engine(None)
+            self.insert(engine, "one")
+            other = sa.create_engine(fixture.urls[None])
+            other.dialect.driver = "another"
+            where = sa.make_url(fixture.urls[None]).render_as_string(hide_password=True)
+            with self.assertRaises(SandboxConflict) as caught:
+                other.connect()
+            self.assertEqual(
+                str(caught.exception),
+                f"{other!r} uses postgresql+another, and the connection of ItemTest was made "
+                f"with postgresql+psycopg2. Two drivers cannot share one connection. Use one "
+                f"driver for {where}.",
+            )
+
+    def test_two_binds_of_one_database(self) -> None:
+        """A read replica leads to the database of its primary, and sees what it commits."""
+        self.addCleanup(release_all)
+        name = f"replica_{secrets.token_hex(4)}_test"
+        url = embedded.server().url().set(database=name)
+        admin = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        try:
+            setting = choose(url.render_as_string(hide_password=False))
+            fixture = DatabaseFixture(
+                "ItemTest",
+                setting=lambda key: setting,
+                schema=lambda key: (MetadataSchema(metadata), True),
+            )
+            with fixture:
+                self.insert(fixture.engine(None), "one")
+                with sa.create_engine(fixture.urls["replica"]).connect() as connection:
+                    self.assertEqual(names(connection), ["one"])
+                self.assertEqual(look(url).tables, set())
+            self.assertEqual(look(url).tables, set())
+        finally:
+            release_all()
+            with admin.connect() as connection:
+                connection.exec_driver_sql(f"DROP DATABASE {name}")
+            admin.dispose()
+
+    def test_lost_connection(self) -> None:
+        """After a connection died the set-up begins again, and is told what it lost."""
+        with self.fixture() as fixture:
+            engine = fixture.engine(None)
+            self.insert(engine, "of the class")
+            fixture.freeze()
+            fixture.begin_test()
+            with engine.connect() as connection:
+                pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+                self.kill(pid)
+                with self.assertRaises(sa.exc.OperationalError):
+                    names(connection)
+            fixture.closing()
+            fixture.end_test()
+            self.assertTrue(fixture.revive())
+            self.assertEqual(self.insert(engine, "again"), 1)
+            fixture.freeze()
+            self.assertFalse(fixture.revive())
+            fixture.begin_test()
+            with engine.connect() as connection:
+                self.assertEqual(names(connection), ["again"])
+            fixture.end_test()
+
+    def test_use_after_the_connection_was_lost(self) -> None:
+        """A test that goes on after its connection died is told that its work is gone."""
+        with self.fixture() as fixture:
+            engine = fixture.engine(None)
+            fixture.freeze()
+            fixture.begin_test()
+            self.insert(engine, "one")
+            with engine.connect() as connection:
+                pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+                self.kill(pid)
+                with self.assertRaises(sa.exc.OperationalError):
+                    names(connection)
+            text = (
+                "the real connection of ItemTest's sandbox was lost, and with it what was done "
+                "since the class's set-up began, committed or not. A new connection would show "
+                "none of it. Let the test end here; the next one starts anew."
+            )
+            with self.assertRaises(SandboxConflict) as caught:
+                engine.connect()
+            self.assertEqual(str(caught.exception), text)
+            fixture.closing()
+            with self.assertRaises(SandboxConflict):
+                fixture.end_test()
+
+    def test_connection_that_dies_at_the_end(self) -> None:
+        """A connection that died after the last statement is no error of the test."""
+        with self.fixture() as fixture:
+            engine = fixture.engine(None)
+            fixture.freeze()
+            fixture.begin_test()
+            with engine.begin() as connection:
+                pid = connection.scalar(sa.text("SELECT pg_backend_pid()"))
+            self.kill(pid)
+            fixture.closing()
+            fixture.end_test()
+            fixture.revive()
+            fixture.begin_test()
+            self.assertEqual(self.insert(engine, "one"), 1)
+            fixture.end_test()
+
+    def kill(self, pid: Any) -> None:
+        admin = sa.create_engine(embedded.server().url().set(database="postgres"))
+        private = admin.execution_options(dbtestcase_private=True)
+        with private.connect() as connection:
+            connection.scalar(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+        admin.dispose()
+
+
+class TestDatabaseURLs(FixtureTest):
+    def test_url_names_its_driver(self) -> None:
+        """A URL can be given to SQLAlchemy 2.1, which reads a bare one as psycopg 3."""
+        with self.fixture() as fixture:
+            self.assertRegex(fixture.urls[None], r"^postgresql\+psycopg2://")
+            self.assertEqual(dict(fixture.urls), {None: fixture.urls[None]})
+
+    def test_bind_is_leased_when_it_is_asked_for(self) -> None:
+        """Each bind key has a database of its own."""
+        with self.fixture("sqlite") as fixture:
+            self.assertNotEqual(fixture.urls["audit"], fixture.urls[None])
+            self.assertEqual(set(fixture.urls), {"audit", None})
+
+
+if __name__ == "__main__":
+    unittest.main()
