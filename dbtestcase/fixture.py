@@ -22,7 +22,7 @@ from sqlalchemy.engine import Dialect, Engine
 from .databases import Lease, explain, lease
 from .databases.base import build
 from .engines import PRIVATE, UNKNOWN, Door, Key, engine_for, redirect
-from .errors import SandboxConflict, UncommittedDataWarning
+from .errors import EscapeError, SandboxConflict, UncommittedDataWarning
 from .sandbox import Sandbox, open_sandbox
 from .schemas import Schema
 from .settings import Setting
@@ -280,12 +280,25 @@ class DatabaseFixture:
         """Undo what the test did, on every database.
 
         :raises SandboxConflict: where the program swallowed one: what the test saw was wrong.
+        :raises EscapeError: where something was really committed. The database is built anew
+            before the next test.
         """
         self._in_test = False
         with contextlib.ExitStack() as stack:
             for sandbox in self._each():
                 stack.callback(sandbox.raise_swallowed)
-                stack.callback(sandbox.end_test)
+                stack.callback(self._end_test, sandbox)
+
+    def _end_test(self, sandbox: Sandbox) -> None:
+        try:
+            sandbox.end_test()
+        except EscapeError:
+            for held in self._leases_of(sandbox):
+                held.spoil()
+            raise
+
+    def _leases_of(self, sandbox: Sandbox) -> list[Lease]:
+        return [self._leases[key] for key, each in self.sandboxes.items() if each is sandbox]
 
     def revive(self) -> bool:
         """Let connections that were lost be made anew.
@@ -300,6 +313,8 @@ class DatabaseFixture:
         lost = [sandbox for sandbox in dead if sandbox.revive()]
         for key, sandbox in self.sandboxes.items():
             (schema, _), held = self._schema(key), self._leases[key]
+            if sandbox in dead:
+                held.prepare(schema)  # anew, where something had really been committed
             if sandbox in lost and schema is not None and not held.ours:
                 with self._own_connection(sandbox) as connection:
                     build(schema, connection, held)

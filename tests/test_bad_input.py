@@ -376,11 +376,11 @@ class TestSchema(BadInputTest):
         """The statement that failed is shown, and its template is not left half-built."""
         metadata = MetaData()
         Table("first", metadata, Column("id", Integer, primary_key=True))
-        Table("second", metadata, Column("id", Integer, Computed("nothing + 1")))
+        Table("second", metadata, Column("id", Integer, Computed("nothing + 1", persisted=True)))
         self.assert_error(
             'SchemaError: MetadataSchema of 2 tables cannot be built: column "nothing" does'
             " not exist. The statement was: CREATE TABLE second ( id INTEGER GENERATED "
-            "ALWAYS AS (nothing + 1) ) -- nothing of it is left behind. Correct the schema "
+            "ALWAYS AS (nothing + 1) STORED ) -- nothing of it is left behind. Correct the schema "
             "and run the tests again.",
             of=self.with_metadata(metadata),
         )

@@ -236,22 +236,6 @@ class LeaseTests(DatabasesTest):
         self.assertEqual(self.a_run(A), name)
         self.assertEqual(self.oids(), before)
 
-    def test_ready_database_costs_nothing(self) -> None:
-        """Preparing a database that is ready sends nothing, and connects nowhere."""
-        held = self.leased(A)
-        with (
-            mock.patch.object(Admin, "_cursor", side_effect=AssertionError),
-            mock.patch.object(admin, "private_engine", side_effect=AssertionError),
-        ):
-            self.assertIs(held.prepare(A), True)
-
-    def test_lease_is_kept_between_classes(self) -> None:
-        """A process holds one database, however many classes ask."""
-        first = self.leased(A)
-        self.assertIs(self.leased(A), first)
-        self.assertIs(self.leased(None), first)
-        self.assertEqual(len(self.oids()), 1)
-
     def test_no_schema(self) -> None:
         """Without a schema the database is empty, whatever it held."""
         held = self.leased(A)
@@ -289,15 +273,6 @@ class LeaseTests(DatabasesTest):
         )
         self.assertEqual(connections, len(databases._leases))
 
-    def test_number_of_databases(self) -> None:
-        """A schema that changes all the time does not leave a database behind each time."""
-        with mock.patch.object(postgresql, "KEPT", 2):
-            for number in range(5):
-                self.a_run(one_table(f"t{number}"))
-            self.assertEqual(len(self.oids()), 2)
-            # The one that was not used for longest is taken.
-            self.assertEqual(self.a_run(one_table("t3")), f"dbtestcase_{self.project}_2")
-
     def test_spoil(self) -> None:
         """After a real commit the database is made anew, in this process or the next."""
         held = self.leased(A)
@@ -314,27 +289,6 @@ class LeaseTests(DatabasesTest):
         self.assertEqual(self.a_run(A), name)
         self.assertEqual(look(held.url).rows, {})
 
-    def test_release_amid_a_class(self) -> None:
-        """A run that ends before its class does leaves a database that is made anew."""
-        held = self.leased(A)
-        name = str(held.url.database)
-        self.query("SELECT nextval('a_id_seq')", database=name)
-        databases.release_all()
-        self.assertEqual(self.state(name), "dirty")
-        self.assertEqual(self.a_run(A), name)
-        self.assertEqual(look(held.url).sequences, {})
-
-    def test_connected_strangers(self) -> None:
-        """A connection that somebody left open does not keep a database from being replaced."""
-        held = self.leased(A)
-        url = held.url
-        stranger = psycopg2.connect(
-            **{**url.translate_connect_args(username="user", database="dbname"), **url.query}
-        )
-        self.addCleanup(stranger.close)
-        held.prepare(B)
-        self.assertEqual(look(held.url).tables, {"b"})
-
     # -- several processes
 
     def test_two_processes(self) -> None:
@@ -350,16 +304,6 @@ class LeaseTests(DatabasesTest):
         self.assertEqual(self.leased(A).url.database, first)
         self.end(two)
         self.assertEqual(self.oids(), before)
-
-    def test_first_runs_at_the_same_moment(self) -> None:
-        """Processes that all need a new template build it once, and all get their database."""
-        runs = [self.start() for _ in range(4)]
-        names = {self.name_of(process) for process in runs}
-        self.assertEqual(names, {f"dbtestcase_{self.project}_{n}" for n in (1, 2, 3, 4)})
-        self.assertEqual(len(self.templates()), 1)
-        for process in runs:
-            self.end(process)
-        self.assertEqual({self.state(name) for name in names}, {"ready"})
 
     def test_killed_process(self) -> None:
         """The database of a process that was killed is made anew by the next one."""
@@ -389,79 +333,6 @@ class LeaseTests(DatabasesTest):
         self.assertEqual(look(held.url).tables, {"a"})
         self.end(other)
 
-    def test_lost_session_at_release(self) -> None:
-        """Where the session was ended, nothing is given back, and nothing raised."""
-        held = self.leased(A)
-        self.query(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
-            f"dbtestcase {os.getpid()}",
-        )
-        held.truncate_dead_rows()
-        databases.release_all()
-        self.assertEqual(self.state(str(held.url.database)), "in use")
-
-    def test_lost_transaction(self) -> None:
-        """The check asks for the lock itself, not only whether the session lives."""
-        held = self.leased(A)
-        assert isinstance(held, postgresql.OwnDatabase)
-        assert held._lock is not None
-        held._lock.run("ROLLBACK")
-        other = self.start()
-        self.name_of(other)
-        held.check()
-        self.assertEqual(held.url.database, f"dbtestcase_{self.project}_2")
-        self.end(other)
-
-    def test_dropped_database(self) -> None:
-        """A database that somebody dropped is made again at the next class."""
-        held = self.leased(A)
-        self.query(f'DROP DATABASE "{held.url.database}"')
-        held.check()
-        held.prepare(A)
-        self.assertEqual(look(held.url).tables, {"a"})
-
-    def test_forked_child(self) -> None:
-        """A forked child neither uses nor ends what its parent holds, and may lease its own."""
-        held = self.leased(A)
-        assert isinstance(held, postgresql.OwnDatabase)
-        context = multiprocessing.get_context("fork")
-        answers: Any = context.Queue()
-
-        def child() -> None:
-            try:
-                held.prepare(B)
-            except ServerError as error:
-                answers.put(str(error))
-            databases.release_all()
-            answers.put(str(self.leased(A).url.database))
-            databases.release_all()
-
-        process = context.Process(target=child)
-        process.start()
-        self.assertEqual(
-            answers.get(timeout=60),
-            f"process {process.pid} was forked from process {os.getpid()} and uses its lease of a "
-            "database. Call dbtestcase.databases.lease() in the forked process.",
-        )
-        self.assertEqual(answers.get(timeout=60), f"dbtestcase_{self.project}_2")
-        process.join()
-        self.assertEqual(process.exitcode, 0)
-        assert held._lock is not None
-        self.assertTrue(held._lock.holds(str(held.url.database)))
-        self.assertEqual(look(held.url).tables, {"a"})
-
-    def test_child_of_multiprocessing(self) -> None:
-        """A worker that ends by itself gives its database back."""
-
-        def child() -> None:
-            self.leased(A).truncate_dead_rows()
-
-        process = multiprocessing.get_context("fork").Process(target=child)
-        process.start()
-        process.join()
-        self.assertEqual(process.exitcode, 0)
-        self.assertEqual(self.state(f"dbtestcase_{self.project}_1"), "ready")
-
     # -- templates
 
     def test_half_built_template(self) -> None:
@@ -478,26 +349,6 @@ class LeaseTests(DatabasesTest):
         self.assertEqual(look(own.url).tables, {"a"})
         self.assertEqual(self.oids(f"{template}_new"), {})
         self.assertEqual(self.oids(other), {})
-
-    def test_process_killed_while_it_builds(self) -> None:
-        """Its half-built template goes with the next one, though a statement still runs there."""
-        process = self.start(SLOW)
-        assert process.stdout is not None
-
-        def building() -> list[Any]:
-            return self.query(
-                "SELECT datname FROM pg_stat_activity "
-                "WHERE datname LIKE 'dbtestcase%%new' AND query LIKE %s",
-                f"%{self.project}%",
-            )
-
-        self.wait_until(lambda: bool(building()))
-        [(name,)] = building()
-        self.kill(process)
-        held = self.leased(A)
-        self.assertEqual(look(held.url).tables, {"a"})
-        self.assertEqual(self.oids(name), {})
-        self.assertEqual(len(self.templates()), 1)
 
     def test_template_is_protected(self) -> None:
         """Nobody connects to a template or drops it by mistake."""
@@ -523,56 +374,6 @@ class LeaseTests(DatabasesTest):
         self.assertEqual(len(self.templates()), 5)
         self.assertIn(first, self.templates())
 
-    def test_template_in_use_is_kept(self) -> None:
-        """A template that a clone is being made from is not dropped, however old."""
-        held = self.leased(one_table("t0"))
-        [first] = self.templates()
-        cloning = Admin(self.server.set(database="postgres"), "test")
-        self.addCleanup(cloning.close)
-        cloning.begin()
-        self.assertTrue(cloning.try_lock(first, shared=True))
-        for number in range(1, 6):
-            held.prepare(one_table(f"t{number}"))
-        self.assertIn(first, self.templates())
-        self.assertEqual(len(self.templates()), 6)
-        cloning.run("COMMIT")
-        held.prepare(one_table("t6"))
-        self.assertNotIn(first, self.templates())
-        self.assertEqual(len(self.templates()), 5)
-
-    def test_projects_are_apart(self) -> None:
-        """Two projects with the same schema do not drop each other's templates."""
-        self.a_run(A)
-        mine = self.templates()
-        other = f"{self.project}x"
-        self.addCleanup(databases.clean, self.setting, templates_too=True, project=other)
-        databases.lease(self.setting, project=other).prepare(A)
-        databases.release_all()
-        databases.clean(self.setting, templates_too=True, project=other)
-        self.assertEqual(self.templates(), mine)
-
-    # -- binds
-
-    def test_binds(self) -> None:
-        """Each bind has a database of its own, whose name says which."""
-        default, audit = self.leased(A), self.leased(B, bind='Au"dit')
-        self.assertEqual(audit.url.database, f"dbtestcase_{self.project}_au_dit_1")
-        self.assertEqual(look(default.url).tables, {"a"})
-        self.assertEqual(look(audit.url).tables, {"b"})
-
-    # -- what is not ours
-
-    def test_database_without_our_mark(self) -> None:
-        """A database that somebody else made is passed over, whatever it is called."""
-        name = f"dbtestcase_{self.project}_1"
-        self.query(f"CREATE DATABASE {name}")
-        self.addCleanup(self.query, f"DROP DATABASE {name}")
-        before = self.oids()
-        self.assertEqual(self.leased(A).url.database, f"dbtestcase_{self.project}_2")
-        databases.release_all()
-        databases.clean(self.setting, project=self.project)
-        self.assertEqual(self.oids(), before)
-
     # -- errors
 
     def test_schema_that_fails_half_way(self) -> None:
@@ -592,20 +393,6 @@ class LeaseTests(DatabasesTest):
         self.assertEqual((self.oids(), self.oids("dbtestcase_tpl_")), before)
         held.prepare(B)
         self.assertEqual(look(held.url).tables, {"b"})
-
-    def test_schema_file_that_fails(self) -> None:
-        """The error of a schema that explains itself stays as it is."""
-        directory = self.enterContext(tempfile.TemporaryDirectory())
-        path = Path(directory, "schema.sql")
-        path.write_text("CREATE TABLE a ();\nNONSENSE")
-        held = self.lease()
-        self.assert_error(
-            SchemaError,
-            f'{path}, line 2 failed: syntax error at or near "NONSENSE". The database is left as '
-            "it was; correct the statement.",
-            lambda: held.prepare(SQLSchema(path)),
-        )
-        self.assertEqual(self.oids(), {})
 
     # -- dead rows
 
@@ -705,15 +492,6 @@ class LeaseTests(DatabasesTest):
         self.assertEqual(len(dropped), 3)
         self.assertEqual((set(self.oids()), self.templates()), ({f"dbtestcase_{other}_y_1"}, []))
 
-    def test_databases_on(self) -> None:
-        """What is on a server can be listed, with who holds it."""
-        name = self.leased(A).url.database
-        [(found, mark, holder)] = [
-            each for each in databases.databases_on(self.setting) if each[0] == name
-        ]
-        self.assertEqual((found, mark.project, mark.state), (name, self.project, "in use"))
-        self.assertRegex(holder, rf"\A \(process {os.getpid()}( at 127\.0\.0\.1/32)?\)\Z")
-
     # -- roles
 
     @contextlib.contextmanager
@@ -745,18 +523,6 @@ class LeaseTests(DatabasesTest):
             held.truncate_dead_rows()
             databases.release_all()
             self.assertEqual(self.state(str(held.url.database)), "ready")
-
-    def test_roles_are_apart(self) -> None:
-        """What one role built is not given to another, which could not use the tables."""
-        name = self.a_run(A)
-        with self.role() as setting:
-            held = databases.lease(setting, schema=A, project=self.project)
-            held.prepare(A)
-            self.assertNotEqual(held.url.database, name)
-            self.assertEqual(look(held.url).tables, {"a"})
-            engine = sa.create_engine(held.url, poolclass=sa.NullPool)
-            with engine.begin() as connection:
-                connection.exec_driver_sql("INSERT INTO a (name) VALUES ('x')")
 
     def test_role_that_may_not_create_databases(self) -> None:
         """The error says which right is missing, and how to give it."""
@@ -791,7 +557,238 @@ class LeaseTests(DatabasesTest):
 
 
 class TestLease(LeaseTests):
-    """Databases of our own, on the embedded server."""
+    """Databases of our own, on the embedded server, with what does not depend on the server."""
+
+    def test_ready_database_costs_nothing(self) -> None:
+        """Preparing a database that is ready sends nothing, and connects nowhere."""
+        held = self.leased(A)
+        with (
+            mock.patch.object(Admin, "_cursor", side_effect=AssertionError),
+            mock.patch.object(admin, "private_engine", side_effect=AssertionError),
+        ):
+            self.assertIs(held.prepare(A), True)
+
+    def test_lease_is_kept_between_classes(self) -> None:
+        """A process holds one database, however many classes ask."""
+        first = self.leased(A)
+        self.assertIs(self.leased(A), first)
+        self.assertIs(self.leased(None), first)
+        self.assertEqual(len(self.oids()), 1)
+
+    def test_number_of_databases(self) -> None:
+        """A schema that changes all the time does not leave a database behind each time."""
+        with mock.patch.object(postgresql, "KEPT", 2):
+            for number in range(5):
+                self.a_run(one_table(f"t{number}"))
+            self.assertEqual(len(self.oids()), 2)
+            # The one that was not used for longest is taken.
+            self.assertEqual(self.a_run(one_table("t3")), f"dbtestcase_{self.project}_2")
+
+    def test_release_amid_a_class(self) -> None:
+        """A run that ends before its class does leaves a database that is made anew."""
+        held = self.leased(A)
+        name = str(held.url.database)
+        self.query("SELECT nextval('a_id_seq')", database=name)
+        databases.release_all()
+        self.assertEqual(self.state(name), "dirty")
+        self.assertEqual(self.a_run(A), name)
+        self.assertEqual(look(held.url).sequences, {})
+
+    def test_connected_strangers(self) -> None:
+        """A connection that somebody left open does not keep a database from being replaced."""
+        held = self.leased(A)
+        url = held.url
+        stranger = psycopg2.connect(
+            **{**url.translate_connect_args(username="user", database="dbname"), **url.query}
+        )
+        self.addCleanup(stranger.close)
+        held.prepare(B)
+        self.assertEqual(look(held.url).tables, {"b"})
+
+    def test_first_runs_at_the_same_moment(self) -> None:
+        """Processes that all need a new template build it once, and all get their database."""
+        runs = [self.start() for _ in range(4)]
+        names = {self.name_of(process) for process in runs}
+        self.assertEqual(names, {f"dbtestcase_{self.project}_{n}" for n in (1, 2, 3, 4)})
+        self.assertEqual(len(self.templates()), 1)
+        for process in runs:
+            self.end(process)
+        self.assertEqual({self.state(name) for name in names}, {"ready"})
+
+    def test_lost_session_at_release(self) -> None:
+        """Where the session was ended, nothing is given back, and nothing raised."""
+        held = self.leased(A)
+        self.query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s",
+            f"dbtestcase {os.getpid()}",
+        )
+        held.truncate_dead_rows()
+        databases.release_all()
+        self.assertEqual(self.state(str(held.url.database)), "in use")
+
+    def test_lost_transaction(self) -> None:
+        """The check asks for the lock itself, not only whether the session lives."""
+        held = self.leased(A)
+        assert isinstance(held, postgresql.OwnDatabase)
+        assert held._lock is not None
+        held._lock.run("ROLLBACK")
+        other = self.start()
+        self.name_of(other)
+        held.check()
+        self.assertEqual(held.url.database, f"dbtestcase_{self.project}_2")
+        self.end(other)
+
+    def test_dropped_database(self) -> None:
+        """A database that somebody dropped is made again at the next class."""
+        held = self.leased(A)
+        self.query(f'DROP DATABASE "{held.url.database}"')
+        held.check()
+        held.prepare(A)
+        self.assertEqual(look(held.url).tables, {"a"})
+
+    def test_forked_child(self) -> None:
+        """A forked child neither uses nor ends what its parent holds, and may lease its own."""
+        held = self.leased(A)
+        assert isinstance(held, postgresql.OwnDatabase)
+        context = multiprocessing.get_context("fork")
+        answers: Any = context.Queue()
+
+        def child() -> None:
+            try:
+                held.prepare(B)
+            except ServerError as error:
+                answers.put(str(error))
+            databases.release_all()
+            answers.put(str(self.leased(A).url.database))
+            databases.release_all()
+
+        process = context.Process(target=child)
+        process.start()
+        self.assertEqual(
+            answers.get(timeout=60),
+            f"process {process.pid} was forked from process {os.getpid()} and uses its lease of a "
+            "database. Call dbtestcase.databases.lease() in the forked process.",
+        )
+        self.assertEqual(answers.get(timeout=60), f"dbtestcase_{self.project}_2")
+        process.join()
+        self.assertEqual(process.exitcode, 0)
+        assert held._lock is not None
+        self.assertTrue(held._lock.holds(str(held.url.database)))
+        self.assertEqual(look(held.url).tables, {"a"})
+
+    def test_child_of_multiprocessing(self) -> None:
+        """A worker that ends by itself gives its database back."""
+
+        def child() -> None:
+            self.leased(A).truncate_dead_rows()
+
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        process.join()
+        self.assertEqual(process.exitcode, 0)
+        self.assertEqual(self.state(f"dbtestcase_{self.project}_1"), "ready")
+
+    def test_process_killed_while_it_builds(self) -> None:
+        """Its half-built template goes with the next one, though a statement still runs there."""
+        process = self.start(SLOW)
+        assert process.stdout is not None
+
+        def building() -> list[Any]:
+            return self.query(
+                "SELECT datname FROM pg_stat_activity "
+                "WHERE datname LIKE 'dbtestcase%%new' AND query LIKE %s",
+                f"%{self.project}%",
+            )
+
+        self.wait_until(lambda: bool(building()))
+        [(name,)] = building()
+        self.kill(process)
+        held = self.leased(A)
+        self.assertEqual(look(held.url).tables, {"a"})
+        # Another run on this server may be the one that sweeps it away.
+        self.wait_until(lambda: not self.oids(name))
+        self.assertEqual(len(self.templates()), 1)
+
+    def test_template_in_use_is_kept(self) -> None:
+        """A template that a clone is being made from is not dropped, however old."""
+        held = self.leased(one_table("t0"))
+        [first] = self.templates()
+        cloning = Admin(self.server.set(database="postgres"), "test")
+        self.addCleanup(cloning.close)
+        cloning.begin()
+        self.assertTrue(cloning.try_lock(first, shared=True))
+        for number in range(1, 6):
+            held.prepare(one_table(f"t{number}"))
+        self.assertIn(first, self.templates())
+        self.assertEqual(len(self.templates()), 6)
+        cloning.run("COMMIT")
+        held.prepare(one_table("t6"))
+        self.assertNotIn(first, self.templates())
+        self.assertEqual(len(self.templates()), 5)
+
+    def test_projects_are_apart(self) -> None:
+        """Two projects with the same schema do not drop each other's templates."""
+        self.a_run(A)
+        mine = self.templates()
+        other = f"{self.project}x"
+        self.addCleanup(databases.clean, self.setting, templates_too=True, project=other)
+        databases.lease(self.setting, project=other).prepare(A)
+        databases.release_all()
+        databases.clean(self.setting, templates_too=True, project=other)
+        self.assertEqual(self.templates(), mine)
+
+    def test_binds(self) -> None:
+        """Each bind has a database of its own, whose name says which."""
+        default, audit = self.leased(A), self.leased(B, bind='Au"dit')
+        self.assertEqual(audit.url.database, f"dbtestcase_{self.project}_au_dit_1")
+        self.assertEqual(look(default.url).tables, {"a"})
+        self.assertEqual(look(audit.url).tables, {"b"})
+
+    def test_database_without_our_mark(self) -> None:
+        """A database that somebody else made is passed over, whatever it is called."""
+        name = f"dbtestcase_{self.project}_1"
+        self.query(f"CREATE DATABASE {name}")
+        self.addCleanup(self.query, f"DROP DATABASE {name}")
+        before = self.oids()
+        self.assertEqual(self.leased(A).url.database, f"dbtestcase_{self.project}_2")
+        databases.release_all()
+        databases.clean(self.setting, project=self.project)
+        self.assertEqual(self.oids(), before)
+
+    def test_schema_file_that_fails(self) -> None:
+        """The error of a schema that explains itself stays as it is."""
+        directory = self.enterContext(tempfile.TemporaryDirectory())
+        path = Path(directory, "schema.sql")
+        path.write_text("CREATE TABLE a ();\nNONSENSE")
+        held = self.lease()
+        self.assert_error(
+            SchemaError,
+            f'{path}, line 2 failed: syntax error at or near "NONSENSE". The database is left as '
+            "it was; correct the statement.",
+            lambda: held.prepare(SQLSchema(path)),
+        )
+        self.assertEqual(self.oids(), {})
+
+    def test_databases_on(self) -> None:
+        """What is on a server can be listed, with who holds it."""
+        name = self.leased(A).url.database
+        [(found, mark, holder)] = [
+            each for each in databases.databases_on(self.setting) if each[0] == name
+        ]
+        self.assertEqual((found, mark.project, mark.state), (name, self.project, "in use"))
+        self.assertRegex(holder, rf"\A \(process {os.getpid()}( at 127\.0\.0\.1/32)?\)\Z")
+
+    def test_roles_are_apart(self) -> None:
+        """What one role built is not given to another, which could not use the tables."""
+        name = self.a_run(A)
+        with self.role() as setting:
+            held = databases.lease(setting, schema=A, project=self.project)
+            held.prepare(A)
+            self.assertNotEqual(held.url.database, name)
+            self.assertEqual(look(held.url).tables, {"a"})
+            engine = sa.create_engine(held.url, poolclass=sa.NullPool)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("INSERT INTO a (name) VALUES ('x')")
 
 
 class TestLeaseOnServer(LeaseTests):

@@ -6,11 +6,13 @@ import secrets
 import unittest
 from typing import Any
 
+import psycopg2
+import psycopg2.extensions
 import sqlalchemy as sa
 
 from dbtestcase import MetadataSchema, embedded
 from dbtestcase.databases import release_all
-from dbtestcase.errors import SandboxConflict, UncommittedDataWarning
+from dbtestcase.errors import EscapeError, SandboxConflict, UncommittedDataWarning
 from dbtestcase.fixture import DatabaseFixture
 from dbtestcase.settings import choose
 
@@ -218,6 +220,29 @@ class TestDatabaseFixture(FixtureTest):
             fixture.begin_test()
             self.assertEqual(self.insert(engine, "one"), 1)
             fixture.end_test()
+
+    def test_commit_past_the_sandbox(self) -> None:
+        """A real COMMIT is an error of its test, and the next one has a new database."""
+        with self.fixture() as fixture:
+            engine = fixture.engine(None)
+            self.insert(engine, "of the class")
+            fixture.freeze()
+            fixture.begin_test()
+            self.insert(engine, "escaped")
+            real: Any = fixture.sandboxes[None].real  # type: ignore[attr-defined]
+            with psycopg2.extensions.connection.cursor(
+                real, cursor_factory=psycopg2.extensions.cursor
+            ) as cursor:
+                psycopg2.extensions.cursor.execute(cursor, "COMMIT")
+            self.assertEqual(look(fixture.urls[None]).rows, {"item": ["of the class", "escaped"]})
+            fixture.closing()
+            with self.assertRaisesRegex(EscapeError, "^the transaction in which ItemTest plays"):
+                fixture.end_test()
+            self.assertTrue(fixture.revive())
+            self.assertEqual(look(fixture.urls[None]).rows, {})
+            self.assertEqual(self.insert(engine, "again"), 1)
+            fixture.freeze()
+        self.assertEqual(look(fixture.urls[None]).rows, {})
 
     def kill(self, pid: Any) -> None:
         admin = sa.create_engine(embedded.server().url().set(database="postgres"))

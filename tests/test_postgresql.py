@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import warnings
 
+from sqlalchemy import URL
+
 from dbtestcase.errors import UncommittedDataWarning
 
+from .support import debian_postgresql
 from .twins import Stage, TwinTestCase
 
 HERE = r"tests/twins.py:\d+"
@@ -322,6 +325,25 @@ class TestDeferrable(TwinTestCase):
         )
 
 
+    def test_satisfied_beside(self) -> None:
+        """A deferred constraint that holds by another's uncommitted row is refused."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b("INSERT INTO child VALUES (1, 2)")
+            # a real server would wait here
+            if stage.sandbox is not None:
+                b.commit()
+
+        self.assertConflict(
+            play,
+            rf"a deferred constraint was checked when connection 2 {BEGAN} committed, and may "
+            rf"hold only by what connection 1 {BEGAN} has written to table parent and not "
+            r"committed\. Let the other end first\.",
+        )
+
+
 class TestTemporaryTables(TwinTestCase):
     def test_on_commit(self) -> None:
         """ON COMMIT DROP and DELETE ROWS happen at the virtual commit."""
@@ -469,6 +491,32 @@ class TestUncommitted(TwinTestCase):
             r"test this code on real connections\. The statement: SELECT count\(\*\) FROM item$",
         )
 
+    def test_change_beside(self) -> None:
+        """A statement that overwrites what another has written warns as well."""
+        for text in (
+            "UPDATE item SET n = n + 10",
+            "WITH x AS (UPDATE item SET n = 1 RETURNING n) SELECT count(*) FROM x",
+            "DELETE FROM item WHERE name = 'a'",
+        ):
+            for before in ("SELECT 1", "UPDATE item SET n = 7"):
+
+                def play(stage: Stage, text: str = text, before: str = before) -> None:
+                    a, b = stage.actor(), stage.actor()
+                    a(before)
+                    a.commit()
+                    a("INSERT INTO item (name) VALUES ('a')")
+                    b(text)
+
+                with (
+                    self.subTest(text, before=before),
+                    self.sandbox() as stage,
+                    warnings.catch_warnings(record=True) as warned,
+                ):
+                    warnings.simplefilter("always")
+                    play(stage)
+                    self.assertEqual(len(warned), 1)
+                    self.assertIn("has written to table item", str(warned[0].message))
+
     def test_no_false_warnings(self) -> None:
         """What was committed earlier in the test is not charged to whoever is open now."""
 
@@ -482,7 +530,8 @@ class TestUncommitted(TwinTestCase):
             a("INSERT INTO item (name) VALUES ('a2')")
             a.commit()
             b("SELECT name FROM item ORDER BY id")
-            a("SELECT 1")
+            a("UPDATE item SET n = 6")
+            a.commit()
             b.commit()
 
         self.assertSame(play)
@@ -603,7 +652,15 @@ class TestOutsideTransactions(TwinTestCase):
 
         self.assertConflict(
             play,
-            r"SELECT cannot be run in a sandbox: unsafe use of new value \"ok\" of enum type mood\. "
-            r"Everything that a test does is one transaction there\. Test this code on real "
+            r"SELECT cannot be run in a sandbox: unsafe use of new value \"ok\" of enum type "
+            r"mood\. Everything that a test does is one transaction there\. Test this code on real "
             r"connections, on a database of its own\.",
         )
+
+
+class TestOnServerOfDebian(TestDeferrable, TestTemporaryTables, TestAdvisoryLocks, TestUncommitted):
+    """What is asked of the catalogues, on the older server that Debian brings."""
+
+    @classmethod
+    def server_url(cls) -> URL:
+        return cls.enterClassContext(debian_postgresql())

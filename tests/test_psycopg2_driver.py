@@ -588,6 +588,7 @@ class TestCursors(TwinTestCase):
             a("COMMIT")
             n = a.con.cursor("n")
             a.note("execute", lambda: n.execute("SELECT 1"))
+            a.note("close", n.close)
             a("LOCK TABLE item")
             a.con.rollback()
             a.con.autocommit = True

@@ -252,7 +252,7 @@ class TestEscape(SandboxTestCase):
                     str(caught.exception),
                     "the transaction in which LifeTest plays everything was ended past the "
                     "sandbox, so something was really committed to database "
-                    "'dbtestcase_twin_s_testescape'. Look for a COMMIT that went to the real "
+                    f"{self.url.database!r}. Look for a COMMIT that went to the real "
                     "connection, from a C extension for example.",
                 )
                 self.assertTrue(self.box.died)
@@ -310,14 +310,13 @@ class TestLostConnection(SandboxTestCase):
             self.assertEqual(self.insert("a"), 2)
 
     def test_unnoticed(self) -> None:
-        """Where only the test's end notices, the end fails."""
+        """A loss after the last statement took nothing from the test; sequences are put back."""
         self.box.freeze()
         self.box.begin_test()
         self.insert("a")
         self.kill()
         self.box.closing()
-        with self.assertRaises(psycopg2.OperationalError):
-            self.box.end_test()
+        self.box.end_test()
         self.assertTrue(self.box.died)
         self.box.close()
         with self.judge.connect() as connection:

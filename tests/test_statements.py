@@ -82,7 +82,7 @@ class TestAnalyse(unittest.TestCase):
             ("INSERT INTO t VALUES (';')", " COMMIT", " SELECT 1"),
         )
         self.assertEqual(analyse("SELECT 1; SELECT 2").parts, ())
-        atomic = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC; SELECT CASE WHEN 1=1 THEN 1 END; END"
+        atomic = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC; SELECT CASE WHEN 1=1 THEN 1 END;END"
         self.assertEqual(analyse(f"{atomic}; COMMIT").parts, (atomic, " COMMIT"))
         self.assertEqual(split(" ; -- nothing\n ; "), ())
 

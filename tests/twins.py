@@ -156,7 +156,10 @@ class TwinTestCase(unittest.TestCase):
             server.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
         )
         cls.addClassCleanup(cls._server.dispose)
-        names = {which: f"dbtestcase_twin_{which}_{cls.__name__.lower()}" for which in "rs"}
+        # two runs of the suite at the same moment do not meet
+        names = {
+            which: f"dbtestcase_twin_{which}_{cls.__name__.lower()}_{os.getpid()}" for which in "rs"
+        }
         cls.real_url = server.set(database=names["r"])
         cls.url = server.set(database=names["s"])
         with cls._server.connect() as connection:

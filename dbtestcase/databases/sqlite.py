@@ -56,7 +56,9 @@ class MemoryDatabase(Lease):
     @staticmethod
     def _connect(url: URL) -> sqlite3.Connection:
         # One process, but any of its threads may end the class.
-        return sqlite3.connect(f"{url.database}?vfs=memdb", uri=True, check_same_thread=False)
+        return sqlite3.connect(
+            f"{url.database}?vfs=memdb", uri=True, timeout=0, check_same_thread=False
+        )
 
     def prepare(self, schema: Schema | None) -> bool:
         wanted = schema.fingerprint(VERSION) if schema is not None else digest("empty")

@@ -103,22 +103,30 @@ class Neighbours:
         """Look at the tables before a statement that has neighbours.
 
         What changed since the last look was written by one of the open segments, or was
-        committed meanwhile; :meth:`_confirmed` tells the two apart where it matters.
+        committed meanwhile. The rows tell the two apart, but only now: the statement may be an
+        UPDATE, and leave no row that the other has written. Deletions leave nothing to tell by.
         """
         if not self._stale and self._now is not None:
             return
         new, old = self._read(), self._now or {}
-        self._now, self._stale = new, False
+        looked = False
         for table, counters in new.items():
             known = old.get(table, Counters())
+            inserted, updated = counters.inserted > known.inserted, counters.updated > known.updated
+            deleted = counters.deleted > known.deleted
+            writers = self._writers(table) if inserted or updated else []
+            looked |= inserted or updated
             for segment in self._stack:
-                if segment.owner is not None:
-                    if counters.inserted > known.inserted:
-                        segment.traces.inserted.add(table)
-                    if counters.updated > known.updated:
-                        segment.traces.changed.add(table)
-                    if counters.deleted > known.deleted:
-                        segment.traces.deleted.add(table)
+                if segment.owner is None:
+                    continue
+                if segment in writers and inserted:
+                    segment.traces.inserted.add(table)
+                if segment in writers and updated:
+                    segment.traces.changed.add(table)
+                if deleted:
+                    segment.traces.deleted.add(table)
+        # our own look at a table is no touch of the program's
+        self._now, self._stale = self._read() if looked else new, False
 
     def after(
         self, statement: Statement, others: Iterable[Segment], error: BaseException | None
@@ -158,7 +166,7 @@ class Neighbours:
                     or (inserts and inserted and collides)
                 ):
                     continue
-                if (inserted or updated) and self._confirmed(table, segment):
+                if inserted or updated:
                     met.setdefault(owner, Met(self._name(table)))
                 elif deleted:
                     # of a deleted row nothing is left that would say whose deed it was
@@ -190,20 +198,19 @@ class Neighbours:
         below = [xid for xid in xids if xid <= xmin]
         return xids[max(below)] if below else None
 
-    def _confirmed(self, table: int, segment: Segment) -> bool:
-        """Whether a row of the table really is that open segment's, and not a committed one."""
+    def _writers(self, table: int) -> list[Segment]:
+        """Give the open segments that have written rows of the table; all if we may not look."""
         xids = self._xids()
         if not xids:
-            return True
+            return []
         rows = self._look(
             f"SELECT DISTINCT xmin::text::bigint FROM {self._regclass(table)} "
             f"WHERE xmin::text::bigint >= {min(xids)}"
         )
         if rows is None:
-            return True
-        # our own look at the table is no touch of the program's
-        self._now = self._read()
-        return any(self._writer(xmin, xids) is segment for (xmin,) in rows)
+            return list(self._stack)
+        found = (self._writer(xmin, xids) for (xmin,) in rows)
+        return [segment for segment in found if segment is not None]
 
     def _look(self, sql: str) -> list[tuple[Any, ...]] | None:
         """Ask what the program's role may not be allowed to know; None for that."""

@@ -17,7 +17,7 @@ from ...errors import EscapeError
 from ..backends import SNAPSHOT_LEVELS, Backend, State
 from ..base import Sandbox
 from ..segments import Segment, Wrote
-from ..statements import Control, Statement
+from ..statements import Control, Statement, analyse
 from ..uncommitted import warn
 from .advisory import AdvisoryLocks
 from .constraints import Deferrable
@@ -37,6 +37,8 @@ _NO_TIMEOUTS = """
 SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
  ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
 """
+
+_CHECK = analyse("SET CONSTRAINTS ALL IMMEDIATE")
 
 # What needs its own work committed first, or to be outside a transaction. In a transaction of the
 # program's the latter are an error on real connections, too.
@@ -419,10 +421,12 @@ class PostgreSQLSandbox(Sandbox):
                 f"order in which they wrote."
             )
         self._claim(backend, writes=True)
+        others = self.stack.of_others(backend)
+        if others:
+            self._neighbours.before()
         try:
             self._wire.ask(check)
         except self.driver_error as error:
-            others = self.stack.of_others(backend)
             self.stack.fail_top()
             if others:
                 raise self.conflict(
@@ -431,6 +435,12 @@ class PostgreSQLSandbox(Sandbox):
                     f"it cannot be told whose rows violate it. Let the other end first."
                 ) from error
             raise
+        met = self._neighbours.after(_CHECK, others, None) if others else {}
+        for other, (what, deed) in met.items():
+            raise self.conflict(
+                f"a deferred constraint was checked when {backend} committed, and may hold only "
+                f"by what {other} {deed} {what} and not committed. Let the other end first."
+            )
 
     # -- the life of a class ---------------------------------------------------
 

@@ -413,14 +413,6 @@ class VirtualConnection:
         if cursor._transaction != self.transaction:
             raise psycopg2.ProgrammingError("named cursor isn't valid anymore")
 
-    def knows_cursor(self, name: str) -> bool:
-        """Whether the server-side cursor *name* is open in this test."""
-        return (
-            self._backend is not None
-            and self._generation == self.sandbox.generation
-            and name in self._backend.cursors
-        )
-
     def _two_phase(self, *args: Any) -> Any:
         raise self.sandbox.conflict(_TWO_PHASE)
 

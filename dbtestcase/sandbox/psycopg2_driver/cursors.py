@@ -21,6 +21,7 @@ __all__ = ["guarded"]
 __unittest = True  # its frames are left out of tracebacks
 
 Cursor = extensions.cursor
+TRANSACTION_STATUS_INERROR = extensions.TRANSACTION_STATUS_INERROR
 
 
 class GuardedCursor:
@@ -142,13 +143,16 @@ class GuardedNamedCursor(GuardedCursor):
 
     name: str
     withhold: bool
+    query: bytes | None
     _gone = False
-    _transaction: tuple[int, int] | None = None
+    _executed = False
+    _transaction: tuple[int, int]
 
     def execute(self, query: Any, vars: Any = None) -> Any:
         """Declare the cursor."""
         query = self._text(query)
         self.virtual.check_named(self)
+        self._executed = True
         hold = "WITH HOLD " if self.withhold else ""
         return self.virtual.run(
             self,
@@ -198,16 +202,21 @@ class GuardedNamedCursor(GuardedCursor):
         """Close the cursor, on the server too where it is still open there."""
         if self._gone:
             return
-        if self.virtual.knows_cursor(self.name):
-            self.virtual.run(
-                self,
-                f"CLOSE {quoted(self.name)}",
-                super().close,  # type: ignore[misc]
-            )
-        elif not self.withhold and self._transaction != self.virtual.transaction:
-            # the server has closed it with its transaction, and the driver says so
-            raise psycopg2.ProgrammingError("named cursor isn't valid anymore")
+        failed = self.virtual.get_transaction_status() == TRANSACTION_STATUS_INERROR
+        now = self.virtual.transaction
+        # the driver sends nothing where the server would not listen, or has nothing to close;
+        # and with its test the cursor has ended
+        if self._executed and not failed and self._transaction[0] == now[0]:
+            if self._transaction != now and not self.withhold:
+                raise psycopg2.ProgrammingError("named cursor isn't valid anymore")
+            self.virtual.run(self, f"CLOSE {quoted(self.name)}", self._close)
         self._gone = True
+
+    def _close(self) -> None:
+        if self.query is None:
+            # a DECLARE that the sandbox refused in the server's name: the driver knows of none
+            self.virtual.sandbox.send_as_is(f"CLOSE {quoted(self.name)}")
+        super().close()  # type: ignore[misc]
 
     @property
     def closed(self) -> bool:

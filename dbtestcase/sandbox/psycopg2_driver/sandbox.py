@@ -141,6 +141,10 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
             Cursor.execute(cursor, text)
             return cursor.fetchall() if cursor.description is not None else []
 
+    def send_as_is(self, text: str) -> None:
+        """Send a statement of the program's that no cursor of the driver would send."""
+        self._send(text)
+
     def _send_apart(self, text: str) -> None:
         connection = psycopg2.connect(**{**self._options, **self._where})
         try:

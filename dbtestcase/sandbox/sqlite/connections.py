@@ -32,7 +32,7 @@ from ..backends import State
 from ..base import Phase
 from .cursors import cursor_class
 from .statements import SQLiteStatement, analyse, keep_others, split_script
-from .wire import NativeConnection, NativeCursor
+from .wire import NativeConnection
 
 if TYPE_CHECKING:
     from .locks import SQLiteBackend
@@ -133,25 +133,35 @@ class VirtualConnection:
                 )
             if statement.control is not None:
                 backend.execute(sql, lambda: None)
-                return self._answer_nothing(cursor)
-            if statement.dml and backend.state is State.IDLE and self._begins:
+                # the rows of its last statement must not be taken for those of this one
+                return sandbox.wire.nothing(cursor)
+            begins = statement.dml and statement.alone and self._begins
+            if begins := begins and backend.state is State.IDLE:
                 backend.begin(analyse(f"BEGIN {self._isolation_level}"))
             text = keep_others(sql) if statement.ends_transaction else sql
             sandbox.count_changes(self)
-            return backend.execute(sql, lambda: send(text))
+            before = self.changes
+            try:
+                return backend.execute(sql, lambda: send(text))
+            except sqlite3.OperationalError:
+                # sqlite3 compiles a statement before it sends BEGIN
+                if begins and sandbox.alive and not sandbox.wire.compiles(sql):
+                    backend.end(commit=False)
+                raise
+            except sqlite3.IntegrityError as error:
+                if backend.state is State.IDLE and "FOREIGN KEY" in str(error):
+                    # the driver counts nothing of a statement that failed when it committed
+                    sandbox.count_changes(self)
+                    self.changes = before
+                raise
 
     def _run_closing(
         self, cursor: Any, statement: SQLiteStatement, sql: str, send: Callable[[str], Any]
     ) -> Any:
         if statement.control is not None or statement.malformed:
-            return self._answer_nothing(cursor)
+            return self._sandbox.wire.nothing(cursor)
         self._sandbox.flush()
         return self._sandbox.send(sql, lambda: send(sql))
-
-    @staticmethod
-    def _answer_nothing(cursor: Any) -> Any:
-        # the rows of the last statement must not be taken for those of this one
-        return NativeCursor.execute(cursor, "")
 
     @property
     def _begins(self) -> bool:
@@ -273,15 +283,17 @@ class VirtualConnection:
     @isolation_level.setter
     def isolation_level(self, level: str | None) -> None:
         if level is None:
+            self._isolation_level = None
             if self._autocommit == LEGACY:
                 self.commit()
-        elif not isinstance(level, str):
+            return
+        if not isinstance(level, str):
             raise TypeError("isolation_level must be str or None")
-        elif level.upper() not in _LEVELS:
+        if level.upper() not in _LEVELS:
             raise ValueError(
                 "isolation_level string must be '', 'DEFERRED', 'IMMEDIATE', or 'EXCLUSIVE'"
             )
-        self._isolation_level = level if level is None else level.upper()
+        self._isolation_level = level.upper()
 
     @property
     def autocommit(self) -> Any:

@@ -17,7 +17,6 @@ from ...errors import UncommittedDataWarning
 from ..backends import Backend, State
 from ..base import THREAD_PATIENCE
 from ..places import place
-from ..segments import Wrote
 from ..statements import Statement
 from ..uncommitted import warn
 from .tables import Tables
@@ -32,23 +31,26 @@ __all__ = ["Locks", "SQLiteBackend"]
 class SQLiteBackend(Backend):
     """A virtual connection as SQLite itself would see it.
 
-    :param has_read: whether its explicit transaction holds a snapshot.
+    :param has_read: whether its transaction holds a snapshot.
+    :param has_written: whether its transaction holds the write lock, with or without a change.
     """
 
     has_read: bool = False
+    has_written: bool = False
 
     def begin(self, statement: Statement | None = None) -> None:
         """Begin a transaction; an IMMEDIATE one waits for those of other threads that write."""
-        self.has_read = False
+        self.has_read = self.has_written = False
         if statement is not None and statement.isolation in ("IMMEDIATE", "EXCLUSIVE"):
             self.began = place()
             self.sandbox.reserve(self)  # type: ignore[attr-defined]
         super().begin(statement)
 
     @property
-    def reserves(self) -> bool:
-        """Whether it holds the write lock since its BEGIN."""
-        return self.state is State.ACTIVE and self.isolation in ("IMMEDIATE", "EXCLUSIVE")
+    def locks(self) -> bool:
+        """Whether it would hold the write lock."""
+        immediate = self.isolation in ("IMMEDIATE", "EXCLUSIVE")
+        return self.state is State.ACTIVE and (self.has_written or immediate)
 
 
 class Locks:
@@ -57,17 +59,10 @@ class Locks:
     def __init__(self, sandbox: SQLiteSandbox) -> None:
         self._sandbox = sandbox
 
-    def writers(self, backend: Backend) -> list[Backend]:
+    def writers(self, backend: Backend) -> list[SQLiteBackend]:
         """Give the other connections that would hold SQLite's write lock."""
-        stack = self._sandbox.stack
-        if stack.top.wrote is Wrote.UNASKED and stack.top.owner is not backend:
-            with self._sandbox.leaving_unasked():
-                segments = stack.of_others(backend)
-        else:
-            segments = stack.of_others(backend)
-        owners = {s.owner for s in segments if isinstance(s.owner, Backend)}
-        owners |= {b for b in self._others(backend) if b.reserves}
-        return sorted(owners, key=lambda other: other.name)
+        found = [b for b in self._others(backend) if b.locks]
+        return sorted(found, key=lambda other: other.name)
 
     def _others(self, backend: Backend) -> list[SQLiteBackend]:
         return [
@@ -86,17 +81,17 @@ class Locks:
         if not free():
             self._sandbox.changed.wait_for(free, THREAD_PATIENCE)
 
-    def met(self, backend: Backend, tables: Tables, text: str, writers: list[Backend]) -> None:
+    def met(self, backend: Backend, tables: Tables, text: str) -> None:
         """Warn where a statement of *backend* would have met a lock, or other rows."""
         touched = tables.touched
         if touched.writes:
-            self.warn_locked(backend, writers, text)
+            self.warn_locked(backend, text)
             return
         for segment in self._sandbox.stack.of_others(backend):
             owner, met = segment.owner, segment.traces.changed & touched.reads
             if isinstance(owner, Backend) and met and self._first_time(backend, owner):
                 name = tables.name(min(met))
-                what = "the schema" if name.startswith("sqlite_") else f"table {name}"
+                what = "the schema" if name == "sqlite_master" else f"table {name}"
                 warn(backend, owner, what, text)
 
     def _first_time(self, backend: Backend, other: Backend) -> bool:
@@ -106,9 +101,9 @@ class Locks:
         self._sandbox.warned.add(pair)
         return True
 
-    def warn_locked(self, backend: Backend, writers: Iterable[Backend], text: str) -> None:
+    def warn_locked(self, backend: Backend, text: str) -> None:
         """Warn that *backend* writes beside others that do."""
-        for other in writers:
+        for other in self.writers(backend):
             if self._first_time(backend, other):
                 warnings.warn(
                     f"{backend} writes while {other} has written and not committed: on real "

@@ -39,7 +39,7 @@ from .pragmas import Pragmas
 from .real import real_class
 from .statements import SQLiteStatement, analyse
 from .tables import Tables
-from .wire import NativeConnection, NativeCursor, SQLiteWire
+from .wire import NativeConnection, SQLiteWire
 
 __all__ = ["SQLiteSandbox"]
 
@@ -219,7 +219,7 @@ class SQLiteSandbox(Sandbox):
         for cursor in list(self.cursors):
             if connection is None or cursor.virtual is connection:
                 with contextlib.suppress(sqlite3.Error):
-                    NativeCursor.execute(cursor, "")
+                    self._wire.nothing(cursor)
 
     def others(self, connection: VirtualConnection) -> list[VirtualConnection]:
         """Give the other virtual connections that are open."""
@@ -301,24 +301,31 @@ class SQLiteSandbox(Sandbox):
         self.raise_if_stuck()
         self.flush()
         segment = self._claim(backend)
-        writers = self._locks.writers(backend)
+        others = self.stack.of_others(backend)
         self.foreign_keys.defer(backend.sets_constraints)
         try:
             result = self.send(text, call)
         except sqlite3.Error as error:
             segment.traces.changed |= self.tables.touched.writes
-            if writers and isinstance(error, sqlite3.IntegrityError):
-                raise self.conflict(
-                    f"a statement of {backend} failed beside what {writers[0]} has written and "
-                    f"not committed: {error}. On real connections it would have ended in "
-                    f'"database is locked". Commit that work first.'
-                ) from error
+            if isinstance(error, sqlite3.IntegrityError):
+                self._violated(backend, text, others, error)
             self._explain_failure(backend, statement, error)
             raise
         self._note(backend, segment, statement)
-        if writers:
-            self._locks.met(backend, self.tables, text, writers)
+        self._locks.met(backend, self.tables, text)
         return result
+
+    def _violated(
+        self, backend: SQLiteBackend, text: str, others: list[Segment], error: sqlite3.Error
+    ) -> None:
+        backend.has_written = True  # it keeps SQLite's lock all the same
+        if others:
+            raise self.conflict(
+                f"a statement of {backend} failed beside what {others[0].owner} has written and "
+                f"not committed: {error}. On real connections it would have ended in \"database "
+                f'is locked". Commit that work first.'
+            ) from error
+        self._locks.met(backend, self.tables, text)
 
     def _claim(self, backend: Backend) -> Segment:
         try:
@@ -382,8 +389,8 @@ class SQLiteSandbox(Sandbox):
     def _note(self, backend: SQLiteBackend, segment: Segment, statement: Statement) -> None:
         touched = self.tables.touched
         segment.traces.changed |= touched.writes
-        if touched.reads and backend.state is State.ACTIVE:
-            backend.has_read = True
+        backend.has_read |= bool(touched.reads)
+        backend.has_written |= bool(touched.writes)
         if touched.silent or (touched.writes and "returning" in statement.words):
             # no counter tells of it, or not before the rows are fetched
             segment.wrote = Wrote.YES
@@ -401,7 +408,7 @@ class SQLiteSandbox(Sandbox):
     def reserve(self, backend: Backend) -> None:
         """Do what BEGIN IMMEDIATE does: wait for the write lock, as far as one can here."""
         self.wait_for_threads(backend, SQLiteStatement("BEGIN", writes=True))
-        self._locks.warn_locked(backend, self._locks.writers(backend), "BEGIN IMMEDIATE")
+        self._locks.warn_locked(backend, "BEGIN IMMEDIATE")
 
     # -- endings ---------------------------------------------------------------
 
@@ -441,7 +448,7 @@ class SQLiteSandbox(Sandbox):
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
         readers = self._locks.readers(backend)
-        if readers and self._has_written(backend):
+        if readers and isinstance(backend, SQLiteBackend) and backend.has_written:
             self._locks.warn_readers(backend, readers)
         super().commit(backend)
         self.step_outside()

@@ -108,17 +108,24 @@ class Tables:
         elif action in _ROWS or action in _WHOLE:
             if one and where != "temp":
                 touched.writes.add(self._number(one.lower()))
+                if action == sqlite3.SQLITE_INSERT:
+                    # AUTOINCREMENT is not told
+                    touched.writes.add(self._number("sqlite_sequence"))
         elif action in _PART_OF:
             if two:
                 touched.writes.add(self._number(two.lower()))
         elif action == sqlite3.SQLITE_PRAGMA:
-            if two is not None:
-                # user_version = 5, but also table_info(t)
-                if one and one.lower() in ("user_version", "application_id", "schema_version"):
-                    touched.silent = True
-                    touched.writes.add(self._number("sqlite_master"))
+            if one and one.lower() in ("user_version", "application_id", "schema_version"):
+                # they lie beside the schema
+                master = self._number("sqlite_master")
+                if two is None:
+                    touched.reads.add(master)
                 else:
-                    touched.reads.add(self._number(two.lower()))
+                    touched.silent = True
+                    touched.writes.add(master)
+            elif two is not None:
+                # table_info(t)
+                touched.reads.add(self._number(two.lower()))
         elif action in _SILENT:
             touched.silent = True
             if one and action in _CREATE_TEMPORARY:

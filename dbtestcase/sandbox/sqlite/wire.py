@@ -54,6 +54,28 @@ class SQLiteWire:
         finally:
             self.own = False
 
+    def nothing(self, cursor: Any) -> Any:
+        """Let a cursor of the program forget its last statement, and give it.
+
+        An unknown PRAGMA answers nothing. An empty text would do, too, but Python 3.13 raises
+        the last statement's error for it again.
+        """
+        self.own = True
+        try:
+            return NativeCursor.execute(cursor, "PRAGMA dbtestcase_nothing")
+        finally:
+            self.own = False
+
+    def compiles(self, sql: str) -> bool:
+        """Whether a statement of the program can be prepared."""
+        try:
+            self.ask(f"EXPLAIN {sql}")
+        except sqlite3.ProgrammingError:
+            return True  # its parameters are missing
+        except sqlite3.Error:
+            return False
+        return True
+
     def queue(self, sql: str) -> None:
         """Send *sql*; a BEGIN waits for the first statement, for it would hold a lock."""
         for part in sql.split("; "):
