@@ -7,14 +7,17 @@ import os
 import threading
 import unittest
 from typing import Any, ClassVar
+from unittest import mock
 
+import click
 import psycopg2
 from flask import Flask, current_app, g, has_app_context
 from sqlalchemy import Engine, create_engine, insert, select, text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from dbtestcase import DatabaseTestCase, MetadataSchema, embedded, requires
-from dbtestcase.errors import SetUpError, UnsafeDatabaseError
+from dbtestcase.errors import SetUpError, UncommittedDataWarning, UnsafeDatabaseError
 
 from .apps import flask_sqlalchemy_factory, load, plain
 from .apps.flask_sqlalchemy_factory import AuditEntry, Post, User, db
@@ -54,9 +57,12 @@ class CaseTest(unittest.TestCase):
     """Runs the classes that a test defines."""
 
     maxDiff = None
+    database = "postgresql"
 
     def setUp(self) -> None:
         Shop.made = []
+        for case in (Shop, Plain):
+            self.enterContext(mock.patch.object(case, "database", self.database))
 
     def assert_passed(self, *classes: type[unittest.TestCase]) -> Report:
         report = run(*classes)
@@ -262,6 +268,12 @@ class TestSetUp(CaseTest):
         )
 
 
+class TestSetUpInMemory(TestSetUp):
+    """The same on SQLite in memory."""
+
+    database = "sqlite"
+
+
 class TestClassData(CaseTest):
     """``setUpTestData`` runs once, and its objects are new in each test."""
 
@@ -363,8 +375,16 @@ class TestClassData(CaseTest):
         self.assert_passed(Base, Derived, Base)
 
 
+class TestClassDataInMemory(TestClassData):
+    """The same on SQLite in memory."""
+
+    database = "sqlite"
+
+
 class TestApp(CaseTest):
     """The app of a class."""
+
+    production = PRODUCTION
 
     def test_create_app_is_called_once_per_class(self) -> None:
         """All tests of a class have the same app; a subclass has its own."""
@@ -485,7 +505,7 @@ class TestApp(CaseTest):
 
     def test_class_attribute_app(self) -> None:
         """``app = Flask(...)`` stands for create_app, and is put back after the class."""
-        module = load("module_level_app", PRODUCTION)
+        module = load("module_level_app", self.production)
         module.app.config["COLOR"] = "red"
         before = dict(module.app.config)
         wsgi_app = module.app.wsgi_app
@@ -493,7 +513,7 @@ class TestApp(CaseTest):
             pool = module.db.engine.pool
 
         class WithApp(DatabaseTestCase):
-            database = "postgresql"
+            database = self.database
             app = module.app
 
             def test_it(self) -> None:
@@ -516,13 +536,13 @@ class TestApp(CaseTest):
         with module.app.app_context():
             engine = module.db.engine
         self.assertIs(type(engine.pool), type(pool))
-        self.assertEqual(engine.url.render_as_string(hide_password=False), PRODUCTION)
-        with self.assertRaisesRegex(Exception, "db.shop.example"):
+        self.assertEqual(engine.url.render_as_string(hide_password=False), self.production)
+        with self.assertRaisesRegex(OperationalError, "shop.example|unable to open database file"):
             engine.connect()
 
     def test_class_attribute_app_on_a_subclass(self) -> None:
         """An app on a subclass goes before the base's create_app, and the other way round."""
-        module = load("module_level_app", PRODUCTION)
+        module = load("module_level_app", self.production)
 
         class WithApp(Shop):
             app = module.app
@@ -552,6 +572,13 @@ class TestApp(CaseTest):
                     self.assertEqual(db.session.scalars(select(User.id)).all(), [1])
 
         self.assert_passed(Contextless)
+
+
+class TestAppInMemory(TestApp):
+    """The same on SQLite in memory, where the module-level app has a URL of its kind."""
+
+    database = "sqlite"
+    production = "sqlite:////srv/shop.example/shop.db"
 
 
 class TestClientAndSession(CaseTest):
@@ -654,6 +681,56 @@ class TestClientAndSession(CaseTest):
 
         self.assert_passed(Overwriting, OverwritingTheClass, Overwriting)
 
+    def test_command_of_the_app(self) -> None:
+        """A command has contexts and a session of its own, as from a shell."""
+
+        class WithCommand(Shop):
+            @classmethod
+            def create_app(cls) -> Flask:
+                app = super().create_app()
+
+                @app.cli.command("add")
+                @click.argument("name")
+                @click.option("--commit", is_flag=True)
+                def add(name: str, commit: bool) -> None:
+                    db.session.add(User(name=name))
+                    db.session.flush()
+                    if commit:
+                        db.session.commit()
+                    click.echo(f"added {name}")
+
+                return app
+
+            def check(self) -> None:
+                runner = self.app.test_cli_runner()
+                result = runner.invoke(args=["add", "--commit", "bob"])
+                self.assertEqual((result.exit_code, result.output), (0, "added bob\n"))
+                result = runner.invoke(args=["add", "carol"])
+                self.assertEqual((result.exit_code, result.output), (0, "added carol\n"))
+                self.assertEqual(list(db.session.scalars(select(User.name))), ["bob"])
+
+            test_1 = test_2 = check
+
+        self.assert_passed(WithCommand)
+
+    def test_request_beside_uncommitted_writes(self) -> None:
+        """A request that is made while the test holds uncommitted writes warns."""
+
+        class Forgetting(Shop):
+            def test_it(self) -> None:
+                db.session.add(User(name="bob"))
+                db.session.flush()
+                self.app.add_url_rule("/ping", view_func=lambda: "pong")
+                self.assertEqual(self.client.get("/ping").text, "pong")
+
+        report = run(Forgetting)
+        self.assertEqual(report.messages, [])
+        self.assertEqual(
+            [(each.category, str(each.message)) for each in report.warned],
+            [(UncommittedDataWarning, "?")],
+        )
+        self.assertEqual([each.filename for each in report.warned], [__file__])
+
     def test_request_reads_anew(self) -> None:
         """After a request the test's objects show what the database holds."""
 
@@ -673,6 +750,12 @@ class TestClientAndSession(CaseTest):
                 self.assertEqual(bob.name, "robert")
 
         self.assert_passed(Renaming)
+
+
+class TestClientAndSessionInMemory(TestClientAndSession):
+    """The same on SQLite in memory."""
+
+    database = "sqlite"
 
 
 class TestEngines(CaseTest):
@@ -711,7 +794,7 @@ class TestEngines(CaseTest):
         self.assert_passed(Imported, Imported)
         self.assertIs(type(engine.pool), type(pool))
         self.assertEqual((engine.pool.size(), engine.pool._max_overflow), (1, 0))
-        with self.assertRaisesRegex(Exception, "db.shop.example"):
+        with self.assertRaisesRegex(OperationalError, "db.shop.example"):
             engine.connect()
 
     def test_mapping_of_bind_keys(self) -> None:
@@ -906,6 +989,12 @@ class TestIsolation(CaseTest):
         self.assert_passed(Between)
 
 
+class TestIsolationInMemory(TestIsolation):
+    """The same on SQLite in memory."""
+
+    database = "sqlite"
+
+
 class TestEndOfTest(CaseTest):
     """The end of a test, in its order."""
 
@@ -1041,6 +1130,12 @@ class TestEndOfTest(CaseTest):
 
         run(Leaving)
         self.assertEqual([session.in_transaction() for session in left], [False, False])
+
+
+class TestEndOfTestInMemory(TestEndOfTest):
+    """The same on SQLite in memory."""
+
+    database = "sqlite"
 
 
 class TestConnections(CaseTest):

@@ -821,9 +821,8 @@ class TestLeaseOnServer(LeaseTests):
         self.assert_error(
             ServerError,
             'cannot connect to database "postgres" on 127.0.0.1:1 as "scott" (database): '
-            'connection to server at "127.0.0.1", port 1 failed: Connection refused Is the server '
-            "running on that host and accepting TCP/IP connections?. Is the server running, and "
-            "are the role and the password right?",
+            'connection to server at "127.0.0.1", port 1 failed: Connection refused. Is the server '
+            "running, and are the role and the password right?",
             lambda: databases.lease(setting),
         )
 

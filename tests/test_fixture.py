@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import secrets
 import unittest
 from typing import Any
@@ -10,7 +11,7 @@ import psycopg2
 import psycopg2.extensions
 import sqlalchemy as sa
 
-from dbtestcase import MetadataSchema, embedded
+from dbtestcase import MetadataSchema, embedded, fixture
 from dbtestcase.databases import release_all
 from dbtestcase.errors import EscapeError, SandboxConflict, UncommittedDataWarning
 from dbtestcase.fixture import DatabaseFixture
@@ -29,6 +30,13 @@ item = sa.Table(
 
 def setUpModule() -> None:
     unittest.enterModuleContext(no_settings())
+
+
+def load_tests(
+    loader: unittest.TestLoader, tests: unittest.TestSuite, pattern: str | None
+) -> unittest.TestSuite:
+    tests.addTests(doctest.DocTestSuite(fixture))
+    return tests
 
 
 def names(connection: sa.Connection) -> list[str]:

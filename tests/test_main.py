@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from dbtestcase import databases, embedded
 from dbtestcase.__main__ import main
+from dbtestcase.databases.admin import Mark
 from dbtestcase.settings import Kind, choose
 
 from .support import connect_past_sqlalchemy, no_settings
@@ -106,7 +107,7 @@ class TestInfo(MainTest):
         self.addCleanup(databases.clean, self.setting, project=f"{self.project}x")
         other.prepare(None)
         _, output, _ = self.call("info")
-        me = re.escape(databases.Mark.me())
+        me = re.escape(Mark.me())
         self.assertRegex(
             output.partition("server:")[2].partition("\n")[2],
             rf"\A            {ready}: ready\n"

@@ -279,13 +279,6 @@ class TestProject(unittest.TestCase):
         ]
         self.assertEqual(missing, [])
 
-    def test_small_modules(self):
-        """A module of more than 450 lines wants to be a package."""
-        sizes = {
-            str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in modules()
-        }
-        self.assertEqual({name: size for name, size in sizes.items() if size > 450}, {})
-
     def test_no_words_of_the_workshop(self):
         """No file names a package index, a path of one machine, or who worked on it and when."""
         forbidden = re.compile(

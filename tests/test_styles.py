@@ -267,8 +267,9 @@ class Sandboxed:
                 self.assertLessEqual(content.tables, self.found_tables[key])
             # in memory the lock may be that of what the class wrote
             self.assertFalse(content.locked and self.postgresql)
-            alice = self.postgresql and key is None and isinstance(self, styles.WithAlice)
-            self.assertEqual(content.sequences, {"users_id_seq": 1} if alice else {})
+            alice = "users" in content.tables and isinstance(self, styles.WithAlice)
+            used = {"users_id_seq": 1} if alice and self.postgresql else {}
+            self.assertEqual(content.sequences, used)
 
     def assert_visible_to_others(self, table: str, rows: list[Any]) -> None:
         for url in self.judged.values():
@@ -306,6 +307,24 @@ class InFile(Sandboxed, styles.SQLiteStyles):
         super().setUpClass()
 
 
+class InNamedDatabase(Sandboxed, styles.PostgreSQLStyles):
+    """A database that a URL names: it is taken as it is, so the schema is in nobody's sight."""
+
+    import_url = OnPostgreSQL.import_url
+    found_tables: ClassVar[dict[str | None, set[str]]] = {None: set(), "audit": set()}
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.database = cls.enterClassContext(RealPostgreSQL.scratch_databases())
+        super().setUpClass()
+
+    def test_ids(self) -> None:
+        """Ids go on from test to test: the sequences of such a database are not put back."""
+        with self.engine_in_use.begin() as connection:
+            added = connection.execute(self.add("bob")).inserted_primary_key
+        self.assertGreater(added[0], len(self.before))
+
+
 class TestFactory(
     OnPostgreSQL, kinds.FlaskSQLAlchemyFactory, styles.WithAlice, WithBinds, DatabaseTestCase
 ):
@@ -328,6 +347,12 @@ class TestFactoryInFile(
     InFile, kinds.FlaskSQLAlchemyFactory, styles.WithAlice, WithBinds, DatabaseTestCase
 ):
     """A Flask-SQLAlchemy app from a factory, in files."""
+
+
+class TestFactoryInNamedDatabase(
+    InNamedDatabase, kinds.FlaskSQLAlchemyFactory, styles.WithAlice, WithBinds, DatabaseTestCase
+):
+    """A Flask-SQLAlchemy app from a factory, in two databases that are named."""
 
 
 class TestLite(
@@ -412,6 +437,10 @@ class TestPlain(OnPostgreSQL, kinds.Plain, styles.WithAlice, Everywhere, Databas
 
 class TestPlainWithoutData(OnPostgreSQL, kinds.Plain, Everywhere, DatabaseTestCase):
     """The same in a class without data."""
+
+
+class TestPlainInNamedDatabase(InNamedDatabase, kinds.Plain, Everywhere, DatabaseTestCase):
+    """A program without Flask, in a database that is named."""
 
 
 class TestPlainInMemory(InMemory, kinds.Plain, styles.WithAlice, Everywhere, DatabaseTestCase):

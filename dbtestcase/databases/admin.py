@@ -184,7 +184,9 @@ class Admin:
             raise
 
     def _unreachable(self, error: Exception) -> ServerError:
-        reason = " ".join(str(error).split())
+        # What libpq asks at the end of each attempt, we ask once.
+        reason = re.sub(r"\s+Is the server running [^?]*\?", "", str(error))
+        reason = " ".join(reason.split()).rstrip(".")
         if self.url.password:
             reason = reason.replace(str(self.url.password), "***")
         role = f' as "{self.url.username}"' if self.url.username else ""

@@ -90,7 +90,6 @@ class EngineMixin(_Base):
         cls.addClassCleanup(cls._forget_state)
         setattr(cls, STATE, state)
         cls.enterClassContext(state.fixture)
-        cls.addClassCleanup(state.fixture.closing)
         state.set("database_urls", state.fixture.urls)
         state.set("database_url", state.fixture.urls[None])
         cls._check_hooks()
@@ -102,6 +101,8 @@ class EngineMixin(_Base):
         state.fixture.app_wrote = state.fixture.wrote()
         cls._set_up_data(state)
         state.fixture.freeze()
+        # first of all cleanups: what the app's teardown functions do then changes nothing
+        cls.addClassCleanup(state.fixture.closing)
 
     @classmethod
     def _give_engines(cls, state: ClassState, give: Callable[[str, object], None]) -> None:
