@@ -90,6 +90,8 @@ class DatabaseFixture:
         self._leases: dict[Key, Lease] = {}
         # fingerprints, and not the schemas: metadata grow while models are imported
         self._filled: dict[Key, str | None] = {}
+        # what the databases were prepared with at the first contact
+        self._first_schemas: dict[Key, Schema | None] = {}
         self._known: weakref.WeakKeyDictionary[Dialect, Key] = weakref.WeakKeyDictionary()
         self._redirected: weakref.WeakSet[Engine] = weakref.WeakSet()
         self._to_dispose: list[Engine] = []
@@ -139,10 +141,6 @@ class DatabaseFixture:
         self._leases[key] = held
         return held.url.render_as_string(hide_password=False)
 
-    def setting(self, key: Key = None) -> Setting:
-        """Say which database a bind means, and why."""
-        return self._setting(key)
-
     def _source(self, key: Key, engine: Engine) -> Sandbox:
         """Give what an engine that means *key* is to be connected to: the first contact."""
         self.urls[key]
@@ -150,17 +148,14 @@ class DatabaseFixture:
         sandbox = self._sandbox_of(held)
         driver = f"{engine.dialect.name}+{engine.dialect.driver}"
         if sandbox is None:
-            schema, _ = self._schema(key)
-            there = held.prepare(schema)
+            self._first_schemas[key] = self._schema(key)[0]
+            there = held.prepare(self._first_schemas[key])
             sandbox = open_sandbox(
                 held.url.set(drivername=driver),
                 owner=self.owner,
                 reset_sequences=held.ours and self._reset_sequences,
             )
-            self._filled[key] = self._fingerprint(schema, held)
-            if not there and schema is not None:
-                with self._own_connection(sandbox) as connection:
-                    build(schema, connection, held)
+            self._fill(key, sandbox, there=there)
             if self._in_test:
                 sandbox.begin_test()
         elif sandbox.url.drivername != driver:
@@ -169,6 +164,8 @@ class DatabaseFixture:
                 f"{sandbox.url.drivername}. Two drivers cannot share one connection. Use one "
                 f"driver for {held.url.render_as_string(hide_password=True)}."
             )
+        elif key not in self._filled:
+            self._fill(key, sandbox)
         self.sandboxes[key] = sandbox
         self._redirected.add(engine)
         return sandbox
@@ -183,15 +180,22 @@ class DatabaseFixture:
     def build_missing(self) -> None:
         """Add the tables of models that were imported only after the first contact."""
         for key, sandbox in list(self.sandboxes.items()):
-            schema, named = self._schema(key)
-            if named or schema is None:
-                continue
-            held = self._leases[key]
-            fingerprint = self._fingerprint(schema, held)
-            if fingerprint != self._filled.get(key):
-                with self._own_connection(sandbox) as connection:
-                    build(schema, connection, held)  # what is there, it leaves
-                self._filled[key] = fingerprint
+            if not self._schema(key)[1]:
+                self._fill(key, sandbox)
+
+    def _fill(self, key: Key, sandbox: Sandbox, *, there: bool = False) -> None:
+        """Build in the outer transaction what the schema of a bind lacks in its database.
+
+        :param there: whether the database was filled with it before anything connected.
+        """
+        (schema, _), held = self._schema(key), self._leases[key]
+        fingerprint = self._fingerprint(schema, held)
+        # several binds may lead to one database, and a script cannot be run there twice
+        known = {self._filled[k] for k in self._filled if self._leases[k] is held}
+        if schema is not None and not there and fingerprint not in known:
+            with self._own_connection(sandbox) as connection:
+                build(schema, connection, held)
+        self._filled[key] = fingerprint
 
     @staticmethod
     def _fingerprint(schema: Schema | None, held: Lease) -> str | None:
@@ -312,8 +316,8 @@ class DatabaseFixture:
                 engine.dispose()  # the virtual connections in its pool are dead, too
         lost = [sandbox for sandbox in dead if sandbox.revive()]
         for key, sandbox in self.sandboxes.items():
-            (schema, _), held = self._schema(key), self._leases[key]
-            if sandbox in dead:
+            schema, held = self._first_schemas.get(key), self._leases[key]
+            if sandbox in dead and key in self._first_schemas:
                 held.prepare(schema)  # anew, where something had really been committed
             if sandbox in lost and schema is not None and not held.ours:
                 with self._own_connection(sandbox) as connection:

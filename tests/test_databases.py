@@ -1296,22 +1296,24 @@ class TestAdmin(unittest.TestCase):
             self.assertEqual(connection.value(f"SELECT {admin.literal(text)}"), text)
 
     def test_listeners_of_the_program(self) -> None:
-        """What the program listens to on every engine does not see our statements."""
-        seen: list[str] = []
+        """What the program listens to on every engine does not see our connections."""
 
-        def listen(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-            seen.append(statement)
+        def listen(*arguments: object) -> None:
+            raise AssertionError("called")
 
-        def begin(connection: Any, record: Any) -> None:
-            connection.cursor().execute("SELECT 1")  # and leaves a transaction behind
-
-        for name, listener in (("before_cursor_execute", listen), ("connect", begin)):
-            event.listen(sa.Engine, name, listener)
-            self.addCleanup(event.remove, sa.Engine, name, listener)
+        for name in ("do_connect", "connect", "checkout", "before_cursor_execute"):
+            event.listen(sa.Engine, name, listen)
+            self.addCleanup(event.remove, sa.Engine, name, listen)
         connection = Admin(embedded.server().url().set(database="postgres"), "test")
         self.addCleanup(connection.close)
         self.assertEqual(connection.value("SELECT 2"), 2)
-        self.assertEqual([text for text in seen if "SELECT 2" in text], [])
+
+    def test_server_version(self) -> None:
+        """The version is the one that the server tells."""
+        connection = Admin(embedded.server().url().set(database="postgres"), "test")
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.server_version, embedded.server().version)
+        self.assertEqual(connection.version, tuple(map(int, connection.server_version.split("."))))
 
 
 class TestPrivateEngine(unittest.TestCase):

@@ -31,12 +31,13 @@ class MainTest(unittest.TestCase):
     def setUp(self) -> None:
         self.enterContext(no_settings())
         self.enterContext(mock.patch.dict(databases._leases, clear=True))
-        self.addCleanup(databases.release_all)
         self.directory = Path(self.enterContext(tempfile.TemporaryDirectory())).resolve()
         self.enterContext(contextlib.chdir(self.directory))
         self.project = f"m{secrets.token_hex(4)}"
         self.setting = choose("postgresql", environ={})
-        self.addCleanup(databases.clean, self.setting, templates_too=True, project=self.project)
+        for project in (self.project, f"{self.project}x"):
+            self.addCleanup(databases.clean, self.setting, templates_too=True, project=project)
+        self.addCleanup(databases.release_all)
         self.configure("")
 
     def configure(self, text: str) -> None:
@@ -104,7 +105,6 @@ class TestInfo(MainTest):
         lost.prepare(None)
         lost._drop_connection()  # type: ignore[attr-defined]
         other = databases.lease(self.setting, bind="other", project=f"{self.project}x")
-        self.addCleanup(databases.clean, self.setting, project=f"{self.project}x")
         other.prepare(None)
         _, output, _ = self.call("info")
         me = re.escape(Mark.me())

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 import warnings
 from collections.abc import Callable
@@ -174,6 +175,25 @@ def foreign_keys(engine: Engine) -> None:
 
 class TestTransactionControl(SQLiteCase):
     """When sqlite3 begins a transaction, and when it ends one."""
+
+    def test_statement_that_does_not_compile(self) -> None:
+        """sqlite3 sends no BEGIN before a statement that SQLite cannot compile."""
+
+        def program(connection: Any) -> Any:
+            said = []
+            for sql in (
+                "INSERT INTO nowhere VALUES (1)",
+                "UPDATE item SET",
+                "DELETE FROM item x y",
+            ):
+                said += [
+                    attempt(lambda sql=sql: connection.execute(sql)),
+                    connection.in_transaction,
+                ]
+            said.append(attempt(lambda: connection.execute("INSERT INTO item VALUES (?, ?)")))
+            return [*said, connection.in_transaction]
+
+        self.assert_same(program)
 
     def test_dml_begins(self) -> None:
         """INSERT, UPDATE, DELETE and REPLACE begin a transaction, which a rollback undoes."""
@@ -1267,7 +1287,7 @@ class TestConnection(SQLiteCase):
             self.assertEqual(rows(copy)["item"], [(1, "first"), (2, "a")])
         other = self.raw(engine)
         with self.assertRaisesRegex(SandboxConflict, r"^backup\(\) beside uncommitted work of con"):
-            other.backup(sqlite3.connect(":memory:"))
+            other.backup(None)
 
     def test_blob(self) -> None:
         """A BLOB can be read, and is not written past the sandbox."""
@@ -1446,9 +1466,25 @@ class TestSeveralConnections(SQLiteCase):
         self.assertRegex(
             str(caught.exception),
             r"^a statement of connection 2 \(.*\) failed beside what connection 1 \(.*\) has "
-            r"written and not committed: UNIQUE constraint failed: item\.name\. On real "
-            r'connections it would have ended in "database is locked"\. Commit that work first\.$',
+            r"written and not committed: UNIQUE constraint failed: item\.name\. Real connections "
+            r'might have gone on, or ended in "database is locked"\. Commit that work first\.$',
         )
+
+    def test_error_beside_a_changed_schema(self) -> None:
+        """So may an error beside another's uncommitted DDL."""
+        self.one.execute("INSERT INTO item (name) VALUES ('a')")
+        self.one.execute("DROP TABLE counted")
+        with self.assertRaisesRegex(SandboxConflict, "committed: no such table: counted. Real con"):
+            self.other.execute("SELECT * FROM counted")
+
+    def test_violation_beside_an_idle_lock(self) -> None:
+        """A write that changed nothing keeps others out, too."""
+        self.one.execute("DELETE FROM item WHERE id = 99")
+        with (
+            self.assertWarnsRegex(UncommittedDataWarning, "has written and not committed: on real"),
+            self.assertRaises(sqlite3.IntegrityError),
+        ):
+            self.other.execute("INSERT INTO item (name) VALUES ('first')")
 
     def test_rollback_above(self) -> None:
         """A rollback of what lies on top leaves what is below."""
@@ -1507,6 +1543,39 @@ class TestSeveralConnections(SQLiteCase):
         found = [int(name) for _, name in self.committed(self.shared_engine)["counted"]]
         self.assertEqual(sorted(found), sorted([0, 1, 2] * 5))
         self.assertEqual(len([1 for a, b in itertools.pairwise(found) if a != b]), 2)
+
+    def test_threads_at_first_contact(self) -> None:
+        """Threads that connect at the same moment do not see each other's half-made settings."""
+        engine = self.engine(pool_size=8)
+
+        @event.listens_for(engine, "connect")
+        def listen(connection: Any, record: Any) -> None:
+            connection.execute("SELECT 1").fetchall()
+            time.sleep(0.001)
+            connection.execute("PRAGMA foreign_keys = ON")
+
+        sandbox = open_sandbox(make_url(self.url))
+        self.addCleanup(sandbox.close)
+        self.addCleanup(redirect(engine, sandbox))
+        sandbox.begin_test()
+        barrier = threading.Barrier(8)
+        found: list[Any] = []
+
+        def work() -> None:
+            try:
+                barrier.wait(timeout=60)
+                with engine.connect() as connection:
+                    found.append(connection.scalar(text("PRAGMA foreign_keys")))
+                    barrier.wait(timeout=60)
+            except BaseException as error:
+                found.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(found, [1] * 8)
 
     def test_threads_with_immediate(self) -> None:
         """BEGIN IMMEDIATE keeps a thread from reading what another is about to change."""

@@ -200,6 +200,12 @@ class TestFactoryOnRealFile(
     """What is right for a Flask-SQLAlchemy app on SQLite."""
 
 
+class TestForeignKeysOnRealFile(
+    RealFile, kinds.PlainWithForeignKeys, styles.WithAlice, styles.DeferredStyles, unittest.TestCase
+):
+    """What is right for a program that makes SQLite check foreign keys."""
+
+
 class TestPlainOnRealMemory(
     RealMemory,
     kinds.Plain,
@@ -231,17 +237,19 @@ class Sandboxed:
         warnings.simplefilter("error", DatabaseTestWarning)
         super().setUpClass()
         cls.judged = {key: cls.database_urls[key] for key in cls.bind_keys()}
-        # made with the first look, as a database may be replaced until its first contact, and
-        # closed before the class ends
+        # closed before the class ends, which ends strangers
         cls.judges: dict[str, Any] = {}
         cls.addClassCleanup(lambda: [judge.close() for judge in cls.judges.values()])
 
     def look(self, url: str) -> Content:
         if url.startswith("sqlite"):
             return look(url)
-        if url not in self.judges:
+        try:
+            return look_through(self.judges[url])
+        except (KeyError, psycopg2.OperationalError, psycopg2.InterfaceError):
+            # a database may be replaced until its first contact
             self.judges[url] = connect_past_sqlalchemy(url).thing
-        return look_through(self.judges[url])
+            return look_through(self.judges[url])
 
     @classmethod
     def bind_keys(cls) -> list[str | None]:
@@ -448,6 +456,34 @@ class TestPlainInMemory(InMemory, kinds.Plain, styles.WithAlice, Everywhere, Dat
 
 
 class TestPlainInMemoryWithoutData(InMemory, kinds.Plain, Everywhere, DatabaseTestCase):
+    """The same in a class without data."""
+
+
+class TestForeignKeysInMemory(
+    InMemory,
+    kinds.PlainWithForeignKeys,
+    styles.WithAlice,
+    styles.ORMStyles,
+    styles.DeferredStyles,
+    DatabaseTestCase,
+):
+    """A program that makes SQLite check foreign keys, in memory."""
+
+
+class TestForeignKeysInFile(
+    InFile,
+    kinds.PlainWithForeignKeys,
+    styles.WithAlice,
+    styles.ORMStyles,
+    styles.DeferredStyles,
+    DatabaseTestCase,
+):
+    """A program that makes SQLite check foreign keys, in a file."""
+
+
+class TestForeignKeysInFileWithoutData(
+    InFile, kinds.PlainWithForeignKeys, styles.DeferredStyles, DatabaseTestCase
+):
     """The same in a class without data."""
 
 

@@ -1,7 +1,6 @@
 """Connections to a PostgreSQL server for what concerns databases as a whole.
 
-They are plain connections of the driver, outside of SQLAlchemy once they are made, so that no
-listener of a program sees their statements.
+They are plain connections of the driver, so that no listener of a program sees them.
 """
 
 from __future__ import annotations
@@ -158,25 +157,25 @@ class Admin:
         self.origin = origin
         self.place = place(url)
         self.pid = os.getpid()
-        query = {
+        defaults = {
             "connect_timeout": "10",
             "fallback_application_name": f"dbtestcase {os.getpid()}",
         }
-        engine = private_engine(url.update_query_dict({**query, **url.query}), origin)
-        self._errors: type[Exception] = engine.dialect.loaded_dbapi.Error
+        target = url.update_query_dict({**defaults, **url.query})
+        # SQLAlchemy only reads the URL. Its pool would close the connection in a forked child,
+        # which ends our session; and would let the program's listeners at it.
+        dialect = private_engine(target, origin).dialect
+        arguments, keywords = dialect.create_connect_args(target)
+        self._errors: type[Exception] = dialect.loaded_dbapi.Error
         try:
-            fairy = engine.raw_connection()
+            connection: Any = dialect.connect(*arguments, **keywords)
         except self._errors as error:
             raise self._unreachable(error) from None  # the chain may show the password
-        # From here on SQLAlchemy must not close it: in a forked child it would end our session.
-        connection: Any = fairy.driver_connection
-        fairy.detach()
-        connection.rollback()  # what the program's own connect listeners began
         connection.autocommit = True
         if hasattr(connection, "prepare_threshold"):
             connection.prepare_threshold = None  # psycopg 3's statements are lost in pgbouncer
         self._connection = connection
-        self.version = tuple(int(part) for part in engine.dialect.server_version_info or ())
+        self.version = divmod(connection.info.server_version, 10_000)
         try:
             check_version(self.version, self.place)
         except ServerError:

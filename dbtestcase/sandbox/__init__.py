@@ -66,6 +66,7 @@ def sandboxed(*engines: Engine) -> Iterator[None]:
     >>> with engine.connect() as connection:
     ...     connection.scalar(text("SELECT count(*) FROM item"))
     0
+    >>> engine.dispose()
 
     :param engines: the engines whose work is undone. Several of the same URL share a database,
         unless that is private to each, as ``sqlite://`` is: then a copy of it is worked on.

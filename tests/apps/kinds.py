@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 import flask
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.orm import Session
 
 from dbtestcase import MetadataSchema
@@ -211,3 +211,17 @@ class Plain(Kind):
     def open_session(self) -> Iterator[Session]:
         with self.program.open_session() as session:
             yield session
+
+
+class PlainWithForeignKeys(Plain):
+    """A program that makes SQLite check foreign keys, on each of its connections."""
+
+    @classmethod
+    def create_engine(cls) -> Engine:
+        engine = super().create_engine()
+
+        @event.listens_for(engine, "connect")
+        def check_foreign_keys(connection: Any, record: Any) -> None:
+            connection.execute("PRAGMA foreign_keys = ON")
+
+        return engine

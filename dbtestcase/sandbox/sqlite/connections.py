@@ -188,7 +188,8 @@ class VirtualConnection:
         if self.row_factory is not None:
             made.row_factory = self.row_factory
         made.virtual = self
-        self._sandbox.cursors.add(made)
+        with self._sandbox.lock:
+            self._sandbox.cursors.add(made)
         return made
 
     def _cursor_factory(self) -> Any:

@@ -47,7 +47,7 @@ class RealConnection:
     def close(self) -> None:
         # SQLAlchemy's answer to a listener that raises
         if (connection := self.sandbox.listening) is not None:
-            self.sandbox.listening = None
+            self.sandbox.listened()
             connection.close()
 
     def __enter__(self) -> VirtualConnection:

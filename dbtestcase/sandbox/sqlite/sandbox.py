@@ -28,7 +28,7 @@ from ...engines.private import in_use
 from ...engines.redirecting import place_of_engine
 from ...errors import EscapeError, SandboxConflict, SetUpError
 from ..backends import Backend, State
-from ..base import Sandbox
+from ..base import THREAD_PATIENCE, Sandbox
 from ..segments import Segment, Wrote
 from ..statements import Control, Statement
 from .callbacks import Callbacks
@@ -65,6 +65,8 @@ class SQLiteSandbox(Sandbox):
         self.real: Any = None
         self._snapshot: sqlite3.Connection | None = None
         self._options: dict[str, Any] = {}
+        #: the thread whose `connect` listeners run
+        self._listener: int | None = None
         super().__init__(url, owner=owner)
         self._locks = Locks(self)
         self._know_nothing()
@@ -140,11 +142,13 @@ class SQLiteSandbox(Sandbox):
         """
         options = {k: v for k, v in (cparams or {}).items() if k not in _OURS}
         with self.entered():
+            self._begin_listening()
             connection = VirtualConnection(self, cparams or {})
             self.listening = connection
             if not self.alive:
                 self._open(dialect, connection, options)
             elif cparams is not None and _visible(options) != _visible(self._options):
+                self.listened()
                 raise SandboxConflict(
                     f"an engine connects with {_visible(options)!r}, and the connection of "
                     f"{self.owner}'s sandbox was made with {_visible(self._options)!r}. All "
@@ -154,6 +158,30 @@ class SQLiteSandbox(Sandbox):
             connection.real = self.real
             self.connections.add(connection)
             return self.real
+
+    def _begin_listening(self) -> None:
+        """Let one thread's listeners have done their work before another's are compared."""
+        mine = threading.get_ident()
+
+        def free() -> bool:
+            running = {thread.ident for thread in threading.enumerate()} - {mine}
+            return self._listener not in running
+
+        self.changed.wait_for(free, THREAD_PATIENCE)
+        self._listener = mine
+
+    def listened(self) -> None:
+        """Let other threads connect: this one's listeners are done."""
+        with self.lock:
+            self.listening = self._listener = None
+            self.changed.notify_all()
+
+    def virtual(self, real: Any) -> Any:
+        """Give the virtual connection that :meth:`connect` began in this thread."""
+        try:
+            return super().virtual(real)
+        finally:
+            self.listened()
 
     def _connect_driver(
         self, dialect: Dialect, factory: type[sqlite3.Connection], options: dict[str, Any]
@@ -188,6 +216,7 @@ class SQLiteSandbox(Sandbox):
         except BaseException:
             self.real = None
             self._wire.attach(None)
+            self.listened()
             raise
         self._connected = True
         _open_connections.add(self.real)
@@ -307,25 +336,23 @@ class SQLiteSandbox(Sandbox):
             result = self.send(text, call)
         except sqlite3.Error as error:
             segment.traces.changed |= self.tables.touched.writes
-            if isinstance(error, sqlite3.IntegrityError):
-                self._violated(backend, text, others, error)
+            violation = isinstance(error, sqlite3.IntegrityError)
+            if violation:
+                backend.has_written = True  # it keeps SQLite's lock all the same
+            for other in others:
+                if violation or self.tables.schema in other.traces.changed:
+                    raise self.conflict(
+                        f"a statement of {backend} failed beside what {other.owner} has written "
+                        f"and not committed: {error}. Real connections might have gone on, or "
+                        f'ended in "database is locked". Commit that work first.'
+                    ) from error
+            if violation:
+                self._locks.met(backend, self.tables, text)
             self._explain_failure(backend, statement, error)
             raise
         self._note(backend, segment, statement)
         self._locks.met(backend, self.tables, text)
         return result
-
-    def _violated(
-        self, backend: SQLiteBackend, text: str, others: list[Segment], error: sqlite3.Error
-    ) -> None:
-        backend.has_written = True  # it keeps SQLite's lock all the same
-        if others:
-            raise self.conflict(
-                f"a statement of {backend} failed beside what {others[0].owner} has written and "
-                f"not committed: {error}. On real connections it would have ended in \"database "
-                f'is locked". Commit that work first.'
-            ) from error
-        self._locks.met(backend, self.tables, text)
 
     def _claim(self, backend: Backend) -> Segment:
         try:
@@ -417,7 +444,9 @@ class SQLiteSandbox(Sandbox):
 
         :raises sqlite3.IntegrityError: one is violated. The transaction goes on.
         """
-        if not self.alive or not self._has_written(backend):
+        assert isinstance(backend, SQLiteBackend)
+        # the first question costs nothing, and answers for all that only read
+        if not self.alive or not backend.has_written or not self._has_written(backend):
             return
         tables = self.foreign_keys.to_check(everything=backend.sets_constraints)
         if not tables:
@@ -489,18 +518,19 @@ class SQLiteSandbox(Sandbox):
         if not self._wire.in_transaction:
             return True
         segments = self.stack.segments
-        if self.shared or len(segments) > 1 or any(b.has_read for b in self._active()):
+        if self.shared or len(segments) > 1 or segments[0].wrote is Wrote.YES:
             return False
-        if self.stack.ask_top() is not Wrote.NO:
+        # a transaction that has read keeps what it sees
+        if any(b.state is State.ACTIVE and b.has_read for b in self._backends()):
+            return False
+        if self.stack.ask_top() is Wrote.YES:
             return False
         self._wire.queue("ROLLBACK; BEGIN")
         segments[0].clear()
         return True
 
-    def _active(self) -> list[SQLiteBackend]:
-        return [
-            b for b in self.backends if isinstance(b, SQLiteBackend) and b.state is State.ACTIVE
-        ]
+    def _backends(self) -> list[SQLiteBackend]:
+        return [b for b in self.backends if isinstance(b, SQLiteBackend)]
 
     # -- the life of a class ---------------------------------------------------
 

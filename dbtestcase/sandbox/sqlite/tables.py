@@ -72,6 +72,8 @@ class Tables:
         self._of: OrderedDict[str, Touched] = OrderedDict()
         self._numbers: dict[str, int] = {}
         self._names: list[str] = []
+        #: the table in which the schema is kept
+        self.schema = self._number("sqlite_master")
         #: what the statement touches that was sent last
         self.touched = Touched()
         #: the temporary tables, and the backend of each
@@ -117,12 +119,11 @@ class Tables:
         elif action == sqlite3.SQLITE_PRAGMA:
             if one and one.lower() in ("user_version", "application_id", "schema_version"):
                 # they lie beside the schema
-                master = self._number("sqlite_master")
                 if two is None:
-                    touched.reads.add(master)
+                    touched.reads.add(self.schema)
                 else:
                     touched.silent = True
-                    touched.writes.add(master)
+                    touched.writes.add(self.schema)
             elif two is not None:
                 # table_info(t)
                 touched.reads.add(self._number(two.lower()))

@@ -8,12 +8,13 @@ from .base import Styles, WithAlice
 from .connections import AutocommitStyles, CoreStyles, SeveralConnectionsStyles
 from .postgresql import PostgreSQLStyles
 from .sessions import BindStyles, ORMStyles, RequestStyles
-from .statements import SchemaStyles, SQLiteStyles, TextualStyles
+from .statements import DeferredStyles, SchemaStyles, SQLiteStyles, TextualStyles
 
 __all__ = [
     "AutocommitStyles",
     "BindStyles",
     "CoreStyles",
+    "DeferredStyles",
     "ORMStyles",
     "PostgreSQLStyles",
     "RequestStyles",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, inspect, select, text
+from sqlalchemy.exc import IntegrityError
 
 from .base import Styles
 
@@ -120,6 +121,50 @@ class TextualStyles(Styles):
             connection.execute(self.add("carol"))
             connection.rollback()
         self.assert_users("bob", *(["carol"] if self.postgresql else []))
+
+
+class DeferredStyles(Styles):
+    def test_deferred_foreign_key(self):
+        """A deferred foreign key may be broken until the commit."""
+        with self.engine_in_use.begin() as connection:
+            connection.execute(insert(self.invitations).values(user_id=77))
+            connection.execute(insert(self.users).values(id=77, name="bob"))
+        self.assert_users("bob")
+
+    def test_deferred_foreign_key_that_stays_broken(self):
+        """The commit of a broken deferred foreign key raises; a rollback undoes all."""
+        error = self.engine_in_use.dialect.dbapi.IntegrityError
+        with closing(self.engine_in_use.raw_connection()) as raw:
+            raw.cursor().execute("INSERT INTO users (name) VALUES ('bob')")
+            raw.cursor().execute("INSERT INTO invitations (user_id) VALUES (77)")
+            with self.assertRaisesRegex(error, "(?i)foreign key constraint"):
+                raw.commit()
+            raw.rollback()
+            raw.cursor().execute("INSERT INTO users (name) VALUES ('carol')")
+            raw.commit()
+        self.assert_users("carol")
+        self.assert_visible_to_others("invitations", [])
+
+    def test_deferred_foreign_key_in_a_session(self):
+        """An ORM commit raises for a broken deferred foreign key, then works on."""
+        with self.open_session() as session:
+            session.add(self.shop.Invitation(user_id=77))
+            with self.assertRaises(IntegrityError):
+                session.commit()
+            session.rollback()
+            session.add(self.shop.User(name="bob"))
+            session.commit()
+        self.assert_users("bob")
+
+    def test_foreign_key(self):
+        """A foreign key that is not deferred is checked at once."""
+        with self.engine_in_use.connect() as connection:
+            with self.assertRaisesRegex(IntegrityError, "(?i)foreign key constraint"):
+                connection.execute(insert(self.posts).values(user_id=77, title="lost"))
+            connection.rollback()
+            connection.execute(self.add("bob"))
+            connection.commit()
+        self.assert_users("bob")
 
 
 class SQLiteStyles(Styles):
