@@ -125,12 +125,9 @@ class DatabaseFixture:
     def _close(sandbox: Sandbox, held: Lease) -> None:
         if sandbox.alive:
             sandbox.close(held.truncate_dead_rows)
-        elif sandbox.died:
+        else:  # it was lost, or never made; somebody else may have written all the same
             sandbox.close()
             held.truncate_dead_rows()
-        else:  # it was never connected, so there is nothing to take away
-            sandbox.close()
-            held.truncate_dead_rows(lambda sql: None)
 
     # -- databases -----------------------------------------------------------------
 

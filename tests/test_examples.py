@@ -8,7 +8,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from dbtestcase import settings
+from dbtestcase import embedded, settings
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "choose_database"
@@ -28,7 +28,9 @@ class TestChooseDatabase(unittest.TestCase):
     def run_example(self, **variables: str) -> list[str]:
         """Run the example in its folder, and give the last line that it printed."""
         environment = {
-            name: value for name, value in os.environ.items() if not name.startswith("DBTESTCASE_")
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("DBTESTCASE_DATABASE", "DBTESTCASE_PROFILE"))
         }
         run = subprocess.run(
             [sys.executable, "-c", RUN],
@@ -56,12 +58,18 @@ class TestChooseDatabase(unittest.TestCase):
         self.assertEqual(self.run_example(DBTESTCASE_PROFILE="ci"), ["5", "True", "postgresql"])
 
     def test_server(self):
-        """So do they on the server that this suite runs on, where that is PostgreSQL."""
+        """So do they on a server that its URL names, and that makes no difference to them."""
         setting = settings.choose()
-        if setting.kind is not settings.Kind.SERVER:
+        if setting.kind is settings.Kind.EMBEDDED:
+            url = embedded.server().url()
+        elif setting.kind is settings.Kind.SERVER:
+            url = setting.url
+        else:
             self.skipTest(f"runs on {setting} ({setting.origin}), not on a PostgreSQL server")
-        url = setting.url.render_as_string(hide_password=False)
-        self.assertEqual(self.run_example(DBTESTCASE_DATABASE=url), ["5", "True", "postgresql"])
+        self.assertEqual(
+            self.run_example(DBTESTCASE_DATABASE=url.render_as_string(hide_password=False)),
+            ["5", "True", "postgresql"],
+        )
 
 
 if __name__ == "__main__":

@@ -65,6 +65,8 @@ class Lease(abc.ABC):
 
         :param execute: sends SQL on a connection to the database that is in no transaction, and
             commits; by default a connection is made for it.
+        :raises EscapeError: there are rows that somebody really committed since :meth:`prepare`.
+            The next one builds the database anew.
         """
 
     @abc.abstractmethod

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from sqlalchemy.engine import URL
 
-from ..errors import ServerError
+from ..errors import EscapeError, ServerError
 from ..schemas import Schema, digest
 from . import templates
 from .admin import Admin, Mark, Refused, identifier, literal, place
@@ -33,12 +33,17 @@ KEPT = 5
 # only where it has no row: nothing that the schema put there can be lost (without row_security
 # a policy that hides rows is an error). A table that another one refers to can be truncated only
 # together with that one.
-TRUNCATE = """\
+#
+# All that the class did is rolled back by now. So a row of a transaction that began after it was
+# committed past the sandbox.
+TIDY = """\
 DO $$
 DECLARE
   part record;
-  dead oid[] := '{}';
+  dead oid[] := '{{}}';
   empty boolean;
+  escaped boolean;
+  tables text[] := '{{}}';
 BEGIN
   SET LOCAL lock_timeout = '2s';
   SET LOCAL row_security = off;
@@ -53,8 +58,22 @@ BEGIN
           AND f.confrelid <> c.oid))
   LOOP
     EXECUTE 'SELECT NOT EXISTS (SELECT FROM ONLY ' || part.name || ')' INTO empty;
-    IF empty THEN dead := dead || part.oid; END IF;
+    IF empty THEN
+      dead := dead || part.oid;
+    ELSE
+      EXECUTE 'SELECT EXISTS (SELECT FROM ONLY ' || part.name
+        || ' WHERE age(xmin) <= age(''{since}''::xid))' INTO escaped;
+      IF escaped THEN tables := tables || part.name; END IF;
+    END IF;
   END LOOP;
+  IF tables <> '{{}}' THEN
+    RAISE EXCEPTION '{escape}%', array_to_string(tables, ', ') || (
+      SELECT coalesce('; connected still: ' || string_agg(format(
+        'pid %s (%s), last query: %s', pid, coalesce(nullif(application_name, ''), 'no name'),
+        left(regexp_replace(query, '\\s+', ' ', 'g'), 80)), '; '), '')
+      FROM pg_stat_activity WHERE datname = current_database()
+        AND pid <> pg_backend_pid() AND backend_type = 'client backend');
+  END IF;
   LOOP
     SELECT c.oid INTO part FROM pg_class c WHERE c.oid = ANY (dead) AND EXISTS (
       SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid
@@ -69,6 +88,9 @@ BEGIN
 EXCEPTION WHEN lock_not_available OR feature_not_supported OR insufficient_privilege THEN
   NULL;
 END $$"""
+
+#: How the error of :data:`TIDY` begins that tells of rows which nothing rolled back.
+ESCAPE = "dbtestcase: really committed to "
 
 
 def prefix_of(project: str, bind_slug: str | None) -> str:
@@ -106,6 +128,7 @@ class OwnDatabase(Lease):
         self._origin = origin
         self._server = server.set(database=MAINTENANCE)
         self._in_class = False
+        self._since = 0
         self._content: str | None = None
         self._lock: Admin | None = None
         self._take(schema)
@@ -131,6 +154,7 @@ class OwnDatabase(Lease):
                 held = self._lock.holds(self._name)
                 if held and self._content and not templates.exists(self._lock, self._name):
                     self._content = None  # somebody dropped it
+                self._begin_class(self._lock)
         if not held:
             # The server was restarted, or something between us and it ended the session. What
             # the database holds now is not known, so it is not asked for by name.
@@ -206,6 +230,7 @@ class OwnDatabase(Lease):
         self._mark, self._name = mine, name
         self._content = mark.schema if mark is not None and mark.state == "ready" else None
         self.url = self._server.set(database=name)
+        self._begin_class(lock)
         return True
 
     def _comment(self, lock: Admin, name: str, mark: Mark) -> None:
@@ -262,23 +287,44 @@ class OwnDatabase(Lease):
             )
             self._mark = replace(self._mark, schema=wanted)
             self._content = wanted
+            self._begin_class(self._lock)
         return True
+
+    def _begin_class(self, lock: Admin) -> None:
+        """Remember the first transaction id that nobody had yet: all that is there is older."""
+        self._since = lock.value(
+            "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296"
+        )
 
     def spoil(self) -> None:
         self._content = None  # the mark says "in use" until the release
 
     def truncate_dead_rows(self, execute: Callable[[str], object] | None = None) -> None:
         if self._content is not None:
-            if execute is not None:
-                execute(TRUNCATE)
-            else:
-                try:
+            tidy = TIDY.format(since=self._since, escape=ESCAPE)
+            try:
+                if execute is not None:
+                    execute(tidy)
+                else:
                     with contextlib.closing(Admin(self.url, self._origin)) as connection:
-                        connection.run(TRUNCATE)
-                except (ServerError, Refused):
-                    # At the end of a class an error would hide the one that made it so.
-                    self._content = None
+                        connection.run(tidy)
+            except Exception as error:
+                self._content = None
+                _, escaped, what = str(error).partition(ESCAPE)
+                if escaped:
+                    raise self._escape_error(what.splitlines()[0]) from None
+                # At the end of a class an error would hide the one that made it so.
+                if not isinstance(error, (ServerError, Refused)):
+                    raise
         self._in_class = False
+
+    def _escape_error(self, what: str) -> EscapeError:
+        return EscapeError(
+            f"something was really committed to {self!r} while the class ran, and other tests may "
+            f"have seen it: rows of {what}. It came past SQLAlchemy's engines, by a connection of "
+            f"its own or another process. Let the program take its connections from the engine: "
+            f"engine.raw_connection(). The database is built anew."
+        )
 
 
 class NamedDatabase(Lease):

@@ -40,6 +40,7 @@ def session_of_test(test: Any, *, make: bool = True) -> Session | None:
 
 
 def app_session(state: ClassState, app: Flask | None) -> Session | None:
+    """Give the session that the app's extension has in the context that we pushed."""
     if app is None or state.context is None:
         return None
     from ..flaskapp import in_context, session_of

@@ -160,6 +160,13 @@ class Sandbox(abc.ABC):
         """Whether the server takes two names of savepoints for the same."""
         return one == other
 
+    def fill(self, build: Callable[[], None]) -> None:
+        """Let *build* put into the database what its users expect to find there, in time.
+
+        What must not come before it, such as :meth:`begin_test`, can be given in the same way.
+        """
+        build()
+
     def taking(self, engine: Engine) -> AbstractContextManager[None]:
         """Keep what would be lost with the engine's own connections, while it is redirected."""
         return nullcontext()

@@ -45,6 +45,10 @@ class GuardedCursor:
 
 
 def cursor_class(factory: Any) -> Any:
+    """Make the class of the cursors for a connection whose user asked for *factory*.
+
+    :raises SandboxConflict: it is a function, whose cursors could not be guarded.
+    """
     made = _cursor_classes.get(factory)
     if made is None:
         if not (inspect.isclass(factory) and issubclass(factory, sqlite3.Cursor)):

@@ -65,6 +65,9 @@ class SQLiteSandbox(Sandbox):
         self.real: Any = None
         self._snapshot: sqlite3.Connection | None = None
         self._options: dict[str, Any] = {}
+        self._builds: list[Callable[[], None]] = []
+        #: whether the connections that are made are of a fill()
+        self.filling = False
         #: the thread whose `connect` listeners run
         self._listener: int | None = None
         super().__init__(url, owner=owner)
@@ -179,9 +182,31 @@ class SQLiteSandbox(Sandbox):
     def virtual(self, real: Any) -> Any:
         """Give the virtual connection that :meth:`connect` began in this thread."""
         try:
-            return super().virtual(real)
+            connection = super().virtual(real)
         finally:
             self.listened()
+        if not self.filling:
+            self._fill()
+        return connection
+
+    def fill(self, build: Callable[[], None]) -> None:
+        """Let *build* put into the database what its users expect to find there.
+
+        Not before the first connection's listeners are done: their PRAGMAs come too late once
+        something is written. What *build* sends goes by a connection that need send none.
+        """
+        self._builds.append(build)
+        if self.alive and self.listening is None and not self.filling:
+            self._fill()
+
+    def _fill(self) -> None:
+        self.filling = True
+        try:
+            while self._builds:
+                self._builds[0]()
+                del self._builds[0]
+        finally:
+            self.filling = False
 
     def _connect_driver(
         self, dialect: Dialect, factory: type[sqlite3.Connection], options: dict[str, Any]
@@ -444,9 +469,8 @@ class SQLiteSandbox(Sandbox):
 
         :raises sqlite3.IntegrityError: one is violated. The transaction goes on.
         """
-        assert isinstance(backend, SQLiteBackend)
-        # the first question costs nothing, and answers for all that only read
-        if not self.alive or not backend.has_written or not self._has_written(backend):
+        # asked of readers, too: what is known to have read only is taken by the next connection
+        if not self.alive or not self._has_written(backend):
             return
         tables = self.foreign_keys.to_check(everything=backend.sets_constraints)
         if not tables:
