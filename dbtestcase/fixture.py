@@ -11,6 +11,7 @@ contact: by then the program's models are usually imported, and nothing is conne
 from __future__ import annotations
 
 import contextlib
+import functools
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -190,9 +191,12 @@ class DatabaseFixture:
         # several binds may lead to one database, and a script cannot be run there twice
         known = {self._filled[k] for k in self._filled if self._leases[k] is held}
         if schema is not None and not there and fingerprint not in known:
-            with self._own_connection(sandbox) as connection:
-                build(schema, connection, held)
+            sandbox.fill(functools.partial(self._build, schema, held, sandbox))
         self._filled[key] = fingerprint
+
+    def _build(self, schema: Schema, held: Lease, sandbox: Sandbox) -> None:
+        with self._own_connection(sandbox) as connection:
+            build(schema, connection, held)
 
     @staticmethod
     def _fingerprint(schema: Schema | None, held: Lease) -> str | None:
@@ -317,8 +321,7 @@ class DatabaseFixture:
             if sandbox in dead and key in self._first_schemas:
                 held.prepare(schema)  # anew, where something had really been committed
             if sandbox in lost and schema is not None and not held.ours:
-                with self._own_connection(sandbox) as connection:
-                    build(schema, connection, held)
+                sandbox.fill(functools.partial(self._build, schema, held, sandbox))
         return bool(lost)
 
     # -- what a test may ask ----------------------------------------------------------------

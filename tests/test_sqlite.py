@@ -1755,6 +1755,34 @@ class TestPhases(SQLiteCase):
         self.assertFalse(sandbox.alive)
         sandbox.end_test()
 
+    def test_fill(self) -> None:
+        """What fills the database comes after the PRAGMAs of the first connection, as set-up."""
+        engine, own = self.engine(), self.engine(poolclass=NullPool)
+        foreign_keys(engine)
+        for begun in (False, True):
+            with self.subTest(begun=begun):
+                sandbox = open_sandbox(make_url(self.url), owner="ShopTest")
+                undo = [redirect(each, sandbox) for each in (engine, own)]
+
+                def build() -> None:
+                    with own.begin() as connection:
+                        connection.execute(text("CREATE TABLE made (id)"))
+
+                sandbox.fill(build)
+                if begun:
+                    sandbox.begin_test()
+                for _ in range(2):
+                    sandbox.begin_test()
+                    with engine.begin() as connection:
+                        self.assertEqual(connection.scalar(text("PRAGMA foreign_keys")), 1)
+                        self.assertEqual(connection.execute(text("SELECT * FROM made")).all(), [])
+                        connection.execute(text("INSERT INTO made VALUES (1)"))
+                    sandbox.end_test()
+                for each in undo:
+                    each()
+                sandbox.close()
+                self.assertEqual(self.judge(), self.before)
+
     def test_leftovers_of_the_set_up(self) -> None:
         """What the set-up did not commit is undone with a warning."""
         engine = self.engine()

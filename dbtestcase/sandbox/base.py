@@ -161,9 +161,9 @@ class Sandbox(abc.ABC):
         return one == other
 
     def fill(self, build: Callable[[], None]) -> None:
-        """Let *build* put into the database what its users expect to find there, in time.
+        """Let *build* put into the database what its users expect to find there.
 
-        What must not come before it, such as :meth:`begin_test`, can be given in the same way.
+        It may be called later, when the first of them connects; it counts as set-up then, too.
         """
         build()
 

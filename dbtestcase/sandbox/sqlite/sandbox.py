@@ -28,7 +28,7 @@ from ...engines.private import in_use
 from ...engines.redirecting import place_of_engine
 from ...errors import EscapeError, SandboxConflict, SetUpError
 from ..backends import Backend, State
-from ..base import THREAD_PATIENCE, Sandbox
+from ..base import THREAD_PATIENCE, Phase, Sandbox
 from ..segments import Segment, Wrote
 from ..statements import Control, Statement
 from .callbacks import Callbacks
@@ -200,13 +200,19 @@ class SQLiteSandbox(Sandbox):
             self._fill()
 
     def _fill(self) -> None:
-        self.filling = True
+        if not self._builds:
+            return
+        phase, self.phase, self.filling = self.phase, Phase.SETUP, True
         try:
             while self._builds:
                 self._builds[0]()
                 del self._builds[0]
+            if phase is not Phase.SETUP:
+                self.freeze()
+            if phase is Phase.TEST:
+                self.begin_test()
         finally:
-            self.filling = False
+            self.phase, self.filling = phase, False
 
     def _connect_driver(
         self, dialect: Dialect, factory: type[sqlite3.Connection], options: dict[str, Any]
