@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import unittest
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .mixins import EngineMixin, FlaskMixin, SandboxMixin
+from .mixins.state import declaring
 from .settings import choose
 
 __all__ = ["DatabaseTestCase", "requires"]
@@ -47,6 +49,7 @@ class DatabaseTestCase(SandboxMixin, FlaskMixin, EngineMixin, unittest.TestCase)
     """
 
 
+_KINDS = ("postgresql", "sqlite")
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
 
@@ -63,21 +66,35 @@ def requires(*kinds: str) -> Callable[[_Decorated], _Decorated]:
         ``"sqlite"``.
     :returns: a decorator for a test method, a function or a test class. Outside our classes, as
         in a pytest function, the database is the one that the settings choose.
-    :raises ValueError: without any kind.
+    :raises ValueError: without any kind, or for one that no test can run on.
+    :raises TypeError: on a class that is no ``TestCase``.
     """
-    if not kinds or not all(isinstance(kind, str) for kind in kinds):
-        raise ValueError('requires() needs kinds of database, for example @requires("postgresql")')
+    unknown = [kind for kind in kinds if kind not in _KINDS]
+    if unknown or not kinds:
+        given = repr(unknown[0]) if unknown else "none"
+        raise ValueError(
+            f"requires() was given {given}, and needs one or more of "
+            f"{', '.join(map(repr, _KINDS))}: a test that needs another kind would always be "
+            f'skipped. Write @requires("postgresql"), for example.'
+        )
 
     def check(asked: Any) -> None:
         cls = asked if isinstance(asked, type) else type(asked)
-        declared = cls.database if issubclass(cls, EngineMixin) else None
-        setting = choose(declared, declared_by=cls.__name__)
+        declared: Any = cls.database if issubclass(cls, EngineMixin) else None
+        setting = choose(declared, declared_by=declaring(cls, "database"))
         kind = setting.url.get_backend_name()
         if kind not in kinds:
-            raise unittest.SkipTest(f"needs {' or '.join(kinds)}, and {setting} is {kind}")
+            raise unittest.SkipTest(
+                f"needs {' or '.join(kinds)}, and the database is {kind} ({setting.origin})"
+            )
 
     def decorate(decorated: _Decorated) -> _Decorated:
         if isinstance(decorated, type):
+            if not issubclass(decorated, unittest.TestCase):
+                raise TypeError(
+                    f"requires() on {decorated.__name__}, which is no TestCase: nothing would "
+                    f"call its setUpClass. Decorate its test functions."
+                )
             set_up_class = decorated.__dict__.get("setUpClass")
 
             def setUpClass(cls: Any) -> None:
@@ -87,8 +104,17 @@ def requires(*kinds: str) -> Callable[[_Decorated], _Decorated]:
                 else:
                     super(decorated, cls).setUpClass()  # type: ignore[arg-type]
 
-            decorated.setUpClass = classmethod(setUpClass)  # type: ignore[attr-defined]
+            type.__setattr__(decorated, "setUpClass", classmethod(setUpClass))
             return decorated
+
+        if inspect.iscoroutinefunction(decorated):
+
+            @functools.wraps(decorated)
+            async def async_wrapper(*args: Any, **kwargs: Any) -> Any:
+                check(args[0] if args else None)
+                return await decorated(*args, **kwargs)
+
+            return async_wrapper  # type: ignore[return-value]
 
         @functools.wraps(decorated)
         def wrapper(*args: Any, **kwargs: Any) -> Any:

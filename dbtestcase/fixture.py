@@ -24,7 +24,7 @@ from .databases import Lease, explain, lease
 from .databases.base import build
 from .engines import PRIVATE, UNKNOWN, Door, Key, engine_for, redirect
 from .errors import EscapeError, SandboxConflict, UncommittedDataWarning
-from .sandbox import Sandbox, open_sandbox
+from .sandbox import Phase, Sandbox, open_sandbox
 from .schemas import Schema
 from .settings import Setting
 
@@ -81,13 +81,13 @@ class DatabaseFixture:
         self.sandboxes: dict[Key, Sandbox] = {}
         #: whether create_app wrote to the database, which cannot be done again
         self.app_wrote = False
-        #: whether that was lost with a connection
-        self.app_lost = False
         self._setting = setting
         self._schema = schema
         self._app_engines = app_engines
         self._reset_sequences = reset_sequences
         self._in_test = False
+        self._built = False
+        self._filled_before: dict[Key, str | None] = {}
         self._leases: dict[Key, Lease] = {}
         # fingerprints, and not the schemas: metadata grow while models are imported
         self._filled: dict[Key, str | None] = {}
@@ -121,6 +121,7 @@ class DatabaseFixture:
                 stack.callback(self._close, sandbox, self._leases[key])
             stack.callback(self.door.close_sessions)
             stack.callback(self.closing)
+            stack.callback(self.raise_swallowed)
 
     @staticmethod
     def _close(sandbox: Sandbox, held: Lease) -> None:
@@ -153,9 +154,16 @@ class DatabaseFixture:
                 owner=self.owner,
                 reset_sequences=held.ours and self._reset_sequences,
             )
-            self._fill(key, sandbox, there=there)
-            if self._in_test:
-                sandbox.begin_test()
+            try:
+                self._fill_all(held, sandbox, there=there, key=key)
+                if self._in_test:
+                    sandbox.begin_test()
+                    self._filled_before = dict(self._filled)
+            except BaseException:
+                sandbox.close()  # nobody else would: the open transaction holds locks
+                for other in self._keys_of(held):
+                    self._filled.pop(other, None)
+                raise
         elif sandbox.url.drivername != driver:
             raise SandboxConflict(
                 f"{engine!r} uses {driver}, and the connection of {self.owner} was made with "
@@ -167,6 +175,16 @@ class DatabaseFixture:
         self.sandboxes[key] = sandbox
         self._redirected.add(engine)
         return sandbox
+
+    def _keys_of(self, held: Lease) -> list[Key]:
+        return [key for key, each in self._leases.items() if each is held]
+
+    def _fill_all(self, held: Lease, sandbox: Sandbox, *, there: bool, key: Key) -> None:
+        """Fill a database for every bind that leads to it, whichever asks first."""
+        self._fill(key, sandbox, there=there)
+        for other in self._keys_of(held):
+            if other != key:
+                self._fill(other, sandbox)
 
     def _sandbox_of(self, held: Lease) -> Sandbox | None:
         """Give the sandbox of a database, which several binds may share: a read replica's."""
@@ -195,8 +213,21 @@ class DatabaseFixture:
         self._filled[key] = fingerprint
 
     def _build(self, schema: Schema, held: Lease, sandbox: Sandbox) -> None:
+        before = sandbox.write_hints
         with self._own_connection(sandbox) as connection:
             build(schema, connection, held)
+        sandbox.write_hints = before  # they were not the program's
+        self._built = True
+
+    def note_app_writes(self) -> None:
+        """Remember whether the program wrote while the app was made.
+
+        The database tells, unless it holds what we built there ourselves; then the texts do.
+        """
+        if self._built:
+            self.app_wrote = any(sandbox.write_hints for sandbox in self._each())
+        else:
+            self.app_wrote = self.wrote()
 
     @staticmethod
     def _fingerprint(schema: Schema | None, held: Lease) -> str | None:
@@ -243,6 +274,9 @@ class DatabaseFixture:
         :raises UnsafeDatabaseError: an engine cannot be redirected to its database.
         """
         for key, engine in engines.items():
+            if key not in self.urls and (same := self.door.leads_to(engine)) is not UNKNOWN:
+                # a read replica's bind, whose URL the program made of cls.database_url
+                key = same
             self._known[engine.dialect] = key
             self._to_dispose.append(engine)
             self.door.enlist(engine)
@@ -266,15 +300,17 @@ class DatabaseFixture:
         return list(dict.fromkeys(self.sandboxes.values()))
 
     def freeze(self) -> None:
-        """End the class's set-up: what it committed is the base of every test."""
+        """End the class's set-up, if it has not ended: what it committed stays for all tests."""
         for sandbox in self._each():
-            sandbox.freeze()
+            if sandbox.phase is Phase.SETUP:
+                sandbox.freeze()
 
     def begin_test(self) -> None:
         """Begin a test, on every database that the class has touched."""
         self._in_test = True
         for sandbox in self._each():
             sandbox.begin_test()
+        self._filled_before = dict(self._filled)
 
     def closing(self) -> None:
         """From here on statements still run, and commits and rollbacks do nothing."""
@@ -284,15 +320,33 @@ class DatabaseFixture:
     def end_test(self) -> None:
         """Undo what the test did, on every database.
 
-        :raises SandboxConflict: where the program swallowed one: what the test saw was wrong.
         :raises EscapeError: where something was really committed. The database is built anew
             before the next test.
         """
         self._in_test = False
+        self._filled = self._filled_before  # what was built in the test is undone with it
         with contextlib.ExitStack() as stack:
             for sandbox in self._each():
-                stack.callback(sandbox.raise_swallowed)
                 stack.callback(self._end_test, sandbox)
+
+    def raise_swallowed(self) -> None:
+        """Raise the first conflict or refusal that the program caught and went on from.
+
+        :raises SandboxConflict: what was seen since is not what real connections would show.
+        :raises UnsafeDatabaseError: the program wanted another database, and made do without.
+        """
+        for sandbox in self._each():
+            sandbox.raise_swallowed()
+        self.door.raise_swallowed()
+
+    def forget_swallowed(self, told: BaseException | None = None) -> None:
+        """Leave out what was not swallowed.
+
+        :param told: an error that the test ends with; by default all that were raised so far.
+        """
+        lists: list[list[Any]] = [sandbox.conflicts for sandbox in self._each()]
+        for noted in [*lists, self.door.refusals]:
+            noted[:] = [error for error in noted if told is not None and error is not told]
 
     def _end_test(self, sandbox: Sandbox) -> None:
         try:

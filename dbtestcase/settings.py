@@ -275,8 +275,8 @@ def _interpret(value: str, origin: str, directory: Path) -> Setting:
     driver = DRIVERS.get(scheme)
     if driver is None:
         raise SettingsError(
-            f'unknown database "{_masked(value)}" ({origin}): it must be "postgresql" or '
-            '"postgresql+psycopg" (the embedded server), "sqlite" (in memory), or a URL that '
+            f'unknown database "{_masked(value)}" ({origin}): it must be "postgresql" '
+            '(the embedded server), "sqlite" (in memory), or a URL that '
             f"begins with one of them.{_did_you_mean(scheme, DRIVERS)}"
         )
     if not separator:
@@ -293,6 +293,12 @@ def _interpret(value: str, origin: str, directory: Path) -> Setting:
         ) from error
     if driver == "sqlite+pysqlite":
         return _sqlite(url, origin, directory)
+    if "@" in (url.host or ""):
+        # what stands before the last @ is part of the password: nothing of it is shown
+        raise SettingsError(
+            f"cannot read the URL of {origin}: it has more than one @, so a part of the password "
+            f"would be taken for the host. Write the @ in the password as %40."
+        )
     for key in ("dbname", "dsn", "service"):
         # libpq would take the database from there, past the check of its name below.
         if key in url.query:

@@ -107,7 +107,7 @@ class TestSettings(BadInputTest):
         """A URL of another kind of database names the kinds that there are."""
         self.assert_error(
             'SettingsError: unknown database "mysql://scott:***@db.example/test" (database '
-            'of SignupTest): it must be "postgresql" or "postgresql+psycopg" (the embedded '
+            'of SignupTest): it must be "postgresql" (the embedded '
             'server), "sqlite" (in memory), or a URL that begins with one of them.',
             of=self.with_database("mysql://scott:tiger@db.example/test"),
         )
@@ -116,7 +116,7 @@ class TestSettings(BadInputTest):
         """So does the environment variable."""
         self.assert_error(
             'SettingsError: unknown database "postgres" (environment variable '
-            'DBTESTCASE_DATABASE): it must be "postgresql" or "postgresql+psycopg" (the '
+            'DBTESTCASE_DATABASE): it must be "postgresql" (the '
             'embedded server), "sqlite" (in memory), or a URL that begins with one of them.'
             ' Did you mean "postgresql"?',
             of=self.with_environment(DBTESTCASE_DATABASE="postgres"),

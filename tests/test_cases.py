@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from dbtestcase import DatabaseTestCase, MetadataSchema, embedded, requires
-from dbtestcase.errors import SetUpError, UncommittedDataWarning, UnsafeDatabaseError
+from dbtestcase.errors import SetUpError, UncommittedDataWarning
 
 from .apps import flask_sqlalchemy_factory, load, plain
 from .apps.flask_sqlalchemy_factory import AuditEntry, Post, User, db
@@ -871,19 +871,13 @@ class TestEngines(CaseTest):
 
         class Reaching(Plain):
             def test_it(self) -> None:
-                with self.assertRaises(UnsafeDatabaseError) as caught:
-                    create_engine(PRODUCTION).connect()
-                messages.append(str(caught.exception))
+                create_engine(PRODUCTION).connect()
 
-        messages: list[str] = []
-        self.assert_passed(Reaching)
-        self.assertEqual(
-            messages,
-            [
-                'refusing to connect to database "shop" on db.shop.example: it is not a database '
-                "of Reaching. Point the engine at cls.database_url, return it from "
-                "create_engine(), or name the database in let_through."
-            ],
+        self.assert_problems(
+            'UnsafeDatabaseError: refusing to connect to database "shop" on db.shop.example: it '
+            "is not a database of Reaching. Point the engine at cls.database_url, return it from "
+            "create_engine(), or name the database in let_through.",
+            of=Reaching,
         )
 
     def test_let_through(self) -> None:
@@ -933,9 +927,9 @@ class TestRequires(CaseTest):
         self.assertEqual(
             [reason for _, reason in report.skipped],
             [
-                "needs sqlite, and postgresql+psycopg2:// is postgresql",
-                "needs postgresql, and sqlite+pysqlite:// is sqlite",
-                "needs sqlite, and postgresql+psycopg2:// is postgresql",
+                "needs sqlite, and the database is postgresql (database of Plain)",
+                "needs postgresql, and the database is sqlite (database of InMemory)",
+                "needs sqlite, and the database is postgresql (database of Plain)",
             ],
         )
 
@@ -990,7 +984,15 @@ class TestIsolation(CaseTest):
             return outcome
 
         Between.run = run_and_write  # type: ignore[method-assign]
-        self.assert_passed(Between)
+        report = run(Between)
+        self.assertEqual((report.ran, report.messages), (2, []))
+        self.assertEqual(
+            [str(warning.message) for warning in report.warned],
+            [
+                "what was written to the database of Between between two tests is undone. Write "
+                "it in setUp(), or for all tests of the class in setUpTestData()."
+            ],
+        )
 
 
 class TestIsolationInMemory(TestIsolation):

@@ -210,8 +210,9 @@ class TestDatabaseFixture(FixtureTest):
                 engine.connect()
             self.assertEqual(str(caught.exception), text)
             fixture.closing()
+            fixture.end_test()
             with self.assertRaises(SandboxConflict):
-                fixture.end_test()
+                fixture.raise_swallowed()
 
     def test_connection_that_dies_at_the_end(self) -> None:
         """A connection that died after the last statement is no error of the test."""

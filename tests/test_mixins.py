@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import unittest
+from typing import Any
 
-from dbtestcase import DatabaseTestCase, EngineMixin, FlaskMixin, SandboxMixin, SetUpError
+import sqlalchemy as sa
+
+from dbtestcase import (
+    DatabaseTestCase,
+    EngineMixin,
+    FlaskMixin,
+    MetadataSchema,
+    SandboxMixin,
+    SetUpError,
+)
 
 from .support import no_settings, run
+
+metadata = sa.MetaData()
+item = sa.Table(
+    "item",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text),
+)
 
 
 def setUpModule() -> None:
@@ -101,6 +120,298 @@ class TestEngineMixin(unittest.TestCase):
         self.assertEqual(after, before)
 
 
+    def test_hook_that_is_async(self) -> None:
+        """A hook that nobody would await is refused."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            @classmethod
+            async def setUpTestData(cls) -> None:  # type: ignore[override]
+                pass
+
+            def test_it(self) -> None:
+                raise AssertionError("not reached")
+
+        self.assertEqual(
+            run(ShopTest).messages,
+            [
+                "SetUpError: ShopTest.setUpTestData is async, and would never be awaited: it is "
+                "called once for the class, before there is an event loop. Write it without async."
+            ],
+        )
+
+    def test_schema_that_is_none(self) -> None:
+        """What is no schema is named, with what to write."""
+        for schema, what in (
+            (metadata, "a MetaData"),
+            ("schema.sql", "a str"),
+            (MetadataSchema, "a class"),
+            ({None: metadata}, "a MetaData"),
+        ):
+
+            class ShopTest(DatabaseTestCase):
+                database = "sqlite"
+
+                def test_it(self) -> None:
+                    raise AssertionError("not reached")
+
+            ShopTest.schema = schema  # type: ignore[assignment,misc]
+            with self.subTest(what):
+                self.assertEqual(
+                    run(ShopTest).messages,
+                    [
+                        f"SetUpError: ShopTest.schema is {what}, which is no schema. Write "
+                        f"MetadataSchema(Base.metadata), or SQLSchema with the paths of SQL files."
+                    ],
+                )
+
+    def test_refusal_that_is_swallowed(self) -> None:
+        """A test whose program caught the refusal of another database fails all the same."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_swallowed(self) -> None:
+                with contextlib.suppress(Exception):
+                    sa.create_engine("postgresql+psycopg2://x@db.example/shop").connect()
+
+            def test_told_once(self) -> None:
+                sa.create_engine("postgresql+psycopg2://x@db.example/shop").connect()
+
+        messages = run(ShopTest).messages
+        self.assertEqual(len(messages), 2, messages)
+        for message in messages:
+            self.assertRegex(message, '^UnsafeDatabaseError: refusing to connect to .*"shop"')
+
+    def test_hook_that_is_hidden(self) -> None:
+        """A hook of a class to the right of ours would never be called, and is refused."""
+
+        class Hooks:
+            @classmethod
+            def setUpTestData(cls) -> None:
+                raise AssertionError("not reached")
+
+        with self.assertRaises(SetUpError) as caught:
+            type("ShopTest", (DatabaseTestCase, Hooks), {})
+        self.assertEqual(
+            str(caught.exception),
+            "ShopTest would never call Hooks.setUpTestData, because Hooks stands to the right of "
+            "SandboxMixin, which has one of its own. Write it first: class ShopTest(Hooks, ...).",
+        )
+        type("ShopTest", (Hooks, DatabaseTestCase), {})
+
+    def test_set_up_class_that_the_runner_leaves_out(self) -> None:
+        """A runner that runs single tests is told from a forgotten super()."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_it(self) -> None:
+                raise AssertionError("not reached")
+
+        result = unittest.TestResult()
+        ShopTest("test_it").run(result)
+        self.assertIn(
+            "SetUpError: ShopTest.setUpClass() was not called by what runs its tests, so there is "
+            "no database for them. Let it run whole classes: unittest-parallel --level=class, "
+            "for example.",
+            result.errors[0][1],
+        )
+
+    def test_work_of_set_up_class(self) -> None:
+        """What a setUpClass writes after super() stays for all tests, with either isolation."""
+        for isolation in ("test", "class"):
+
+            class ShopTest(DatabaseTestCase):
+                database = "sqlite"
+
+                @classmethod
+                def setUpClass(cls) -> None:
+                    super().setUpClass()
+                    with cls.engine.begin() as connection:
+                        connection.exec_driver_sql("CREATE TABLE item (name TEXT)")
+                        connection.exec_driver_sql("INSERT INTO item VALUES ('one')")
+
+                def test_1(self) -> None:
+                    with self.engine.connect() as connection:
+                        rows = connection.exec_driver_sql("SELECT name FROM item").all()
+                    self.assertEqual(rows, [("one",)])
+
+                test_2 = test_1
+
+            ShopTest.isolation = isolation  # type: ignore[misc,assignment]
+            with self.subTest(isolation):
+                report = run(ShopTest)
+                self.assertEqual((report.ran, report.messages, report.warned), (2, [], []))
+
+    def test_end_that_no_exception_brings(self) -> None:
+        """After an exit in a class's set-up the next class finds its door open."""
+
+        class Outcome(BaseException):
+            """As pytest.skip() raises, and Ctrl-C: no Exception, so no cleanups are called."""
+
+        class Skipping(DatabaseTestCase):
+            database = "sqlite"
+
+            @classmethod
+            def setUpTestData(cls) -> None:
+                raise Outcome
+
+        class Later(DatabaseTestCase):
+            database = "sqlite"
+
+            @classmethod
+            def setUpClass(cls) -> None:
+                super().setUpClass()
+                raise Outcome
+
+        class Next(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_it(self) -> None:
+                with self.engine.connect() as connection:
+                    connection.exec_driver_sql("SELECT 1")
+
+        for case in (Skipping, Later):
+            with self.subTest(case.__name__):
+                with self.assertRaises(Outcome):
+                    case.setUpClass()
+                self.assertEqual(run(Next).messages, [])
+                self.assertNotIn("database_url", vars(case))
+
+    def test_interrupt_in_a_test(self) -> None:
+        """After Ctrl-C in a test, another class of the same process can run."""
+
+        class Interrupted(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_it(self) -> None:
+                with self.engine.begin() as connection:
+                    connection.exec_driver_sql("CREATE TABLE item (name TEXT)")
+                raise KeyboardInterrupt
+
+        class Next(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_it(self) -> None:
+                with self.engine.connect() as connection:
+                    found = connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")
+                    self.assertEqual(found.scalar(), 0)
+
+        with self.assertRaises(KeyboardInterrupt):
+            run(Interrupted)
+        self.assertEqual(run(Next).messages, [])
+
+    def test_properties_of_the_user(self) -> None:
+        """A property that has one of our names is left alone."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            @property
+            def engine(self) -> str:  # type: ignore[override]
+                return "mine"
+
+            def test_it(self) -> None:
+                self.assertEqual(self.engine, "mine")
+                self.session.connection().exec_driver_sql("SELECT 1")
+
+        self.assertEqual(run(ShopTest).messages, [])
+
+    def test_names_that_users_have(self) -> None:
+        """Methods and attributes with common private names are the user's own."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def _make_app(self) -> None: ...
+
+            def _revive(self) -> None: ...
+
+            def _push_context(self) -> None: ...
+
+            def setUp(self) -> None:
+                self._state = "new"
+
+            def test_it(self) -> None:
+                self.session.connection().exec_driver_sql("SELECT 1")
+
+        self.assertEqual(run(ShopTest).messages, [])
+
+    def test_session_without_default_engine(self) -> None:
+        """Engines for binds only give no session, and the error says which there are."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            @classmethod
+            def create_engine(cls) -> dict[str, sa.Engine]:
+                return {"audit": sa.create_engine(cls.database_urls["audit"])}
+
+            def test_it(self) -> None:
+                self.session.connection()
+
+        self.assertEqual(
+            run(ShopTest).messages,
+            [
+                "SetUpError: ShopTest.session has no engine to be bound to: create_engine() gives "
+                "none for the default bind, only for 'audit'. Add one under the key None, or make "
+                "sessions of your own."
+            ],
+        )
+
+    def test_session_in_a_cleanup(self) -> None:
+        """A cleanup that was registered before the session was read still has it."""
+        seen = []
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def setUp(self) -> None:
+                self.addCleanup(lambda: seen.append(self.session is self.first))
+
+            def test_it(self) -> None:
+                self.first = self.session
+
+        self.assertEqual(run(ShopTest).messages, [])
+        self.assertEqual(seen, [True])
+
+    def test_class_data_after_two_losses(self) -> None:
+        """Where class data cannot be made anew, no test runs without them."""
+        calls = []
+
+        class ShopTest(DatabaseTestCase):
+            database = "postgresql"
+            schema = MetadataSchema(metadata)
+
+            @classmethod
+            def setUpTestData(cls) -> None:
+                calls.append(1)
+                if len(calls) == 2:
+                    raise RuntimeError("not yet")
+                with cls.engine.begin() as connection:
+                    connection.execute(item.insert(), {"name": "one"})
+
+            def test_1(self) -> None:
+                with self.engine.connect() as connection:
+                    query = "SELECT pg_terminate_backend(pg_backend_pid())"
+                    connection.exec_driver_sql(query)
+
+            def test_2(self) -> None:
+                raise AssertionError("not reached")
+
+            def test_3(self) -> None:
+                with self.engine.connect() as connection:
+                    self.assertEqual(len(connection.execute(item.select()).all()), 1)
+
+        report = run(ShopTest)
+        self.assertEqual(report.ran, 3)
+        self.assertEqual(len(report.messages), 2)
+        self.assertRegex(report.messages[0], "^OperationalError: ")
+        self.assertEqual(report.messages[1], "RuntimeError: not yet")
+
+
 class TestFlaskMixin(unittest.TestCase):
     def test_app_scope(self) -> None:
         """A scope that does not exist names those that do."""
@@ -166,15 +477,63 @@ class TestSandboxMixin(unittest.TestCase):
             ],
         )
 
-    def test_set_up_test_data_that_raises(self) -> None:
-        """What it had left on the class is taken away, and its error is told as it is."""
+    def test_class_cleanup_in_set_up_test_data(self) -> None:
+        """A cleanup that setUpTestData registers still has the data, and a database."""
+        seen = []
 
         class ShopTest(DatabaseTestCase):
             database = "sqlite"
 
             @classmethod
             def setUpTestData(cls) -> None:
+                cls.name = ["one"]
+                cls.addClassCleanup(lambda: seen.append(cls.name))
+
+            def test_it(self) -> None:
+                pass
+
+        self.assertEqual(run(ShopTest).messages, [])
+        self.assertEqual(seen, [["one"]])
+
+    def test_swallowed_conflict(self) -> None:
+        """A conflict that the program swallowed is an error, in set-up and in both isolations."""
+
+        def swallow(cls: Any) -> None:
+            with contextlib.suppress(Exception), cls.engine.connect() as connection:
+                connection.exec_driver_sql("VACUUM")
+
+        class InSetUp(DatabaseTestCase):
+            database = "sqlite"
+            setUpTestData = classmethod(swallow)
+
+            def test_it(self) -> None:
+                raise AssertionError("not reached")
+
+        class InTest(DatabaseTestCase):
+            database = "sqlite"
+            isolation = "class"
+
+            def test_it(self) -> None:
+                swallow(self)
+
+        for case in (InSetUp, InTest):
+            with self.subTest(case.__name__):
+                messages = run(case).messages
+                self.assertEqual(len(messages), 1, messages)
+                self.assertRegex(messages[0], "^SandboxConflict: VACUUM cannot be run")
+
+    def test_set_up_test_data_that_raises(self) -> None:
+        """What it had left on the class is taken away, and its error is told as it is."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            kind = "own"
+
+            @classmethod
+            def setUpTestData(cls) -> None:
                 cls.left = 1
+                cls.kind = "set"
                 raise ZeroDivisionError("in setUpTestData")
 
             def test_it(self) -> None:
@@ -182,6 +541,7 @@ class TestSandboxMixin(unittest.TestCase):
 
         self.assertEqual(run(ShopTest).messages, ["ZeroDivisionError: in setUpTestData"])
         self.assertFalse(hasattr(ShopTest, "left"))
+        self.assertEqual(ShopTest.kind, "own")
 
 
 if __name__ == "__main__":

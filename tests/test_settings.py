@@ -147,17 +147,26 @@ class TestChoose(SettingsTest):
                 'setup.cfg or the class attribute "database" may say so.'
             )
 
+    def test_at_sign_in_a_password(self) -> None:
+        """A password that is not encoded is refused, and no part of it is shown."""
+        self.assert_refused(
+            "cannot read the URL of environment variable DBTESTCASE_DATABASE: it has more than "
+            "one @, so a part of the password would be taken for the host. Write the @ in the "
+            "password as %40.",
+            DBTESTCASE_DATABASE="postgresql://u:p@ss@h/x_test",
+        )
+
     def test_unknown_scheme(self) -> None:
         """A scheme that is not known is refused, with the nearest that is."""
         self.assert_refused(
             'unknown database "postgres://u:***@h" (environment variable DBTESTCASE_DATABASE): it '
-            'must be "postgresql" or "postgresql+psycopg" (the embedded server), "sqlite" (in '
+            'must be "postgresql" (the embedded server), "sqlite" (in '
             'memory), or a URL that begins with one of them. Did you mean "postgresql"?',
             DBTESTCASE_DATABASE="postgres://u:secret@h",
         )
         self.assert_refused(
-            'unknown database "oracle" (database of SignupTest): it must be "postgresql" or '
-            '"postgresql+psycopg" (the embedded server), "sqlite" (in memory), or a URL that '
+            'unknown database "oracle" (database of SignupTest): it must be "postgresql" '
+            '(the embedded server), "sqlite" (in memory), or a URL that '
             "begins with one of them.",
             "oracle",
             declared_by="SignupTest",

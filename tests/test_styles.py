@@ -132,13 +132,13 @@ class RealPostgreSQL(Real):
         ) as admin:
             admin.autocommit = True
             cursor = admin.cursor()
-            for url in urls.values():
-                cursor.execute(f"CREATE DATABASE {url.database}")
             try:
+                for url in urls.values():
+                    cursor.execute(f"CREATE DATABASE {url.database}")
                 yield {k: url.render_as_string(hide_password=False) for k, url in urls.items()}
             finally:
                 for url in urls.values():
-                    cursor.execute(f"DROP DATABASE {url.database} WITH (FORCE)")
+                    cursor.execute(f"DROP DATABASE IF EXISTS {url.database} WITH (FORCE)")
 
 
 class RealFile(Real):

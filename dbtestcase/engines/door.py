@@ -99,6 +99,8 @@ class Door:
         self._urls = urls
         self._source = source
         self._let_through = {let_through} if isinstance(let_through, str) else set(let_through)
+        #: the refusals since the last test, those too that the program caught
+        self.refusals: list[UnsafeDatabaseError] = []
         self._lock = threading.RLock()
         self._undos: list[Callable[[], None]] = []
         self._passed: weakref.WeakSet[Dialect] = weakref.WeakSet()
@@ -162,6 +164,16 @@ class Door:
 
     # -- engines ---------------------------------------------------------------------------------
 
+    def raise_swallowed(self) -> None:
+        """Raise the first refusal that the program caught and went on from.
+
+        :raises UnsafeDatabaseError: as the program got it.
+        """
+        if self.refusals:
+            first = self.refusals[0]
+            self.refusals.clear()
+            raise first
+
     def mark(self) -> int:
         """Return a point in time for :meth:`let_go`."""
         return len(self._undos)
@@ -175,6 +187,10 @@ class Door:
         :raises UnsafeDatabaseError: as ``engine.connect()`` would.
         """
         self._admitted(engine)
+
+    def leads_to(self, engine: Engine) -> Key | Unknown:
+        """Return which of the class's databases the URL of an engine means; contacts nothing."""
+        return self._key_of(engine, place_of_engine(engine))
 
     def let_go(self, mark: int) -> None:
         """Give the engines that were redirected since ``mark`` their own pools back.
@@ -208,7 +224,9 @@ class Door:
             return False
         refuse_async(engine)
         if key is UNKNOWN:
-            raise UnsafeDatabaseError(self._refusal(engine, place))
+            refusal = UnsafeDatabaseError(self._refusal(engine, place))
+            self.refusals.append(refusal)
+            raise refusal
         self._check_dialect(engine, key)
         source = self._source(key, engine)
         self._check_dialect(engine, key)  # again, for a bind that was leased only now

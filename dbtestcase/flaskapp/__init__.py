@@ -24,7 +24,7 @@ then makes and pops its own, as it does on a server.
     contexts    app contexts around a test, and app.config put back
 """
 
-from .contexts import config_restored, in_context, pushed_context
+from .contexts import config_restored, contexts_restored, in_context, pushed_context
 from .extensions import (
     current_engines,
     current_metadatas,
@@ -38,6 +38,7 @@ from .requests import isolated_requests
 
 __all__ = [
     "config_restored",
+    "contexts_restored",
     "current_engines",
     "current_metadatas",
     "engines_of",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["config_restored", "in_context", "pushed_context"]
+__all__ = ["config_restored", "contexts_restored", "in_context", "pushed_context"]
 
 __unittest = True  # unittest leaves frames of this module out of tracebacks
 
@@ -25,16 +25,25 @@ def pushed_context(app: Flask) -> Iterator[Any]:
 
     :param app: the app whose context it is.
     """
-    request = _current("request_ctx")
     context = app.app_context()
     context.push()
     try:
-        yield context
+        with contexts_restored():
+            yield context
     finally:
-        for name, last in (("request_ctx", request), ("app_ctx", context)):
+        context.pop()
+
+
+@contextlib.contextmanager
+def contexts_restored() -> Iterator[None]:
+    """Pop at the end the contexts that were pushed meanwhile and left there."""
+    before = {name: _current(name) for name in ("request_ctx", "app_ctx")}
+    try:
+        yield
+    finally:
+        for name, last in before.items():
             while (left := _current(name)) is not None and left is not last:
                 left.pop()
-        context.pop()
 
 
 def _current(name: str) -> Any:

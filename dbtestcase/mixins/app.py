@@ -37,14 +37,14 @@ class FlaskMixin(EngineMixin):
     app: Any = None
 
     @staticmethod
-    def _make_client(test: FlaskMixin) -> FlaskClient | None:
-        app = test.__dict__.get("_dbtestcase_app") or test._state().app
+    def _dbt_make_client(test: FlaskMixin) -> FlaskClient | None:
+        app = test.__dict__.get("_dbt_app") or test._dbt_state().app
         return None if app is None else app.test_client()
 
-    client: Any = Given(_make_client.__func__, keep=True)  # type: ignore[attr-defined]
+    client: Any = Given(_dbt_make_client.__func__, keep=True)  # type: ignore[attr-defined]
 
     @classmethod
-    def _set_up_app(cls, state: ClassState) -> None:
+    def _dbt_set_up_app(cls, state: ClassState) -> None:
         from ..flaskapp import find_create_app
 
         factory = find_create_app(cls)
@@ -54,23 +54,29 @@ class FlaskMixin(EngineMixin):
             )
         if factory is None:
             return
-        if cls.app_scope == "class" or cls._has_class_data():
-            app = cls._make_app(state, factory, cls.addClassCleanup)
+        if cls.app_scope == "class" or cls._dbt_has_class_data():
+            app = cls._dbt_make_app(state, factory, cls.addClassCleanup)
             state.app = app
             if cls.app_scope == "class":
                 state.set("app", app)
-            engines = cls._push_and_ask(state, app, cls.addClassCleanup)
+            engines = cls._dbt_push_and_ask(state, app, cls.addClassCleanup)
             state.engines = {**engines, **state.engines}
 
     @classmethod
-    def _has_class_data(cls) -> bool:
+    def _dbt_has_class_data(cls) -> bool:
         return False
 
     @classmethod
-    def _make_app(cls, state: ClassState, factory: object, cleanup: Callable[..., Any]) -> Flask:
+    def _dbt_make_app(
+        cls, state: ClassState, factory: object, cleanup: Callable[..., Any]
+    ) -> Flask:
         """Call ``create_app``, and see to it that what is changed on the app is put back."""
-        from ..flaskapp import config_restored, isolated_requests, make_app
+        from ..flaskapp import config_restored, contexts_restored, isolated_requests, make_app
 
+        # a factory may push a context and leave it there, as Flask's own tutorials do
+        contexts = contexts_restored()
+        contexts.__enter__()
+        cleanup(contexts.__exit__, None, None, None)
         try:
             app = make_app(cls, factory)
         except DatabaseTestError as error:
@@ -89,14 +95,14 @@ class FlaskMixin(EngineMixin):
         return app
 
     @classmethod
-    def _push_and_ask(
+    def _dbt_push_and_ask(
         cls, state: ClassState, app: Flask, cleanup: Callable[..., Any]
     ) -> dict[Key, Engine]:
         """Push an app context, if wanted, and ask the app's extension for its engines."""
         from ..flaskapp import engines_of
 
         if cls.push_app_context:
-            cls._push_context(state, app, cleanup)
+            cls._dbt_push_context(state, app, cleanup)
             engines = engines_of(app)
         else:
             with app.app_context():
@@ -105,7 +111,7 @@ class FlaskMixin(EngineMixin):
         return engines
 
     @staticmethod
-    def _push_context(state: ClassState, app: Flask, cleanup: Callable[..., Any]) -> None:
+    def _dbt_push_context(state: ClassState, app: Flask, cleanup: Callable[..., Any]) -> None:
         from ..flaskapp import pushed_context
 
         cleanup(setattr, state, "context", state.context)
@@ -114,30 +120,35 @@ class FlaskMixin(EngineMixin):
         cleanup(context.__exit__, None, None, None)
 
     @classmethod
-    def _makes_app_per_test(cls) -> bool:
+    def _dbt_makes_app_per_test(cls) -> bool:
         from ..flaskapp import find_create_app
 
         return cls.app_scope == "test" and find_create_app(cls) is not None
 
-    def _enter_test(self, state: ClassState) -> None:
-        super()._enter_test(state)
-        if self._makes_app_per_test():
-            self._set_up_app_of_test(state)
+    def _dbt_enter_test(self, state: ClassState) -> None:
+        super()._dbt_enter_test(state)
+        if self._dbt_makes_app_per_test():
+            self._dbt_set_up_app_of_test(state)
         elif state.app is not None:
-            from ..flaskapp import config_restored
+            from ..flaskapp import config_restored, contexts_restored
 
             self.enterContext(config_restored(state.app))
             if self.push_app_context:
-                self._push_context(state, state.app, self.addCleanup)
+                self._dbt_push_context(state, state.app, self.addCleanup)
+            else:
+                self.enterContext(contexts_restored())
 
-    def _set_up_app_of_test(self, state: ClassState) -> None:
+    def _dbt_set_up_app_of_test(self, state: ClassState) -> None:
         from ..flaskapp import find_create_app
 
-        app = self._make_app(state, find_create_app(type(self)), self.addCleanup)
-        self.__dict__["_dbtestcase_app"] = self.app = app
-        self.addCleanup(self.__dict__.pop, "_dbtestcase_app", None)
-        engines = self._push_and_ask(state, app, self.addCleanup)
+        app = self._dbt_make_app(state, find_create_app(type(self)), self.addCleanup)
+        engines = self._dbt_push_and_ask(state, app, self.addCleanup)
         engines = {**state.engines, **engines} or {None: state.fixture.engine(None)}
-        self.__dict__.update(engines=engines, engine=engines.get(None))
-        self.__dict__["_dbtestcase_engine"] = engines.get(None)
+        engine = engines.get(None)
+        # past properties that users may have of these names
+        given = {"app": app, "engine": engine, "engines": engines}
+        given |= {"_dbt_app": app, "_dbt_engine": engine}
+        self.__dict__.update(given)
+        for name in given:
+            self.addCleanup(self.__dict__.pop, name, None)
         state.fixture.build_missing()

@@ -15,7 +15,7 @@ from ..engines import Key
 from ..errors import AppError, DatabaseTestError, SetUpError
 from ..fixture import DatabaseURLs
 from ..schemas import Schema
-from .state import STATE, ClassState
+from .state import STATE, ClassState, end_forgotten, noting_errors
 
 __all__ = ["EngineMixin"]
 
@@ -33,10 +33,10 @@ class EngineMixin(_Base):
     #: Which database: ``"postgresql"`` (the embedded server), ``"sqlite"`` (in memory), a URL, or
     #: a mapping of bind keys to those. The environment and ``setup.cfg`` come first, see
     #: :mod:`dbtestcase.settings`.
-    database: ClassVar[str | Mapping[str | None, str] | None] = None
+    database: ClassVar[str | Mapping[str, str] | Mapping[str | None, str] | None] = None
     #: What fills the empty database, or a mapping of bind keys to that. By default the metadata
     #: of Flask-SQLAlchemy and Alchemical are found.
-    schema: ClassVar[Schema | Mapping[str | None, Schema] | None] = None
+    schema: ClassVar[Schema | Mapping[str, Schema] | Mapping[str | None, Schema] | None] = None
     #: Databases that engines may connect to as they are: names, file names or URLs.
     let_through: ClassVar[tuple[str, ...]] = ()
     #: Whether sequences are put back after each test, on databases that are ours alone.
@@ -45,8 +45,8 @@ class EngineMixin(_Base):
     #: Given by the class: URLs and engines, by bind key for several.
     database_url: ClassVar[str]
     database_urls: ClassVar[DatabaseURLs]
-    engine: ClassVar[Engine]
-    engines: ClassVar[dict[str | None, Engine]]
+    engine: Engine
+    engines: dict[str | None, Engine]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a mixin to the right of ``TestCase``, where unittest would never run it.
@@ -58,20 +58,28 @@ class EngineMixin(_Base):
         if unittest.TestCase not in order:
             return
         case = order.index(unittest.TestCase)
-        for index, base in enumerate(order):
-            if (
-                index > case
-                and base.__module__.startswith(__package__)
-                and base.__name__.endswith("Mixin")
-            ):
+        for base in order[case + 1 :]:
+            if _is_ours(base) and base.__name__.endswith("Mixin"):
                 raise SetUpError(
                     f"{cls.__name__} has {base.__name__} to the right of TestCase, where unittest "
                     f"would silently never run it. Write the mixins first: "
                     f"class {cls.__name__}({base.__name__}, unittest.TestCase)."
                 )
+        for hook in ("create_app", "create_engine", "setUpTestData"):
+            owners = [base for base in order if hook in vars(base)]
+            users = [base for base in owners if not _is_ours(base)]
+            if owners and users and _is_ours(owners[0]):
+                raise SetUpError(
+                    f"{cls.__name__} would never call {users[0].__name__}.{hook}, because "
+                    f"{users[0].__name__} stands to the right of {owners[0].__name__}, which has "
+                    f"one of its own. Write it first: "
+                    f"class {cls.__name__}({users[0].__name__}, ...)."
+                )
 
     @classmethod
-    def create_engine(cls) -> Engine | Mapping[str | None, Engine] | None:
+    def create_engine(
+        cls,
+    ) -> Engine | Mapping[str, Engine] | Mapping[str | None, Engine] | None:
         """Return the program's engine, where there is one that was made elsewhere.
 
         Override it for a program whose engine is made at import, or to make one with options of
@@ -86,53 +94,84 @@ class EngineMixin(_Base):
     def setUpClass(cls) -> None:
         """Lease the database, open the door and make the engines."""
         super().setUpClass()
+        end_forgotten()
+        try:
+            cls._dbt_set_up_class()
+        except Exception:
+            if (state := vars(cls).get(STATE)) is not None:
+                state.fixture.forget_swallowed()  # this error is told, and stands for them
+            raise
+        except BaseException:
+            # unittest and pytest call the class cleanups only after an Exception
+            cls.doClassCleanups()
+            raise
+
+    @classmethod
+    def _dbt_set_up_class(cls) -> None:
+        cls._dbt_check_hooks()
+        cls._dbt_check_schema()
         state = ClassState(cls)
-        cls.addClassCleanup(cls._forget_state)
+        cls.addClassCleanup(state.forget)
         setattr(cls, STATE, state)
         cls.enterClassContext(state.fixture)
         state.set("database_urls", state.fixture.urls)
         state.set("database_url", state.fixture.urls[None])
-        cls._check_hooks()
-        cls._add_made_engines(state)
-        cls._set_up_app(state)
-        if state.engines or not cls._makes_app_per_test():
-            cls._give_engines(state, state.set)
+        if isinstance(cls.schema, Mapping):
+            for key in cls.schema:
+                state.fixture.urls[key]  # leased now, so that each is filled in time
+        cls._dbt_add_made_engines(state)
+        cls._dbt_set_up_app(state)
+        if state.engines or not cls._dbt_makes_app_per_test():
+            cls._dbt_give_engines(state, state.set)
+        state.fixture.note_app_writes()
         state.fixture.build_missing()
-        state.fixture.app_wrote = state.fixture.wrote()
-        cls._set_up_data(state)
-        state.fixture.freeze()
-        # first of all cleanups: what the app's teardown functions do then changes nothing
+        # before all that users register: what the app's teardown functions do last changes nothing
         cls.addClassCleanup(state.fixture.closing)
+        cls._dbt_set_up_data(state)
 
     @classmethod
-    def _give_engines(cls, state: ClassState, give: Callable[[str, object], None]) -> None:
+    def _dbt_give_engines(cls, state: ClassState, give: Callable[[str, object], None]) -> None:
         if not state.engines:
             state.engines[None] = state.fixture.engine(None)
         give("engines", state.engines)
         give("engine", state.engines.get(None))
 
     @classmethod
-    def _makes_app_per_test(cls) -> bool:
+    def _dbt_makes_app_per_test(cls) -> bool:
         return False
 
     @classmethod
-    def _forget_state(cls) -> None:
-        if STATE in vars(cls):
-            delattr(cls, STATE)
-
-    @classmethod
-    def _check_hooks(cls) -> None:
+    def _dbt_check_hooks(cls) -> None:
         for name in ("create_engine", "setUpTestData"):
             hook = inspect.getattr_static(cls, name, None)
-            if inspect.isfunction(hook):
+            if hook is not None and not isinstance(hook, classmethod):
+                kind = "a static" if isinstance(hook, staticmethod) else "an instance"
                 raise SetUpError(
-                    f"{cls.__name__}.{name} is an instance method, but it is called once for the "
+                    f"{cls.__name__}.{name} is {kind} method, but it is called once for the "
                     f"class, before there is a test. Make it a class method: add @classmethod "
                     f"above it and write def {name}(cls)."
                 )
 
+            if inspect.iscoroutinefunction(getattr(hook, "__func__", None)):
+                raise SetUpError(
+                    f"{cls.__name__}.{name} is async, and would never be awaited: it is called "
+                    f"once for the class, before there is an event loop. Write it without async."
+                )
+
     @classmethod
-    def _add_made_engines(cls, state: ClassState) -> None:
+    def _dbt_check_schema(cls) -> None:
+        schemas = cls.schema.values() if isinstance(cls.schema, Mapping) else [cls.schema]
+        for schema in schemas:
+            usable = callable(getattr(schema, "fingerprint", None)) and hasattr(schema, "build")
+            if schema is not None and (isinstance(schema, type) or not usable):
+                what = "a class" if isinstance(schema, type) else f"a {type(schema).__name__}"
+                raise SetUpError(
+                    f"{cls.__name__}.schema is {what}, which is no schema. Write "
+                    f"MetadataSchema(Base.metadata), or SQLSchema with the paths of SQL files."
+                )
+
+    @classmethod
+    def _dbt_add_made_engines(cls, state: ClassState) -> None:
         if inspect.getattr_static(cls, "create_engine") is vars(EngineMixin)["create_engine"]:
             return
         try:
@@ -150,13 +189,14 @@ class EngineMixin(_Base):
                 f"{cls.__name__}.create_engine() returned None instead of an engine. Its last "
                 f"line may be missing: return engine."
             )
-        engines: dict[Key, Engine] = dict(made) if isinstance(made, Mapping) else {None: made}
+        engines: dict[Key, Engine] = {}
+        engines.update(made if isinstance(made, Mapping) else {None: made})  # type: ignore[arg-type]
         for engine in engines.values():
             if not isinstance(engine, Engine):
                 raise AppError(
-                    f"{cls.__name__}.create_engine() returned {engine!r}, which is no SQLAlchemy "
-                    f"Engine. Return what sqlalchemy.create_engine() made, or a mapping of bind "
-                    f"keys to such engines."
+                    f"{cls.__name__}.create_engine() returned a {type(engine).__name__}, which is "
+                    f"no SQLAlchemy Engine. Return what sqlalchemy.create_engine() made, or a "
+                    f"mapping of bind keys to such engines."
                 )
         state.engines.update(engines)
         state.fixture.add_engines(engines)
@@ -164,38 +204,60 @@ class EngineMixin(_Base):
     # FlaskMixin and SandboxMixin have their say here, in this order.
 
     @classmethod
-    def _set_up_app(cls, state: ClassState) -> None:
+    def _dbt_set_up_app(cls, state: ClassState) -> None:
         """Make the app."""
 
     @classmethod
-    def _set_up_data(cls, state: ClassState) -> None:
+    def _dbt_set_up_data(cls, state: ClassState) -> None:
         """Make the class data."""
 
-    def _enter_test(self, state: ClassState) -> None:
+    def _dbt_enter_test(self, state: ClassState) -> None:
         """Begin what surrounds the test, each part with its cleanup."""
 
     # -- the test --------------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _surrounded(self) -> Iterator[None]:
+    def _dbt_surrounded(self) -> Iterator[None]:
         """Let the instance's ``setUp`` begin with ours, for one run of the test."""
         users = self.setUp
 
         @functools.wraps(users)
         def set_up() -> Any:
-            self._enter_test(self._state())
+            state = self._dbt_state()
+            self._dbt_enter_test(state)
             return users()
 
+        name = self._testMethodName
+        own = vars(self).get(name)
         self.setUp = set_up  # type: ignore[method-assign]
+        setattr(self, name, noting_errors(getattr(self, name), self._dbt_told))
         try:
             yield
         finally:
             del self.setUp
+            delattr(self, name) if own is None else setattr(self, name, own)
+            if (state := type(self).__dict__.get(STATE)) is not None:
+                state.test = None  # Ctrl-C leaves the cleanups out
 
-    def _state(self) -> ClassState:
+    def _dbt_told(self, error: BaseException) -> None:
+        """Leave out of what the program swallowed what the test itself ends with."""
+        state = type(self).__dict__.get(STATE)
+        while state is not None and error is not None:
+            state.fixture.forget_swallowed(error)
+            error = error.__cause__ or error.__context__  # type: ignore[assignment]
+
+    def _dbt_state(self) -> ClassState:
         state: ClassState | None = type(self).__dict__.get(STATE)
         if state is None:
-            name = type(self).__name__
+            owners = (base for base in type(self).__mro__ if "setUpClass" in vars(base))
+            owner = next(owners)
+            name = owner.__name__
+            if _is_ours(owner):
+                raise SetUpError(
+                    f"{type(self).__name__}.setUpClass() was not called by what runs its tests, "
+                    f"so there is no database for them. Let it run whole classes: "
+                    f"unittest-parallel --level=class, for example."
+                )
             raise SetUpError(
                 f"{name}.setUpClass() does not call super().setUpClass(), so there is no database "
                 f"for its tests. Make it the first line of {name}.setUpClass()."
@@ -204,10 +266,14 @@ class EngineMixin(_Base):
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test, surrounded by what the mixins do."""
-        with self._surrounded():
+        with self._dbt_surrounded():
             return super().run(result)
 
     def debug(self) -> None:
         """Run the test without collecting the result, surrounded by what the mixins do."""
-        with self._surrounded():
+        with self._dbt_surrounded():
             super().debug()
+
+
+def _is_ours(base: type) -> bool:
+    return base.__module__.partition(".")[0] == __name__.partition(".")[0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, cast
 
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from ..errors import SetUpError
 from ..testdata import ClassData
 from .engines import EngineMixin
-from .sessions import app_session, session_of_test
+from .sessions import app_session, close_own_session, session_of_test
 from .state import ClassState, Given
 
 __all__ = ["SandboxMixin"]
@@ -35,22 +36,24 @@ class SandboxMixin(EngineMixin):
         """Write, once for the class, what all its tests start from. Override it; commit in it."""
 
     @classmethod
-    def _has_class_data(cls) -> bool:
-        return cls.setUpTestData.__func__ is not SandboxMixin.setUpTestData.__func__  # type: ignore[attr-defined]
+    def _dbt_has_class_data(cls) -> bool:
+        hook = inspect.getattr_static(cls, "setUpTestData")
+        return hook is not vars(SandboxMixin)["setUpTestData"]
 
     @classmethod
-    def _set_up_data(cls, state: ClassState) -> None:
+    def _dbt_set_up_data(cls, state: ClassState) -> None:
         if cls.isolation not in ("test", "class"):
             raise SetUpError(
                 f'{cls.__name__}.isolation is {cls.isolation!r}. It may be "test" or "class".'
             )
-        if not cls._has_class_data():
-            return
-        cls._make_class_data(state)
-        cls.addClassCleanup(cls._drop_class_data, state)
+        if cls._dbt_has_class_data():
+            # before what users register in there, which still has the data
+            cls.addClassCleanup(cls._dbt_drop_class_data, state)
+            cls._dbt_make_class_data(state)
+        state.fixture.raise_swallowed()
 
     @classmethod
-    def _make_class_data(cls, state: ClassState) -> None:
+    def _dbt_make_class_data(cls, state: ClassState) -> None:
         before = dict(vars(cls))
         own = None
         state.session = app_session(state, state.app)
@@ -67,8 +70,7 @@ class SandboxMixin(EngineMixin):
                 wrote=state.fixture.wrote,
             )
         except BaseException as error:
-            for name in set(vars(cls)) - set(before):
-                delattr(cls, name)
+            _restore(cls, before)
             found = state.fixture.explain(error)
             if found is not None:
                 raise found from error
@@ -79,45 +81,58 @@ class SandboxMixin(EngineMixin):
                 own.close()
 
     @classmethod
-    def _drop_class_data(cls, state: ClassState) -> None:
+    def _dbt_drop_class_data(cls, state: ClassState) -> None:
         data, state.data = state.data, None
         if data is not None:
             data.remove()
 
     @classmethod
-    def _revive(cls, state: ClassState) -> None:
+    def _dbt_revive(cls, state: ClassState) -> None:
         """Make the class data anew, where they were lost with a connection.
 
         :raises SetUpError: what ``create_app`` wrote was lost too, and cannot be made again.
         """
-        if not state.fixture.revive():
+        state.data_lost |= state.fixture.revive()
+        if not state.data_lost:
             return
         if state.fixture.app_wrote:
-            state.fixture.app_lost = True
-        if state.fixture.app_lost:
             raise SetUpError(
                 f"the connection to the database was lost in an earlier test, and what "
                 f"{cls.__name__}.create_app() had written with it. The app cannot be made twice, "
                 f"so the remaining tests of the class cannot run. Write such rows in "
                 f"setUpTestData(), which is run again."
             )
-        if cls._has_class_data():
-            cls._drop_class_data(state)
-            cls._make_class_data(state)
+        if cls._dbt_has_class_data():
+            cls._dbt_drop_class_data(state)
+            cls._dbt_make_class_data(state)
         state.fixture.freeze()
+        state.data_lost = False
 
-    def _enter_test(self, state: ClassState) -> None:
+    def _dbt_enter_test(self, state: ClassState) -> None:
         fixture = state.fixture
-        type(self)._revive(state)
+        type(self)._dbt_revive(state)
         if state.data is not None:
             self.addCleanup(state.data.forget, self)
+        self.addCleanup(fixture.raise_swallowed)
         if self.isolation == "test":
             fixture.begin_test()
             self.addCleanup(fixture.end_test)
+        else:
+            fixture.freeze()
         self.addCleanup(fixture.door.close_sessions)
         self.addCleanup(fixture.let_go, fixture.mark())
         state.test = self
         self.addCleanup(setattr, state, "test", None)
-        super()._enter_test(state)
+        self.addCleanup(close_own_session, self)
+        super()._dbt_enter_test(state)
         if self.isolation == "test":
             self.addCleanup(fixture.closing)
+
+
+def _restore(cls: type, before: Mapping[str, object]) -> None:
+    """Put back the attributes that a failed ``setUpTestData`` has set."""
+    for name, value in dict(vars(cls)).items():
+        if name not in before:
+            delattr(cls, name)
+        elif before[name] is not value:
+            setattr(cls, name, before[name])

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
 
+from ..errors import SetUpError
 from .state import ClassState
 
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["app_session", "expire_session_of", "session_of_test"]
+__all__ = ["app_session", "close_own_session", "expire_session_of", "session_of_test"]
 
 
 def expire_session_of(state: ClassState) -> None:
@@ -26,17 +27,29 @@ def expire_session_of(state: ClassState) -> None:
 
 def session_of_test(test: Any, *, make: bool = True) -> Session | None:
     """Give the session of a test: the app extension's, else one of our own."""
-    state: ClassState = test._state()
-    session = app_session(state, test.__dict__.get("_dbtestcase_app") or state.app)
+    state: ClassState = test._dbt_state()
+    session = app_session(state, test.__dict__.get("_dbt_app") or state.app)
     if session is not None:
         return session
-    own: Session | None = test.__dict__.get("_dbtestcase_session")
+    own: Session | None = test.__dict__.get("_dbt_session")
     if own is None and make:
-        own = Session(test.__dict__.get("_dbtestcase_engine") or state.engines[None])
-        test.__dict__["_dbtestcase_session"] = own
-        test.addCleanup(test.__dict__.pop, "_dbtestcase_session", None)
-        test.addCleanup(own.close)
+        engine = test.__dict__.get("_dbt_engine") or state.engines.get(None)
+        if engine is None:
+            keys = ", ".join(repr(key) for key in state.engines)
+            raise SetUpError(
+                f"{type(test).__name__}.session has no engine to be bound to: create_engine() "
+                f"gives none for the default bind, only for {keys}. Add one under the key None, "
+                f"or make sessions of your own."
+            )
+        own = test.__dict__["_dbt_session"] = Session(engine)
     return own
+
+
+def close_own_session(test: Any) -> None:
+    """Close the session of our own that the test was given, if it asked for one."""
+    own: Session | None = test.__dict__.pop("_dbt_session", None)
+    if own is not None:
+        own.close()
 
 
 def app_session(state: ClassState, app: Flask | None) -> Session | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import unittest
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from .engines import EngineMixin
 
-__all__ = ["STATE", "ClassState", "Given"]
+__all__ = ["STATE", "ClassState", "Given", "declaring", "end_forgotten", "noting_errors"]
 
 #: The attribute of a test class that holds its :class:`ClassState`.
 STATE = "_dbtestcase"
@@ -39,6 +40,10 @@ class ClassState:
         self.session: Session | None = None
         self.data: ClassData | None = None
         self.test: EngineMixin | None = None
+        #: whether class data were lost with a connection, and not made anew since
+        self.data_lost = False
+        global _latest
+        _latest = self
         self.fixture = DatabaseFixture(
             owner.__name__,
             setting=self._setting,
@@ -50,12 +55,13 @@ class ClassState:
 
     def _setting(self, key: Key) -> Setting:
         owner = self.owner
-        return choose(owner.database, declared_by=_declaring(owner, "database"), bind=key)
+        declared = cast("str | Mapping[str | None, str] | None", owner.database)
+        return choose(declared, declared_by=declaring(owner, "database"), bind=key)
 
     def _schema(self, key: Key) -> tuple[Schema | None, bool]:
         named = self.owner.schema
         if isinstance(named, Mapping):
-            named = named.get(key)
+            named = cast("Mapping[str | None, Schema]", named).get(key)
         if named is not None:
             return named, True
         from ..flaskapp import current_metadatas
@@ -68,9 +74,19 @@ class ClassState:
 
         return current_engines()
 
+    def forget(self) -> None:
+        """Take the state from its class: it is over."""
+        global _latest
+        if STATE in vars(self.owner):
+            delattr(self.owner, STATE)
+        if _latest is self:
+            _latest = None
+
     def set(self, name: str, value: object) -> None:
-        """Set a class attribute until the class's end."""
+        """Set a class attribute until the class's end, unless the user has a property there."""
         owner = self.owner
+        if isinstance(inspect.getattr_static(owner, name, None), property):
+            return
         had, old = name in vars(owner), vars(owner).get(name)
         setattr(owner, name, value)
 
@@ -83,7 +99,45 @@ class ClassState:
         cast("type[unittest.TestCase]", owner).addClassCleanup(put_back)
 
 
-def _declaring(owner: type, name: str) -> str:
+_latest: ClassState | None = None
+
+
+def end_forgotten() -> None:
+    """End the class before, where its runner did not: Ctrl-C and pytest.skip() are no Exceptions.
+
+    Nothing is ended while a test runs: classes inside one another are refused by the door.
+    """
+    if _latest is not None and _latest.test is None:
+        cast("type[unittest.TestCase]", _latest.owner).doClassCleanups()
+
+
+def noting_errors(method: Callable[[], Any], note: Callable[[BaseException], None]) -> Any:
+    """Wrap a test method, which may be async, so that what it raises is noted."""
+    if inspect.iscoroutinefunction(method):
+
+        @functools.wraps(method)
+        async def noting_async() -> Any:
+            try:
+                return await method()
+            except BaseException as error:
+                note(error)
+                raise
+
+        return noting_async
+
+    @functools.wraps(method)
+    def noting() -> Any:
+        try:
+            return method()
+        except BaseException as error:
+            note(error)
+            raise
+
+    return noting
+
+
+def declaring(owner: type, name: str) -> str:
+    """Name the class in which an attribute of *owner* was written."""
     for base in owner.__mro__:
         if name in vars(base):
             return base.__name__
@@ -107,4 +161,6 @@ class Given:
         value = self._give(test)
         if self._keep:
             test.__dict__[self._name] = value
+            # the same test object may be run again
+            test.addCleanup(test.__dict__.pop, self._name, None)
         return value

@@ -43,8 +43,9 @@ def open_sandbox(
             return SQLiteSandbox(url, owner=owner)
         case dialect, driver:
             raise SettingsError(
-                f"there is no sandbox for {dialect}+{driver}. Use postgresql+psycopg2 or "
-                f"sqlite+pysqlite."
+                f"there is no sandbox for {dialect}+{driver} in this version. Write "
+                f"postgresql+psycopg2 or sqlite+pysqlite, in the URLs of the program's engines "
+                f"as well: SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3."
             )
 
 
@@ -68,12 +69,23 @@ def sandboxed(*engines: Engine) -> Iterator[None]:
     0
     >>> engine.dispose()
 
+    Any database will do, whatever its name: nothing is ever committed to it. Its sequences go on
+    counting, as after any rollback.
+
     :param engines: the engines whose work is undone. Several of the same URL share a database,
         unless that is private to each, as ``sqlite://`` is: then a copy of it is worked on.
+    :raises TypeError: for anything but engines.
     :raises SettingsError: for a driver that there is no sandbox for.
     :raises SandboxConflict: from a statement whose effect one connection cannot show, and at the
         end where the program swallowed such an error.
     """
+    strangers = [engine for engine in engines if not isinstance(engine, Engine)]
+    if strangers or not engines:
+        found = type(strangers[0]).__name__ if strangers else "nothing"
+        raise TypeError(
+            f"sandboxed() needs the engines whose work is to be undone, and was given {found}. "
+            f"Give it what sqlalchemy.create_engine() returned: sandboxed(engine)."
+        )
     sandboxes: dict[object, Sandbox] = {}
     with contextlib.ExitStack() as stack:
         for engine in engines:

@@ -136,6 +136,7 @@ class Backend:
         if statement.control is not None:
             self._control(statement)
             return None
+        self.sandbox.write_hints += statement.writes
         if self.state is State.FAILED:
             raise self.sandbox.aborted()
         if self.state is State.ACTIVE:

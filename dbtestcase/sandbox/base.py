@@ -81,6 +81,8 @@ class Sandbox(abc.ABC):
         self.shared = False
         self._names = 0
         self._connected = False
+        #: how many statements looked as if they wrote, since the sandbox was made
+        self.write_hints = 0
         self._commits_at_begin = 0
         self._pid = os.getpid()
         self._listening = threading.local()
@@ -387,6 +389,14 @@ class Sandbox(abc.ABC):
         with self.lock:
             if self.phase is Phase.SETUP:
                 self.freeze()
+            elif self.wrote():
+                warnings.warn(
+                    f"what was written to the database of {self.owner} between two tests is "
+                    f"undone. Write it in setUp(), or for all tests of the class in "
+                    f"setUpTestData().",
+                    UncommittedDataWarning,
+                    stacklevel=4,
+                )
             self._rewind()
             self._new_generation()
             self.conflicts.clear()
