@@ -459,14 +459,14 @@ class PostgreSQLSandbox(Sandbox):
             if self._first_sequences:
                 # an earlier connection was lost, and could not put them back
                 self._wire.queue(self._first_sequences)
-            self._remember_sequences()
+            self._remember_sequences(for_good=False)
             self._first_sequences = self._sequences.statement
         # the driver has sent a BEGIN of its own; what was set in there must outlive the tests
         self._wire.queue("COMMIT")
         self._begin_outer()
 
-    def _remember_sequences(self) -> None:
-        self._sequences.remember()
+    def _remember_sequences(self, *, for_good: bool) -> None:
+        self._sequences.remember(for_good=for_good)
         if define := self._sequences.define():
             self._wire.queue(define)
 
@@ -482,7 +482,7 @@ class PostgreSQLSandbox(Sandbox):
         self.shared = xid is not None
         self._deferrable.keep()
         if self._reset_sequences:
-            self._remember_sequences()
+            self._remember_sequences(for_good=self.shared)
         if not self.shared:
             self._end_outer("")
             return
@@ -495,7 +495,8 @@ class PostgreSQLSandbox(Sandbox):
 
     def _end_outer(self, restore: str) -> None:
         """End a test's own outer transaction; the next begins with its first statement."""
-        for part in ("ROLLBACK", self._release_advisory(), restore):
+        sent_off = self._sequences.send_off()
+        for part in ("ROLLBACK", self._release_advisory(), restore, sent_off):
             if part:
                 self._wire.queue(part)
         self._wire.flush()

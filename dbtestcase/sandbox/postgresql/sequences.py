@@ -27,11 +27,25 @@ SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), p.allowed
 
 _RESTORE = """
 SELECT pg_catalog.setval(v.oid::regclass, v.value, v.called)
-  FROM (VALUES {values}) AS v (oid, value, called)
+  FROM (VALUES {values}) AS v (oid, value, called, reads)
 """
 # written only where it moved, for each setval is a change on disk
 _WHERE_MOVED = """\
  WHERE pg_sequence_last_value(v.oid) IS DISTINCT FROM CASE WHEN v.called THEN v.value END
+"""
+
+# To ask a sequence costs a lock and a page. One whose pages were read no more often than when we
+# looked has not moved. The server counts that for itself, and sends the counts off (they begin at
+# 0 again) only when it is idle outside a transaction block: so never within an outer transaction,
+# and not between a ROLLBACK and what follows it in the same message.
+_WHERE_READ_AND_MOVED = """\
+ WHERE CASE WHEN pg_stat_get_xact_blocks_fetched(v.oid) <> v.reads THEN
+       pg_sequence_last_value(v.oid) IS DISTINCT FROM CASE WHEN v.called THEN v.value END END
+"""
+
+_COUNTED = """
+SELECT current_setting('track_counts') = 'on',
+       current_setting('server_version_num')::int >= 150000
 """
 
 _PREPARED = "dbtestcase_sequences"
@@ -48,32 +62,51 @@ class Sequences:
         self._ask = ask
         self._database = database
         self._prepared = self._others_prepared = self._was_set = False
-        self._everything = ""
+        self._everything = self._short = ""
+        self._send_off = False
         #: the statement that puts them back; empty where there is none.
         self.statement = ""
 
-    def remember(self) -> None:
-        """Take where they stand now as the place to go back to."""
+    def remember(self, *, for_good: bool) -> None:
+        """Take where they stand now as the place to go back to.
+
+        :param for_good: whether the present transaction is the outer one of all tests.
+        """
         found = self._ask(_FIND)
         refused = [name for _, name, allowed, _ in found if not allowed]
         if refused:
             self._warn(refused)
-        unused = [(oid, name) for oid, name, allowed, last in found if allowed and last is None]
-        starts: dict[int, int] = {}
-        if unused:
-            # a sequence that was never used may still have been set to begin elsewhere
-            query = " UNION ALL ".join(
-                f"SELECT {oid}, last_value FROM {name}" for oid, name in unused
+        mine = [(oid, name, last) for oid, name, allowed, last in found if allowed]
+        self.statement = self._short = self._everything = ""
+        if not mine:
+            return
+        counted, can_send_off = self._ask(_COUNTED)[0]
+        # a sequence that was never used may still have been set to begin elsewhere
+        unused = [f"SELECT {oid}, last_value FROM {name}" for oid, name, last in mine if not last]
+        starts: dict[int, int] = dict(self._ask(" UNION ALL ".join(unused))) if unused else {}
+        reads: dict[int, int] = {}
+        if for_good and counted:
+            oids = ", ".join(str(oid) for oid, _, _ in mine)
+            reads = dict(
+                self._ask(
+                    f"SELECT oid, pg_stat_get_xact_blocks_fetched(oid) "
+                    f"FROM unnest(ARRAY[{oids}]::oid[]) AS s (oid)"
+                )
             )
-            starts = dict(self._ask(query))
-        values = [
-            f"({oid}::oid, {starts[oid] if last is None else last}::bigint, {last is not None})"
-            for oid, _, allowed, last in found
-            if allowed
-        ]
-        everything = _RESTORE.format(values=", ".join(values)) if values else ""
-        self._everything = everything
-        self.statement = everything + _WHERE_MOVED if everything else ""
+        values = ", ".join(
+            f"({oid}::oid, {starts[oid] if last is None else last}::bigint, {last is not None}, "
+            f"{reads.get(oid, 0)}::bigint)"
+            for oid, _, last in mine
+        )
+        self._everything = _RESTORE.format(values=values)
+        self.statement = self._everything + _WHERE_MOVED
+        self._short = self._everything + (_WHERE_READ_AND_MOVED if counted else _WHERE_MOVED)
+        self._send_off = counted and can_send_off and not for_good
+
+    def send_off(self) -> str:
+        """Give what lets the server forget that we looked, once it is in no transaction."""
+        asked, self._send_off = self._send_off, False
+        return "SELECT pg_stat_force_next_flush()" if asked else ""
 
     def define(self) -> str:
         """Give what keeps the short form of :attr:`statement` on the server, to be sent once."""
@@ -81,7 +114,7 @@ class Sequences:
             return ""
         again = f"DEALLOCATE {_PREPARED}; " if self._prepared else ""
         self._prepared = True
-        return f"{again}PREPARE {_PREPARED} AS {self.statement}"
+        return f"{again}PREPARE {_PREPARED} AS {self._short}"
 
     def note(self, statement: Statement) -> None:
         """Note what makes the short form unusable, or not enough."""
