@@ -934,6 +934,38 @@ class TestRequires(CaseTest):
         )
 
 
+    def test_requires_of_an_async_test(self) -> None:
+        """A decorated coroutine is awaited."""
+
+        class Async(DatabaseTestCase, unittest.IsolatedAsyncioTestCase):
+            database = "sqlite"
+
+            @requires("sqlite")
+            async def test_it(self) -> None:
+                self.fail("awaited")
+
+        self.assertEqual(run(Async).messages, ["AssertionError: awaited"])
+
+    def test_requires_what_cannot_be(self) -> None:
+        """A kind that no test can run on, and a class that nothing would skip, are refused."""
+        for kinds, given in ((("postgres",), "'postgres'"), ((), "none")):
+            with self.subTest(given), self.assertRaises(ValueError) as caught:
+                requires(*kinds)
+            self.assertEqual(
+                str(caught.exception),
+                f"requires() was given {given}, and needs one or more of 'postgresql', 'sqlite': a "
+                f"test that needs another kind would always be skipped. Write "
+                f'@requires("postgresql"), for example.',
+            )
+        with self.assertRaises(TypeError) as refused:
+            requires("sqlite")(type("Search", (), {}))
+        self.assertEqual(
+            str(refused.exception),
+            "requires() on Search, which is no TestCase: nothing would call its setUpClass. "
+            "Decorate its test functions.",
+        )
+
+
 class TestIsolation(CaseTest):
     """``isolation`` says when a test's work is undone."""
 

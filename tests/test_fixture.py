@@ -141,30 +141,93 @@ class TestDatabaseFixture(FixtureTest):
 
     def test_two_binds_of_one_database(self) -> None:
         """A read replica leads to the database of its primary, and sees what it commits."""
-        self.addCleanup(release_all)
-        name = f"replica_{secrets.token_hex(4)}_test"
-        url = embedded.server().url().set(database=name)
+        url = self.named_database()
+        setting = choose(url)
+        fixture = DatabaseFixture(
+            "ItemTest",
+            setting=lambda key: setting,
+            schema=lambda key: (MetadataSchema(metadata), True),
+        )
+        with fixture:
+            self.insert(fixture.engine(None), "one")
+            with sa.create_engine(fixture.urls["replica"]).connect() as connection:
+                self.assertEqual(names(connection), ["one"])
+            self.assertEqual(look(url).tables, set())
+        self.assertEqual(look(url).tables, set())
+
+    def named_database(self) -> str:
+        """Make a database that is taken as it is, and drop it at the end."""
+        name = f"named_{secrets.token_hex(4)}_test"
+        url = embedded.server().url()
         admin = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+        self.addCleanup(admin.dispose)
         with admin.connect() as connection:
             connection.exec_driver_sql(f"CREATE DATABASE {name}")
-        try:
-            setting = choose(url.render_as_string(hide_password=False))
-            fixture = DatabaseFixture(
-                "ItemTest",
-                setting=lambda key: setting,
-                schema=lambda key: (MetadataSchema(metadata), True),
-            )
-            with fixture:
-                self.insert(fixture.engine(None), "one")
-                with sa.create_engine(fixture.urls["replica"]).connect() as connection:
-                    self.assertEqual(names(connection), ["one"])
-                self.assertEqual(look(url).tables, set())
-            self.assertEqual(look(url).tables, set())
-        finally:
+
+        def drop() -> None:
             release_all()
             with admin.connect() as connection:
                 connection.exec_driver_sql(f"DROP DATABASE {name}")
-            admin.dispose()
+
+        self.addCleanup(drop)
+        return url.set(database=name).render_as_string(hide_password=False)
+
+    def test_build_that_fails(self) -> None:
+        """A schema that fails in a database taken as it is leaves no transaction open."""
+        failing = sa.MetaData()
+        sa.Table("item", failing, sa.Column("id", sa.Integer, primary_key=True))
+        calls = []
+
+        @sa.event.listens_for(failing, "after_create")
+        def fail(*args: Any, **options: Any) -> None:
+            calls.append(1)
+            if len(calls) == 1:
+                raise ValueError("the first time")
+
+        url = self.named_database()
+        kept = None
+        for _ in range(2):
+            with self.fixture(url, schema=lambda key: (MetadataSchema(failing), True)) as fixture:
+                try:
+                    fixture.engine(None).connect().close()
+                except ValueError as error:
+                    kept = error  # as pytest keeps it, with all that its traceback holds
+        self.assertEqual((str(kept), len(calls)), ("the first time", 2))
+        self.assertEqual(look(url).tables, set())
+
+    def test_schemas_of_two_binds_in_one_database(self) -> None:
+        """Each bind's schema is there, whichever engine comes first, and in every test."""
+        other = sa.MetaData()
+        entry = sa.Table("entry", other, sa.Column("id", sa.Integer, primary_key=True))
+        schemas = {None: MetadataSchema(metadata), "audit": MetadataSchema(other)}
+        url = self.named_database()
+        with self.fixture(url, schema=lambda key: (schemas[key], True)) as fixture:
+            same = choose(url)
+            fixture._setting = lambda key: same
+            self.assertEqual(fixture.urls["audit"], fixture.urls[None])
+            for _ in range(2):
+                fixture.begin_test()
+                mark = fixture.mark()
+                engine = sa.create_engine(fixture.urls["audit"])
+                with engine.begin() as connection:
+                    connection.execute(entry.insert())
+                    self.assertEqual(names(connection), [])
+                fixture.let_go(mark)
+                fixture.end_test()
+
+    def test_tables_that_a_test_builds(self) -> None:
+        """What was built in a test is undone with it, and built again in the next."""
+        found = sa.MetaData()
+        with self.fixture(schema=lambda key: (MetadataSchema(found), False)) as fixture:
+            engine = fixture.engine(None)
+            fixture.freeze()
+            late = item.to_metadata(found)
+            for _ in range(2):
+                fixture.begin_test()
+                fixture.build_missing()
+                with engine.begin() as connection:
+                    connection.execute(late.insert(), {"name": "one"})
+                fixture.end_test()
 
     def test_lost_connection(self) -> None:
         """After a connection died the set-up begins again, and is told what it lost."""

@@ -774,6 +774,17 @@ class TestMessages(SandboxTestCase):
 
 
 class TestSandboxed(TwinTestCase):
+    def test_anything_but_engines(self) -> None:
+        """What is no engine, and no engine at all, are refused."""
+        for given, found in ((("sqlite:///x",), "str"), ((), "nothing")):
+            with self.subTest(found), self.assertRaises(TypeError) as caught, sandboxed(*given):
+                self.fail("not reached")
+            self.assertEqual(
+                str(caught.exception),
+                f"sandboxed() needs the engines whose work is to be undone, and was given {found}. "
+                f"Give it what sqlalchemy.create_engine() returned: sandboxed(engine).",
+            )
+
     def test_undone(self) -> None:
         """Whatever is done through the engines is undone, and they are as before."""
         engine = sa.create_engine(self.url)
