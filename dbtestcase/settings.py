@@ -31,7 +31,6 @@ There is no fall-back from one kind of database to another.
 
 from __future__ import annotations
 
-import configparser
 import difflib
 import enum
 import os
@@ -259,9 +258,14 @@ def _did_you_mean(name: str, known: Mapping[str, object]) -> str:
 
 
 def _read_setup_cfg(directory: Path) -> dict[str, dict[str, str]]:
+    path = directory / "setup.cfg"
+    if not path.exists():
+        return {}
+    # Imported only here: it takes longer than any module of ours, and many projects need it not.
+    import configparser
+
     # No interpolation: "%" is common in URLs and in the sections of other tools.
     parser = configparser.RawConfigParser(default_section="")
-    path = directory / "setup.cfg"
     try:
         parser.read(str(path), encoding="utf-8")
     except (configparser.Error, UnicodeDecodeError) as error:
