@@ -7,6 +7,7 @@ import io
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -294,14 +295,19 @@ class Project:
         """Start ``python -m *command`` in the project's directory."""
         root = str(Path(__file__).resolve().parent.parent)
         with no_settings(PYTHONPATH=root, PYTHONDONTWRITEBYTECODE="1", **environment):
-            return subprocess.Popen(
-                [sys.executable, "-m", *command],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+            # what the shell ignores for a job in its background, a child would ignore as well
+            before = signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                return subprocess.Popen(
+                    [sys.executable, "-m", *command],
+                    cwd=self.directory,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            finally:
+                signal.signal(signal.SIGINT, before)
 
     def run(self, *command: str, **environment: str) -> tuple[int, str]:
         """Run ``python -m *command``, and return its exit code and all that it printed."""

@@ -254,6 +254,8 @@ class TestExtensions(unittest.TestCase):
             __bind_key__ = "audit"
             id = sa.Column(sa.Integer, primary_key=True)
 
+        # all Alchemical apps of a process share their metadata
+        self.addCleanup(Entry.metadata.remove, Entry.__table__)
         with self.app.app_context():
             self.check({})
             self.app.extensions["alchemical"] = db

@@ -1818,7 +1818,8 @@ class TestPhases(SQLiteCase):
         self.insert(engine, "class")
         sandbox.freeze()
         self.insert(engine, "between")
-        sandbox.begin_test()
+        with self.assertWarnsRegex(UncommittedDataWarning, "between two tests is undone"):
+            sandbox.begin_test()
         self.assertEqual(self.insert(engine, "test"), 2)
 
     def test_connection_of_an_earlier_test(self) -> None:

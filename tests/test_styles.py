@@ -247,8 +247,13 @@ class Sandboxed:
         try:
             return look_through(self.judges[url])
         except (KeyError, psycopg2.OperationalError, psycopg2.InterfaceError):
-            # a database may be replaced until its first contact
-            self.judges[url] = connect_past_sqlalchemy(url).thing
+            # a database may be made, or replaced, until its first contact
+            try:
+                self.judges[url] = connect_past_sqlalchemy(url).thing
+            except psycopg2.OperationalError as error:
+                if "does not exist" in str(error):
+                    return Content()
+                raise
             return look_through(self.judges[url])
 
     @classmethod

@@ -16,8 +16,23 @@ __unittest = True  # unittest leaves frames of this module out of tracebacks
 _CONTAINERS = frozenset({dict, list, set})
 
 
-@contextlib.contextmanager
-def pushed_context(app: Flask) -> Iterator[Any]:
+# Classes, and not generators: after Ctrl-C in a test nobody ends them, and a generator that is
+# collected would pop its context at a moment, and in a thread, that nobody can foresee.
+
+
+class contexts_restored:
+    """Pop at the end the contexts that were pushed meanwhile and left there."""
+
+    def __enter__(self) -> None:
+        self._before = {name: _current(name) for name in ("request_ctx", "app_ctx")}
+
+    def __exit__(self, *exception: object) -> None:
+        for name, last in self._before.items():
+            while (left := _current(name)) is not None and left is not last:
+                left.pop()
+
+
+class pushed_context:
     """Push an app context, and pop it at the end with those that were left on top of it.
 
     A test that pushes a context in ``setUp`` and forgets to pop it would leave it to the next
@@ -25,25 +40,21 @@ def pushed_context(app: Flask) -> Iterator[Any]:
 
     :param app: the app whose context it is.
     """
-    context = app.app_context()
-    context.push()
-    try:
-        with contexts_restored():
-            yield context
-    finally:
-        context.pop()
 
+    def __init__(self, app: Flask) -> None:
+        self._context = app.app_context()
+        self._left = contexts_restored()
 
-@contextlib.contextmanager
-def contexts_restored() -> Iterator[None]:
-    """Pop at the end the contexts that were pushed meanwhile and left there."""
-    before = {name: _current(name) for name in ("request_ctx", "app_ctx")}
-    try:
-        yield
-    finally:
-        for name, last in before.items():
-            while (left := _current(name)) is not None and left is not last:
-                left.pop()
+    def __enter__(self) -> Any:
+        self._context.push()
+        self._left.__enter__()
+        return self._context
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            self._left.__exit__(*exception)
+        finally:
+            self._context.pop()
 
 
 def _current(name: str) -> Any:

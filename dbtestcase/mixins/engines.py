@@ -227,7 +227,7 @@ class EngineMixin(_Base):
             self._dbt_enter_test(state)
             return users()
 
-        name = self._testMethodName
+        name = self.id().rpartition(".")[2]
         own = vars(self).get(name)
         self.setUp = set_up  # type: ignore[method-assign]
         setattr(self, name, noting_errors(getattr(self, name), self._dbt_told))
