@@ -227,15 +227,16 @@ class EngineMixin(_Base):
             self._dbt_enter_test(state)
             return users()
 
+        kept = dict(vars(self))
         name = self.id().rpartition(".")[2]
-        own = vars(self).get(name)
         self.setUp = set_up  # type: ignore[method-assign]
-        setattr(self, name, noting_errors(getattr(self, name), self._dbt_told))
+        if (method := getattr(self, name, None)) is not None:  # users may override id()
+            setattr(self, name, noting_errors(method, self._dbt_told))
         try:
             yield
         finally:
-            del self.setUp
-            delattr(self, name) if own is None else setattr(self, name, own)
+            for ours in {"setUp", name} & set(vars(self)):
+                delattr(self, ours) if ours not in kept else setattr(self, ours, kept[ours])
             if (state := type(self).__dict__.get(STATE)) is not None:
                 state.test = None  # Ctrl-C leaves the cleanups out
 
