@@ -23,7 +23,12 @@ from sqlalchemy.engine import Dialect, Engine
 from .databases import Lease, explain, lease
 from .databases.base import build
 from .engines import PRIVATE, UNKNOWN, Door, Key, engine_for, redirect
-from .errors import EscapeError, SandboxConflict, UncommittedDataWarning
+from .errors import (
+    DatabaseTestWarning,
+    EscapeError,
+    SandboxConflict,
+    UncommittedDataWarning,
+)
 from .sandbox import Phase, Sandbox, open_sandbox
 from .schemas import Schema
 from .settings import Setting
@@ -126,7 +131,17 @@ class DatabaseFixture:
     @staticmethod
     def _close(sandbox: Sandbox, held: Lease) -> None:
         if sandbox.alive:
-            sandbox.close(held.truncate_dead_rows)
+            try:
+                sandbox.close(held.truncate_dead_rows)
+            except sandbox.driver_error as error:
+                # all is rolled back; what a rollback leaves goes with the database
+                held.spoil()
+                warnings.warn(
+                    f"the database of {sandbox.owner} could not be put back after its tests: "
+                    f"{' '.join(str(error).split())}. It is built anew before its next use.",
+                    DatabaseTestWarning,
+                    stacklevel=2,
+                )
         else:  # it was lost, or never made; somebody else may have written all the same
             sandbox.close()
             held.truncate_dead_rows()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import secrets
 import unittest
+import warnings
 from typing import Any
 
 import psycopg2
@@ -17,7 +18,7 @@ from dbtestcase.errors import EscapeError, SandboxConflict, UncommittedDataWarni
 from dbtestcase.fixture import DatabaseFixture
 from dbtestcase.settings import choose
 
-from .support import look, no_settings
+from .support import connect_past_sqlalchemy, look, no_settings
 
 metadata = sa.MetaData()
 item = sa.Table(
@@ -94,6 +95,34 @@ class TestDatabaseFixture(FixtureTest):
             with fixture.engine(None).connect() as other:
                 self.assertEqual(names(other), [])
             fixture.end_test()
+
+    def test_what_cannot_be_put_back(self) -> None:
+        """Where the end of a class fails, a warning says so, and the next use is of a new one."""
+        with self.fixture() as fixture:
+            self.insert(fixture.engine(None), "one")
+            fixture.freeze()
+            sandbox: Any = fixture.sandboxes[None]
+            sandbox._first_sequences = "SELECT 1 / 0"
+            before = self.oid(fixture.urls[None])
+            caught = self.enterContext(warnings.catch_warnings(record=True))
+            warnings.simplefilter("always")
+        self.assertEqual(
+            [str(warning.message) for warning in caught],
+            [
+                "the database of ItemTest could not be put back after its tests: division by "
+                "zero. It is built anew before its next use."
+            ],
+        )
+        with self.fixture() as fixture:
+            self.assertEqual(self.insert(fixture.engine(None), "one"), 1)
+            self.assertNotEqual(self.oid(fixture.urls[None]), before)
+
+    def oid(self, url: str) -> int:
+        """Give the number of a database, which a new one of the same name does not have."""
+        with connect_past_sqlalchemy(url) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT oid FROM pg_database WHERE datname = current_database()")
+            return int(cursor.fetchone()[0])
 
     def test_bind_that_is_first_asked_for_in_a_test(self) -> None:
         """A database that comes late is undone like the others."""
