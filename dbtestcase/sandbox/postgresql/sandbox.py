@@ -533,6 +533,8 @@ class PostgreSQLSandbox(Sandbox):
         """Give up the real connection, whose outer transaction is not ours any more."""
         with contextlib.suppress(self.driver_error):
             self._roll_back_and_close(lambda send: None)
+        # the database is built anew, where sequences may have other numbers
+        self._first_sequences = ""
         return EscapeError(
             f"the transaction in which {self.owner} plays everything was ended past the sandbox, "
             f"so something was really committed to database {self.url.database!r}. Look for a "
