@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -55,11 +56,11 @@ class FlaskMixin(EngineMixin):
         if factory is None:
             return
         if cls.app_scope == "class" or cls._dbt_has_class_data():
-            app = cls._dbt_make_app(state, factory, cls.addClassCleanup)
+            app = cls._dbt_make_app(state, factory, cls.enterClassContext)
             state.app = app
             if cls.app_scope == "class":
                 state.set("app", app)
-            engines = cls._dbt_push_and_ask(state, app, cls.addClassCleanup)
+            engines = cls._dbt_push_and_ask(state, app, cls.enterClassContext)
             state.engines = {**engines, **state.engines}
 
     @classmethod
@@ -67,16 +68,15 @@ class FlaskMixin(EngineMixin):
         return False
 
     @classmethod
-    def _dbt_make_app(
-        cls, state: ClassState, factory: object, cleanup: Callable[..., Any]
-    ) -> Flask:
-        """Call ``create_app``, and see to it that what is changed on the app is put back."""
+    def _dbt_make_app(cls, state: ClassState, factory: object, enter: Callable[..., Any]) -> Flask:
+        """Call ``create_app``, and see to it that what is changed on the app is put back.
+
+        :param enter: ``enterClassContext`` of the class or ``enterContext`` of the test.
+        """
         from ..flaskapp import config_restored, contexts_restored, isolated_requests, make_app
 
         # a factory may push a context and leave it there, as Flask's own tutorials do
-        contexts = contexts_restored()
-        contexts.__enter__()
-        cleanup(contexts.__exit__, None, None, None)
+        enter(contexts_restored())
         try:
             app = make_app(cls, factory)
         except DatabaseTestError as error:
@@ -84,25 +84,25 @@ class FlaskMixin(EngineMixin):
             if found is not None:
                 raise found from error
             raise
-        requests = isolated_requests(
-            app,
-            before=state.fixture.warn_of_uncommitted,
-            after=lambda: expire_session_of(state),
+        enter(
+            isolated_requests(
+                app,
+                before=state.fixture.warn_of_uncommitted,
+                after=lambda: expire_session_of(state),
+            )
         )
-        for context in (requests, config_restored(app)):
-            context.__enter__()
-            cleanup(context.__exit__, None, None, None)
+        enter(config_restored(app))
         return app
 
     @classmethod
     def _dbt_push_and_ask(
-        cls, state: ClassState, app: Flask, cleanup: Callable[..., Any]
+        cls, state: ClassState, app: Flask, enter: Callable[..., Any]
     ) -> dict[Key, Engine]:
         """Push an app context, if wanted, and ask the app's extension for its engines."""
         from ..flaskapp import engines_of
 
         if cls.push_app_context:
-            cls._dbt_push_context(state, app, cleanup)
+            cls._dbt_push_context(state, app, enter)
             engines = engines_of(app)
         else:
             with app.app_context():
@@ -111,13 +111,12 @@ class FlaskMixin(EngineMixin):
         return engines
 
     @staticmethod
-    def _dbt_push_context(state: ClassState, app: Flask, cleanup: Callable[..., Any]) -> None:
+    def _dbt_push_context(state: ClassState, app: Flask, enter: Callable[..., Any]) -> None:
         from ..flaskapp import pushed_context
 
-        cleanup(setattr, state, "context", state.context)
-        context = pushed_context(app)
-        state.context = context.__enter__()
-        cleanup(context.__exit__, None, None, None)
+        stack = enter(contextlib.ExitStack())
+        stack.callback(setattr, state, "context", state.context)
+        state.context = stack.enter_context(pushed_context(app))
 
     @classmethod
     def _dbt_makes_app_per_test(cls) -> bool:
@@ -134,15 +133,15 @@ class FlaskMixin(EngineMixin):
 
             self.enterContext(config_restored(state.app))
             if self.push_app_context:
-                self._dbt_push_context(state, state.app, self.addCleanup)
+                self._dbt_push_context(state, state.app, self.enterContext)
             else:
                 self.enterContext(contexts_restored())
 
     def _dbt_set_up_app_of_test(self, state: ClassState) -> None:
         from ..flaskapp import find_create_app
 
-        app = self._dbt_make_app(state, find_create_app(type(self)), self.addCleanup)
-        engines = self._dbt_push_and_ask(state, app, self.addCleanup)
+        app = self._dbt_make_app(state, find_create_app(type(self)), self.enterContext)
+        engines = self._dbt_push_and_ask(state, app, self.enterContext)
         engines = {**state.engines, **engines} or {None: state.fixture.engine(None)}
         engine = engines.get(None)
         # past properties that users may have of these names

@@ -151,7 +151,6 @@ class EngineMixin(_Base):
                     f"class, before there is a test. Make it a class method: add @classmethod "
                     f"above it and write def {name}(cls)."
                 )
-
             if inspect.iscoroutinefunction(getattr(hook, "__func__", None)):
                 raise SetUpError(
                     f"{cls.__name__}.{name} is async, and would never be awaited: it is called "
