@@ -765,12 +765,14 @@ class TestMessages(SandboxTestCase):
         self.assertEqual(self.sent(self.write, self.change, self.change, data=True), 3 + 2 + 1)
 
     def test_readers(self) -> None:
-        """The first transaction sends nothing of ours, also where it only reads.
+        """Transactions that only read send nothing of ours, beside deferrable constraints too."""
+        self.assertEqual(self.sent(*[self.names] * 5, data=True), 5 + 1)
 
-        Each later one opens a savepoint, as a text is no proof that the one before only read.
-        """
+    def test_reader_after_a_writer(self) -> None:
+        """The first reader after a writer sets a savepoint in one message, the next has it."""
         self.without_deferrable()
-        self.assertEqual(self.sent(*[self.names] * 5, data=True), 1 + 2 * 4 + 1)
+        actions = [self.write, self.names, self.names, self.change, self.names]
+        self.assertEqual(self.sent(*actions, data=True), 5 + 1 + 0 + 0 + 1 + 1)
 
 
 class TestSandboxed(TwinTestCase):

@@ -124,9 +124,18 @@ class Sandbox(abc.ABC):
 
     @abc.abstractmethod
     def run(
-        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
+        self,
+        backend: Backend,
+        statement: Statement,
+        text: str,
+        call: Callable[[], Any],
+        *,
+        values_only: bool = False,
     ) -> Any:
-        """Send one statement of *backend* by *call*, so that it sees what it would see alone."""
+        """Send one statement of *backend* by *call*, so that it sees what it would see alone.
+
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
+        """
 
     @abc.abstractmethod
     def before_commit(self, backend: Backend) -> None:
@@ -464,6 +473,10 @@ class _Later:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+
+    @property
+    def asks_free(self) -> bool:
+        return self._sandbox.wire.asks_free
 
     def queue(self, sql: str) -> None:
         self._sandbox.wire.queue(sql)
