@@ -258,6 +258,36 @@ class TestDeferrable(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_role_that_may_not_name_them(self) -> None:
+        """The constraints of schemas that a role may not use are checked all the same."""
+        for url in (self.real_url, self.url):
+            with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+                connection.exec_driver_sql(
+                    "CREATE SCHEMA hidden; CREATE TABLE hidden.leaf (parent_id int REFERENCES "
+                    "public.parent DEFERRABLE INITIALLY DEFERRED); "
+                    "CREATE FUNCTION add_leaf(int) RETURNS void LANGUAGE sql SECURITY DEFINER "
+                    "AS $$ INSERT INTO hidden.leaf VALUES ($1) $$"
+                )
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("SET ROLE pg_monitor")
+            a.commit()
+            for parent in (1, 99):
+                a(f"SELECT add_leaf({parent})")
+                a.commit()
+            a("SELECT current_user")
+            a("SELECT add_leaf(5)")
+            a("RESET ROLE")
+            a("INSERT INTO parent VALUES (5)")
+            a.commit()
+            a("SELECT * FROM hidden.leaf")
+
+        self.assertSame(play)
+        for url in (self.real_url, self.url):
+            with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+                connection.exec_driver_sql("DROP SCHEMA hidden CASCADE")
+
     def test_set_constraints(self) -> None:
         """SET CONSTRAINTS holds for its own transaction."""
 

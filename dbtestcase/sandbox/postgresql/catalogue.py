@@ -34,7 +34,8 @@ WITH suspect AS (
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
    WHERE p.oid >= 16384
      AND NOT (l.lanname IN ('c', 'internal') AND p.provolatile <> 'v' AND p.prokind = 'f'))
-SELECT 'deferrable', quote_ident(n.nspname) || '.' || quote_ident(c.conname), c.condeferred
+SELECT 'deferrable', quote_ident(n.nspname) || '.' || quote_ident(c.conname),
+       c.condeferred AND has_schema_privilege(session_user, n.oid, 'USAGE')
   FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace
  WHERE c.condeferrable
 UNION ALL
@@ -158,15 +159,21 @@ class Catalogue:
         self.learn()
         return not self._hidden and self._suspects.isdisjoint(statement.words)
 
-    def check(self) -> str:
-        """Give what checks all deferred constraints; empty where nothing can be deferred."""
+    def check(self, role: str = "") -> str:
+        """Give what checks all deferred constraints; empty where nothing can be deferred.
+
+        :param role: the role that was set in the session, as an SQL literal.
+        """
         self.learn()
         if not self._deferrable:
             return ""
-        check = "SET CONSTRAINTS ALL IMMEDIATE"
+        parts = ["SET CONSTRAINTS ALL IMMEDIATE"]
         # setting ALL of them back to DEFERRED would cost more with every commit
-        deferred = ", ".join(name for name, initially in self._deferrable if initially)
-        return f"{check}; SET CONSTRAINTS {deferred} DEFERRED" if deferred else check
+        if deferred := ", ".join(name for name, initially in self._deferrable if initially):
+            parts.append(f"SET CONSTRAINTS {deferred} DEFERRED")
+            if role:  # which may not be allowed to name the constraints of another schema
+                parts[1:] = ["SET ROLE NONE", *parts[1:], f"SET ROLE {role}"]
+        return "; ".join(parts)
 
 
 def _words(text: str) -> set[str]:

@@ -429,7 +429,8 @@ class PostgreSQLSandbox(Sandbox):
             self._wire.flush()
         if not any(segment.wrote is not Wrote.NO for segment in self.stack.of(backend)):
             return
-        if not (check := self._catalogue.check()):
+        role = self._settings.in_force.get("role")
+        if not (check := self._catalogue.check(self._quote(role) if role else "")):
             return
         if (dead := self.stack.stuck()) is not None:
             raise self.conflict(
