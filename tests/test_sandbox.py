@@ -768,6 +768,16 @@ class TestMessages(SandboxTestCase):
         """Transactions that only read send nothing of ours, beside deferrable constraints too."""
         self.assertEqual(self.sent(*[self.names] * 5, data=True), 5 + 1)
 
+    def test_who_holds_uncommitted_work(self) -> None:
+        """It is asked of the server only where somebody's transaction is open."""
+        self.without_deferrable()
+
+        def look() -> None:
+            self.assertEqual(self.box.uncommitted(), [])
+
+        actions = [look, self.write, look, self.names, look]
+        self.assertEqual(self.sent(*actions, data=True), 1 + 2 + 1)
+
     def test_reader_after_a_writer(self) -> None:
         """The first reader after a writer sets a savepoint in one message, the next has it."""
         self.without_deferrable()
