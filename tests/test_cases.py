@@ -22,7 +22,15 @@ from dbtestcase.errors import SetUpError, UncommittedDataWarning
 
 from .apps import flask_sqlalchemy_factory, load, plain
 from .apps.flask_sqlalchemy_factory import AuditEntry, Post, User, db
-from .support import Project, Report, connect_past_sqlalchemy, look, no_settings, run
+from .support import (
+    Project,
+    Report,
+    connect_past_sqlalchemy,
+    look,
+    no_settings,
+    run,
+    without_lines,
+)
 
 PRODUCTION = "postgresql+psycopg2://shop:secret@db.shop.example/shop"
 users = plain.User.__table__
@@ -730,9 +738,10 @@ class TestClientAndSession(CaseTest):
         self.assertEqual([each.category for each in report.warned], [UncommittedDataWarning])
         self.assertEqual(
             re.sub(r"(?<=test_cases.py:)\d+", "LINE", str(report.warned[0].message)),
-            "a request is made while connection 1 (its transaction began at "
-            "tests/test_cases.py:LINE) holds data that is not committed: on real connections the "
-            "request would not see it, or would wait for its locks. Commit it before the request.",
+            "a request is made at tests/test_cases.py:LINE while connection 1 (its transaction "
+            "began at tests/test_cases.py:LINE) holds data that is not committed: on real "
+            "connections the request, which has a connection of its own, would not see it, or "
+            "would wait for its locks. Commit it before the request.",
         )
 
     def test_request_reads_anew(self) -> None:
@@ -1019,10 +1028,12 @@ class TestIsolation(CaseTest):
         report = run(Between)
         self.assertEqual((report.ran, report.messages), (2, []))
         self.assertEqual(
-            [str(warning.message) for warning in report.warned],
+            [without_lines(warning.message) for warning in report.warned],
             [
-                "what was written to the database of Between between two tests is undone. Write "
-                "it in setUp(), or for all tests of the class in setUpTestData()."
+                "what was written by connection 1 (its transaction began at "
+                "tests/test_cases.py:LINE) to the database of Between between two tests is undone: "
+                "each test begins with what the class's set-up left. Write it in setUp(), or for "
+                "all tests of the class in setUpTestData()."
             ],
         )
 

@@ -18,7 +18,7 @@ from dbtestcase.errors import EscapeError, SandboxConflict, UncommittedDataWarni
 from dbtestcase.fixture import DatabaseFixture
 from dbtestcase.settings import choose
 
-from .support import connect_past_sqlalchemy, look, no_settings
+from .support import connect_past_sqlalchemy, look, no_settings, without_lines
 
 metadata = sa.MetaData()
 item = sa.Table(
@@ -162,11 +162,14 @@ class TestDatabaseFixture(FixtureTest):
             with self.assertRaises(SandboxConflict) as caught:
                 other.connect()
             self.assertEqual(
-                str(caught.exception),
-                f"{other!r} uses postgresql+another, and the connection of ItemTest was made "
-                f"with postgresql+psycopg2. Two drivers cannot share one connection. Use one "
-                f"driver for {where}.",
+                without_lines(caught.exception),
+                f"{other!r} connects at tests/test_fixture.py:LINE by postgresql+another, and the "
+                f"connection of ItemTest was made at tests/test_fixture.py:LINE by "
+                f"postgresql+psycopg2. Two drivers cannot share one connection. Use one driver for "
+                f"{where}.",
             )
+            with self.assertRaises(SandboxConflict):
+                fixture.raise_swallowed()
 
     def test_two_binds_of_one_database(self) -> None:
         """A read replica leads to the database of its primary, and sees what it commits."""
