@@ -30,6 +30,7 @@ from .errors import (
     UncommittedDataWarning,
 )
 from .sandbox import Phase, Sandbox, open_sandbox
+from .sandbox.places import warn_user
 from .schemas import Schema
 from .settings import Setting
 
@@ -403,10 +404,9 @@ class DatabaseFixture:
         """Warn that a request begins while the test itself holds uncommitted writes."""
         for sandbox in self._each():
             for backend in sandbox.uncommitted():
-                warnings.warn(
+                warn_user(
                     f"a request is made while {backend} holds data that is not committed: on real "
                     f"connections the request would not see it, or would wait for its locks. "
                     f"Commit it before the request.",
                     UncommittedDataWarning,
-                    stacklevel=4,
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import linecache
 import os
 import re
 import threading
@@ -734,6 +735,8 @@ class TestClientAndSession(CaseTest):
             "tests/test_cases.py:LINE) holds data that is not committed: on real connections the "
             "request would not see it, or would wait for its locks. Commit it before the request.",
         )
+        line = linecache.getline(report.warned[0].filename, report.warned[0].lineno)
+        self.assertIn('self.client.get("/ping")', line)
 
     def test_request_reads_anew(self) -> None:
         """After a request the test's objects show what the database holds."""

@@ -180,7 +180,7 @@ class Door:
             if kind.connect is connect:
                 kind.connect = original  # type: ignore[method-assign]
 
-        kind.connect = connect  # type: ignore[method-assign]
+        kind.connect = connect  # type: ignore[method-assign,assignment]
         stack.callback(restore)
 
     # -- engines ---------------------------------------------------------------------------------
@@ -190,10 +190,10 @@ class Door:
 
         :raises UnsafeDatabaseError: as the program got it.
         """
-        if self.refusals:
-            first = self.refusals[0]
-            self.refusals.clear()
-            raise first
+        swallowed = [error for error in self.refusals if not error.asserted]
+        self.refusals.clear()
+        if swallowed:
+            raise swallowed[0]
 
     def mark(self) -> int:
         """Return a point in time for :meth:`let_go`."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import sysconfig
+import warnings
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-__all__ = ["Place", "place"]
+__all__ = ["Place", "place", "warn_user"]
 
 _OURS = str(Path(__file__).parent.parent)
 _INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
@@ -49,3 +50,16 @@ def place() -> Place:
             return Place(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back
     return Place("an unknown place", 0)
+
+
+def warn_user(message: str, category: type[Warning]) -> None:
+    """Warn at the line that :func:`place` gives, so that the warning shows and is filtered there.
+
+    A fixed ``stacklevel`` would point at whatever library called us: werkzeug, for a request.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    level = 2
+    while frame is not None and not _is_users(frame.f_code.co_filename):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, category, stacklevel=2 if frame is None else level)
