@@ -46,6 +46,14 @@ __all__ = [
 class DatabaseTestError(Exception):
     """Base class of every error that the library raises by itself."""
 
+    @property
+    def asserted(self) -> bool:
+        """Whether a test caught it by ``assertRaises()``, and so has looked at it itself.
+
+        That takes the traceback off what it catches; nothing else that catches errors does.
+        """
+        return self.__traceback__ is None
+
 
 class SettingsError(DatabaseTestError):
     """No database is chosen, or the choice cannot be understood."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import linecache
 import os
 import re
 import threading
@@ -743,6 +744,8 @@ class TestClientAndSession(CaseTest):
             "connections the request, which has a connection of its own, would not see it, or "
             "would wait for its locks. Commit it before the request.",
         )
+        line = linecache.getline(report.warned[0].filename, report.warned[0].lineno)
+        self.assertIn('self.client.get("/ping")', line)
 
     def test_request_reads_anew(self) -> None:
         """After a request the test's objects show what the database holds."""

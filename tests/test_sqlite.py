@@ -1522,8 +1522,7 @@ class TestSeveralConnections(SQLiteCase):
             SandboxConflict, r"^connection 1 .* rolled back what it had written, but above it lies"
         ):
             self.other.execute("SELECT 1")
-        with self.assertRaises(SandboxConflict):
-            self.box.raise_swallowed()
+        self.box.raise_swallowed()  # nothing: the test has looked at it
         self.box.end_test()
         self.box.begin_test()
         self.assertEqual(self.committed(self.shared_engine), self.before)

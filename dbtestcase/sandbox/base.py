@@ -471,12 +471,14 @@ class Sandbox(abc.ABC):
     def raise_swallowed(self) -> None:
         """Raise the first conflict of this test that the program caught and went on from.
 
+        One that ``assertRaises()`` caught is what the test is about.
+
         :raises SandboxConflict: what the test has seen since is not what it would have seen.
         """
-        if self.conflicts:
-            first = self.conflicts[0]
-            self.conflicts.clear()
-            raise first
+        swallowed = [error for error in self.conflicts if not error.asserted]
+        self.conflicts.clear()
+        if swallowed:
+            raise swallowed[0]
 
 
 class _Later:

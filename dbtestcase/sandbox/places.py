@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import sysconfig
+import warnings
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
