@@ -85,7 +85,8 @@ def check(history: History, real: RealStage, box: SandboxStage, tally: Tally) ->
 
     :raises Difference: the sandbox was silently wrong, or raised a conflict that no rule explains.
     """
-    expected = play_really(real, history)
+    with warnings_heard():
+        expected = play_really(real, history)
     _Check(history, expected, box, tally).run()
 
 

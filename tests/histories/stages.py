@@ -210,7 +210,6 @@ class PostgreSQLDatabases:
                 connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {url.database} WITH (FORCE)")
 
     def __enter__(self) -> PostgreSQLDatabases:
-        self.begin()
         return self
 
     def __exit__(self, *_: object) -> None:

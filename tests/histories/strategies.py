@@ -21,7 +21,7 @@ def _weighted(operations: Sequence[Operation], times: int = 1) -> list[Operation
 
 
 @st.composite
-def histories(draw: Any, variants: Sequence[str]) -> History:
+def histories(draw: Any, variants: Sequence[str], *, web: bool = False) -> History:
     """Draw a history: phrases of a few steps by one actor, so that transactions have an end."""
     count = draw(st.integers(2, 3))
     kinds = tuple(draw(st.sampled_from(["raw", "core", "orm"])) for _ in range(count))
