@@ -778,6 +778,11 @@ class TestUncommitted(TwinTestCase):
             b("INSERT INTO item (name) VALUES ('first')")
             b.rollback()
             b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('c'), ('c')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
             a.commit()
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from dbtestcase.errors import SandboxConflict
 
-from .needed import explain
+from .needed import Watched, explain
 from .stages import RealStage, SandboxStage, warnings_heard
 from .steps import History, Outcome, Step, script
 
@@ -30,6 +31,9 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     conflicts: Counter[str] = field(default_factory=Counter)
     needless: Counter[str] = field(default_factory=Counter)
+    false_warnings: Counter[str] = field(default_factory=Counter)
+    #: a needless conflict of each rule
+    examples: dict[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> int:
         return self.counts[name]
@@ -43,20 +47,28 @@ class Tally:
         self.counts.update(other.counts)
         self.conflicts.update(other.conflicts)
         self.needless.update(other.needless)
+        self.false_warnings.update(other.false_warnings)
+        self.examples = {**other.examples, **self.examples}
 
 
 @dataclass
 class Played:
     """A history as real connections played it."""
 
+    history: History
     outcomes: list[Outcome]
     content: Any
     #: the step at which a lock was in the way, if one was
     blocked: int | None = None
 
 
-def play_really(stage: RealStage, history: History) -> Played:
-    """Play a history on real connections, up to where one has to wait for another."""
+def play_really(
+    stage: RealStage, history: History, looking: Callable[[Outcome], None] = lambda _: None
+) -> Played:
+    """Play a history on real connections, up to where one has to wait for another.
+
+    :param looking: called after each step.
+    """
     stage.reset()
     actors = stage.actors(history)
     outcomes: list[Outcome] = []
@@ -68,11 +80,31 @@ def play_really(stage: RealStage, history: History) -> Played:
                 blocked = number
                 break
             outcomes.append(outcome)
+            looking(outcome)
     finally:
         for actor in actors:
             actor.close()
         stage.leave(history)
-    return Played(outcomes, stage.content(), blocked)
+    return Played(history, outcomes, stage.content(), blocked)
+
+
+def watch(stage: RealStage, history: History, end: int) -> Watched:
+    """Play the steps up to *end* once more, and ask the server about transactions meanwhile."""
+    before = History(history.kinds, history.variant, history.steps[:end])
+    watched = Watched(before, [])
+    seen: list[Outcome] = []
+
+    def look(outcome: Outcome) -> None:
+        seen.append(outcome)
+        watched.xids.append(stage.transactions())
+        if len(seen) == len(before.steps):
+            ids = {xid for each in watched.xids for xid in each.values()}
+            watched.status = {xid: stage.status_of(xid) for xid in ids}
+
+    with warnings_heard():
+        play_really(stage, before, look)
+    watched.outcomes = seen
+    return watched
 
 
 def _is_blocked(step: Step, code: str) -> bool:
@@ -87,17 +119,23 @@ def check(history: History, real: RealStage, box: SandboxStage, tally: Tally) ->
     """
     with warnings_heard():
         expected = play_really(real, history)
-    _Check(history, expected, box, tally).run()
+    _Check(history, expected, real, box, tally).run()
 
 
 class _Check:
     """One history in the sandbox, beside what came of it on real connections."""
 
     def __init__(
-        self, history: History, expected: Played, box: SandboxStage, tally: Tally
+        self,
+        history: History,
+        expected: Played,
+        real: RealStage,
+        box: SandboxStage,
+        tally: Tally,
     ) -> None:
         self.history = history
         self.expected = expected
+        self.real = real
         self.box = box
         self.tally = tally
         self.steps = history.steps[: len(expected.outcomes)]
@@ -128,7 +166,7 @@ class _Check:
         for number, step in enumerate(self.steps):
             heard.clear()
             self.box.warn_again()
-            self._look_around(step)
+            before = self._owners()
             try:
                 outcome: Any = actors[step.actor].play(step)
             except SandboxConflict as error:
@@ -138,6 +176,7 @@ class _Check:
                 self._conflict(number, str(conflicts[0]))
                 return
             self.played.append(outcome)
+            self._count(step, outcome, before)
             self._compare(number, step, outcome, warned=bool(heard))
         for actor in actors:
             actor.close()
@@ -154,8 +193,22 @@ class _Check:
                 f"  only sandbox: {[row for row in mine if row not in real]}"
             )
 
-    def _look_around(self, step: Step) -> None:
+    def _owners(self) -> list[object]:
+        """Give whose the segments are, from the bottom; of neighbours of one owner the first."""
+        owners = [s.owner for s in self.box.sandbox.stack if s.owner is not None and not s.dead]
+        return [o for i, o in enumerate(owners) if not i or o is not owners[i - 1]]
+
+    def _count(self, step: Step, outcome: Outcome, before: list[object]) -> None:
         """Count what a run must not be without."""
+        owners = self._owners()
+        self.tally.add("crossed", len(owners) > len(set(owners)))
+        if outcome[0] == "error" and len(set(before)) > 1:
+            self.tally.add("failures beneath others' work")
+        if step.operation.name in ("ROLLBACK TO", "nested.rollback") and outcome[0] == "done":
+            self.tally.add("savepoints rolled back")
+        ends = {"commit", "rollback", "close", "invalidate"}
+        if step.operation.name not in ends and set(before) - set(owners):
+            self.tally.add("readers let go")
 
     def _compare(self, number: int, step: Step, outcome: Outcome, *, warned: bool) -> None:
         expected = self.expected.outcomes[number]
@@ -163,6 +216,7 @@ class _Check:
         self.tally.add("errors", expected[0] == "error")
         if outcome == expected:
             self.tally.add("false warnings", warned)
+            self.tally.false_warnings[step.operation.name] += warned
             self.tainted |= warned and step.operation.writes
             return
         if warned or self.tainted:
@@ -177,17 +231,22 @@ class _Check:
 
     def _conflict(self, number: int, message: str) -> None:
         self.tally.add("conflicts")
-        rule, needed = explain(message, self.steps, self.expected, number)
+        rule, needed = explain(
+            message, number, self.expected, lambda end: watch(self.real, self.history, end)
+        )
         if rule is None:
             raise self._difference(f"a conflict that no rule explains: {message}")
         self.tally.conflicts[rule] += 1
         if not needed and not self.tainted:
             self.tally.needless[rule] += 1
+            self.tally.examples.setdefault(rule, f"{message}\n{self._script()}")
 
     def _difference(self, what: str) -> Difference:
-        text = script(self.steps, self.expected.outcomes, self.played)
+        return Difference(f"{what}\n\n{self._script()}")
+
+    def _script(self) -> str:
         head = str(self.history).splitlines()[0]
-        return Difference(f"{what}\n\n{head}\n{text}")
+        return f"{head}\n{script(self.steps, self.expected.outcomes, self.played)}"
 
 
 class _Aside(Exception):  # noqa: N818 - it ends a history, and is no error

@@ -23,6 +23,13 @@ CREATE FUNCTION add_item(text) RETURNS int LANGUAGE sql
     AS $$ INSERT INTO item (name, n) VALUES ($1, 7) RETURNING id $$;
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql
     AS $$ BEGIN INSERT INTO log (what) VALUES (TG_OP || coalesce(NEW.id, 0)); RETURN NEW; END $$;
+CREATE FUNCTION add_item(text, int) RETURNS int LANGUAGE sql
+    AS $$ INSERT INTO item (name, n) VALUES ($1, $2) RETURNING id $$;
+CREATE FUNCTION cast_item(point) RETURNS inet LANGUAGE sql
+    AS $$ SELECT '127.0.0.1'::inet FROM add_item('cast') $$;
+CREATE OPERATOR <<<< (LEFTARG = text, RIGHTARG = int, FUNCTION = add_item);
+CREATE CAST (point AS inet) WITH FUNCTION cast_item(point);
+CREATE VIEW writing AS SELECT add_item('view') AS id;
 CREATE TRIGGER note AFTER INSERT OR UPDATE ON noted FOR EACH ROW EXECUTE FUNCTION note();
 """
 
@@ -35,6 +42,8 @@ INSERT INTO noted VALUES (0, 0);
 """
 
 RESET = (
+    "CREATE OR REPLACE FUNCTION quiet() RETURNS bigint LANGUAGE sql "
+    "AS $$ SELECT count(*) FROM parent $$; "
     "DROP TABLE IF EXISTS extra0, extra1; DELETE FROM child; DELETE FROM strict; "
     "DELETE FROM parent; DELETE FROM item; DELETE FROM pair; DELETE FROM noted; DELETE FROM log; "
     "SELECT setval('item_id_seq', 1, false), setval('log_id_seq', 1, false);" + SEED
@@ -240,6 +249,31 @@ SCHEMA_CHANGES = [
     sql("DELETE log", "DELETE FROM log", 1, writes=True),
 ]
 
+# A statement is not known to read by its text.
+FUNCTIONS = [
+    sql("quiet function", "SELECT quiet()", 3),
+    sql("make it write", "CREATE OR REPLACE FUNCTION quiet() RETURNS bigint LANGUAGE sql "
+        "AS $$ INSERT INTO log (what) VALUES ('loud') RETURNING id::bigint $$", 1, writes=True),
+    sql("view that writes", "SELECT id FROM writing", 2, writes=True),
+    sql("operator that writes", "SELECT 'o{n}' <<<< 1", 2, writes=True),
+    sql("cast that writes", "SELECT CAST(point(0, 0) AS inet)", 2, writes=True),
+    sql("function in FROM", "SELECT x FROM parent, LATERAL add_item('l' || parent.id) AS x "
+        "ORDER BY x", 1, writes=True),
+    sql("function in WHERE", "SELECT count(*) FROM parent WHERE add_item('c{n}' || id) > 0", 1,
+        writes=True),
+    sql("quoted function", 'SELECT public . "add_item"(\'q{n}\')', 1, writes=True),
+    sql("nextval", "SELECT nextval('log_id_seq')", 1),
+    sql("PREPARE", "PREPARE p{m} AS INSERT INTO log (what) VALUES ('prepared')", 1, lingers=True),
+    sql("EXECUTE", "EXECUTE p{m}", 2, writes=True),
+    sql("DO that calls", "DO $$ BEGIN PERFORM quiet(); END $$", 1),
+    sql("function that fails", "SELECT add_item(NULL)", 1),
+    sql("TABLE", "TABLE parent ORDER BY 1", 1),
+    sql("shadowing function", "CREATE FUNCTION pg_temp.quiet() RETURNS bigint LANGUAGE sql "
+        "AS $$ INSERT INTO log (what) VALUES ('shadow') RETURNING id::bigint $$", 1,
+        lingers=True, writes=True),
+    sql("call the shadow", "SELECT pg_temp.quiet()", 1, writes=True),
+]  # fmt: skip
+
 #: (how often a family is drawn, its operations)
 FAMILIES: list[tuple[int, list[Operation]]] = [
     (8, READS),
@@ -256,6 +290,7 @@ FAMILIES: list[tuple[int, list[Operation]]] = [
     (1, TEMPORARY),
     (1, LOCKS),
     (1, SCHEMA_CHANGES),
+    (2, FUNCTIONS),
 ]
 
 OPERATIONS = [operation for _, family in FAMILIES for operation in family]

@@ -13,7 +13,6 @@ from hypothesis.errors import Flaky
 from .check import Difference, Tally, check
 from .stages import PostgreSQLDatabases
 from .steps import History
-from .strategies import histories
 
 __all__ = ["Report", "run"]
 
@@ -38,6 +37,9 @@ class Report:
             f"needless conflict, {rule}: {number}"
             for rule, number in tally.needless.most_common()
         ]
+        false = ", ".join(f"{name} {n}" for name, n in tally.false_warnings.most_common(12) if n)
+        lines.append(f"most false warnings: {false}")
+        lines += [f"for example, {rule}: {text}" for rule, text in tally.examples.items()]
         each = 1000 * self.seconds / max(1, tally["histories"])
         lines.append(f"{self.seconds:.0f} s, {each:.1f} ms for each history")
         lines.append(f"differences: {len(self.differences)}, not repeated: {len(self.flaky)}")
@@ -90,7 +92,7 @@ def _batch(
         print_blob=False,
         report_multiple_bugs=False,
     )
-    @given(histories(databases.variants, web=web))
+    @given(databases.web_histories() if web else databases.histories())
     def play(history: History) -> None:
         check(history, databases.real, databases.sandboxes[history.variant], tally)
 

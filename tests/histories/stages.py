@@ -21,8 +21,11 @@ from . import postgresql
 from .actors import KINDS, Actor
 from .drivers import Driver
 from .steps import History
+from .strategies import Vocabulary, histories, web_histories
 
 __all__ = ["ACTORS", "PostgreSQLDatabases", "RealStage", "SandboxStage", "Stage"]
+
+WORDS = Vocabulary(postgresql.FAMILIES, postgresql.ENDINGS)
 
 #: How many actors a history has at most.
 ACTORS = 3
@@ -31,11 +34,16 @@ ACTORS = 3
 class Stage:
     """Has an engine for each actor, so that the n-th actor always gets the same connection."""
 
-    def __init__(self, url: URL, driver: Driver, **options: Any) -> None:
+    def __init__(self, url: URL, driver: Driver) -> None:
         self.driver = driver
         self.engines = [
-            sa.create_engine(url, pool_size=1, max_overflow=2, **options) for _ in range(ACTORS)
+            sa.create_engine(url, pool_size=1, max_overflow=2, **self.options(number))
+            for number in range(ACTORS)
         ]
+
+    def options(self, actor: int) -> dict[str, Any]:
+        """Give how the engine of an actor is made."""
+        return {}
 
     def actors(self, history: History) -> list[Actor]:
         """Give those who take part in *history*."""
@@ -65,11 +73,29 @@ class RealStage(Stage):
     """Real connections to a database of their own, and one that judges."""
 
     def __init__(self, url: URL, driver: Driver) -> None:
-        super().__init__(url, driver, connect_args=dict(driver.connect_args))
+        super().__init__(url, driver)
         self._judging = sa.create_engine(url, poolclass=sa.NullPool)
         self._fairy = self._judging.raw_connection()
         self._judge: Any = self._fairy.driver_connection
         self._judge.autocommit = True
+
+    def options(self, actor: int) -> dict[str, Any]:
+        return {
+            "connect_args": {**self.driver.connect_args, "application_name": f"actor {actor}"}
+        }
+
+    def transactions(self) -> dict[int, int]:
+        """Give the transaction id of each actor that has one."""
+        rows = self._ask(
+            "SELECT substr(application_name, 7)::int, backend_xid::text::int FROM pg_stat_activity "
+            "WHERE datname = current_database() AND application_name LIKE 'actor %' "
+            "AND backend_xid IS NOT NULL"
+        )
+        return dict(rows)
+
+    def status_of(self, xid: int) -> str:
+        """Say whether a transaction was committed or aborted, or goes on."""
+        return str(self._ask(f"SELECT pg_xact_status('{xid}'::xid8)")[0][0])
 
     def _ask(self, text: str) -> Any:
         with self._judge.cursor() as cursor:
@@ -176,6 +202,14 @@ class PostgreSQLDatabases:
             self._urls[name] = server.set(database=database)
         self.real: RealStage
         self.sandboxes: dict[str, SandboxStage] = {}
+
+    def histories(self) -> Any:
+        """Give what draws mixed histories."""
+        return histories(WORDS, list(KINDS), self.variants)
+
+    def web_histories(self) -> Any:
+        """Give what draws histories like those of tests of web applications."""
+        return web_histories(WORDS, self.variants)
 
     def begin(self) -> None:
         """Make the databases anew: thousands of rolled back histories would slow them down."""
