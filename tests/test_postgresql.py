@@ -180,6 +180,33 @@ class TestTransactionModes(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_too_late_for_a_level(self) -> None:
+        """The level and READ WRITE are chosen before the first query, and outside savepoints."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            level = "SET TRANSACTION ISOLATION LEVEL"
+            for begun, chosen in (
+                ("SELECT 1", f"{level} REPEATABLE READ"),
+                ("SELECT 1", f"{level} READ COMMITTED"),
+                ("SELECT 1", "BEGIN ISOLATION LEVEL SERIALIZABLE"),
+                ("SELECT 1", "SET TRANSACTION READ ONLY"),
+                ("SET TRANSACTION READ ONLY; SELECT 1", "SET TRANSACTION READ WRITE"),
+                ("SET TRANSACTION READ ONLY", "SET TRANSACTION READ WRITE"),
+                ("SAVEPOINT s", f"{level} SERIALIZABLE"),
+                ("SAVEPOINT s", f"{level} READ COMMITTED"),
+                ("SET LOCAL work_mem = '1MB'", f"{level} SERIALIZABLE"),
+                ("SHOW work_mem", f"{level} SERIALIZABLE"),
+            ):
+                a(begun)
+                a(chosen)
+                a("SHOW transaction_isolation")
+                a("SHOW transaction_read_only")
+                a.status()
+                a.rollback()
+
+        self.assertSame(play)
+
     def test_serializable(self) -> None:
         """A SERIALIZABLE transaction alone is played."""
 
@@ -641,6 +668,8 @@ class TestAdvisoryLocks(TwinTestCase):
         for lock, taken in (
             ("pg_advisory_lock(1)", "pg_try_advisory_lock(1)"),
             ("pg_advisory_lock(1)", "pg_advisory_unlock_all()"),
+            # the server lets it go once only, and does not say so
+            ("pg_advisory_lock(1), pg_advisory_lock(1)", "pg_advisory_unlock(1)"),
         ):
 
             def play(stage: Stage, lock: str = lock, taken: str = taken) -> None:
@@ -754,6 +783,11 @@ class TestUncommitted(TwinTestCase):
             a, b = stage.actor(), stage.actor()
             a("INSERT INTO item (name) VALUES ('a')")
             b("INSERT INTO item (name) VALUES ('first')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('c'), ('c')")
             b.rollback()
             b("INSERT INTO item (name) VALUES ('b')")
             b.commit()

@@ -478,7 +478,7 @@ class TestCursors(TwinTestCase):
         self.assertSame(play)
 
     def test_description(self) -> None:
-        """A cursor does not answer a COMMIT with the rows of its last statement."""
+        """A cursor does not answer a COMMIT with the rows, or their count, of its last statement."""
 
         def play(stage: Stage) -> None:
             a = stage.actor()
@@ -486,6 +486,9 @@ class TestCursors(TwinTestCase):
             a("COMMIT")
             a.note("description", lambda: (a.cur.description, a.cur.rowcount))
             a.note("fetch", a.cur.fetchall)
+            a("UPDATE item SET n = 1")
+            a("COMMIT")
+            a.note("count", lambda: (a.cur.description, a.cur.rowcount))
 
         self.assertSame(play)
 

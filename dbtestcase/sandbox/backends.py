@@ -194,6 +194,12 @@ class Backend:
         if statement.read_only is not None:
             self.read_only = statement.read_only
 
+    def _change_characteristics(self, statement: Statement) -> None:
+        if (error := self.sandbox.too_late(self, statement)) is not None:
+            self.state = State.FAILED
+            raise error
+        self._characteristics(statement)
+
     def _control(self, statement: Statement) -> None:
         match statement.control:
             case Control.COMMIT | Control.ROLLBACK:
@@ -205,12 +211,12 @@ class Backend:
                     self.begin(statement)
                 else:
                     self.sandbox.begun_twice()
-                    self._characteristics(statement)
+                    self._change_characteristics(statement)
             case Control.SET_TRANSACTION:
                 if self.state is State.FAILED:
                     raise self.sandbox.aborted()
                 if self.state is State.ACTIVE:
-                    self._characteristics(statement)
+                    self._change_characteristics(statement)
             case Control.PREPARE:
                 raise self.sandbox.conflict(messages.two_phase())
             case _:

@@ -164,6 +164,10 @@ class Sandbox(abc.ABC):
         """Make the driver's error for COMMIT AND CHAIN outside a transaction."""
         return self.no_transaction(control)
 
+    def too_late(self, backend: Backend, statement: Statement) -> Exception | None:
+        """Make the driver's error for SET TRANSACTION where the transaction is too old for it."""
+        return None
+
     def begun_twice(self) -> None:  # noqa: B027 - most say nothing that a program could read
         """Say what the server says of BEGIN inside a transaction."""
 

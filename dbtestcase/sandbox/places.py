@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import sysconfig
-import warnings
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple

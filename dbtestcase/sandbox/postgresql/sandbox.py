@@ -44,6 +44,9 @@ SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
 
 _CHECK = analyse("SET CONSTRAINTS ALL IMMEDIATE")
 
+# Of these the server takes no snapshot, so that an isolation level may still be chosen after them.
+_NO_QUERY = {"SET", "RESET", "SHOW", "LOCK", "LISTEN", "UNLISTEN", "NOTIFY"}
+
 # A subtransaction can be READ ONLY, and the server lifts that with its end.
 _BEGIN_READ_ONLY = "SAVEPOINT dbtestcase_ro; SET LOCAL transaction_read_only = on"
 _END_READ_ONLY = "RELEASE dbtestcase_ro"
@@ -137,6 +140,19 @@ class PostgreSQLSandbox(Sandbox):
         name = "" if control is None else control.value.upper()
         return self.error("25P01", f"{name} AND CHAIN can only be used in transaction blocks")
 
+    def too_late(self, backend: Backend, statement: Statement) -> Exception | None:
+        """Make the error for SET TRANSACTION after a query, or inside a savepoint."""
+        begun = "before any query" if backend.commits_seen is not None else ""
+        if statement.isolation not in (None, backend.isolation or "READ COMMITTED"):
+            name = "SET TRANSACTION ISOLATION LEVEL"
+            if begun:
+                return self.error("25001", f"{name} must be called {begun}")
+            if backend.savepoints:
+                return self.error("25001", f"{name} must not be called in a subtransaction")
+        if statement.read_only is False and backend.read_only and begun:
+            return self.error("25001", f"transaction read-write mode must be set {begun}")
+        return None
+
     def no_savepoint(self, name: str) -> Exception:
         """Make the error for a savepoint that does not exist."""
         return self.error("3B001", f'savepoint "{name}" does not exist')
@@ -174,7 +190,7 @@ class PostgreSQLSandbox(Sandbox):
             backend, statement, self._temporary.strangers(backend, statement)
         )
         self.raise_if_stuck()
-        if backend.commits_seen is None:
+        if backend.commits_seen is None and statement.verb not in _NO_QUERY:
             backend.commits_seen = self.stack.commits
         only_reads = values_only and self._catalogue.only_reads(statement)
         segment = self._claim(backend, only_reads=only_reads)

@@ -118,7 +118,8 @@ class VirtualConnection:
                 return sandbox.run_closing(backend, statement, call)
             self._begin(backend)
             result = backend.execute(text, call, values_only=values_only)
-            if statement.control is not None and cursor.description is not None:
+            stale = cursor.description is not None or cursor.rowcount != -1
+            if statement.control is not None and stale:
                 # nothing was sent: the answer to the last statement must not be taken for its own
                 sandbox.flush()
                 Cursor.execute(cursor, "SET LOCAL dbtestcase.played = ''")
