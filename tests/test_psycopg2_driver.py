@@ -478,7 +478,7 @@ class TestCursors(TwinTestCase):
         self.assertSame(play)
 
     def test_description(self) -> None:
-        """A cursor does not answer a COMMIT with the rows, or their count, of its last statement."""
+        """A cursor does not answer a COMMIT with the rows, or the count, of what was before."""
 
         def play(stage: Stage) -> None:
             a = stage.actor()
