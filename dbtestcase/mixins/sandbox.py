@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import unittest
 from collections.abc import Callable, Mapping
@@ -12,8 +13,8 @@ from sqlalchemy.orm import Session
 from ..errors import SetUpError
 from ..testdata import ClassData
 from .engines import EngineMixin
-from .sessions import app_session, close_own_session, session_of_test
-from .state import ClassState, Given
+from .sessions import app_session, close_session_of, session_of_test
+from .state import ClassState, Given, Undo
 
 __all__ = ["SandboxMixin"]
 
@@ -108,25 +109,25 @@ class SandboxMixin(EngineMixin):
         state.fixture.freeze()
         state.data_lost = False
 
-    def _dbt_enter_test(self, state: ClassState) -> None:
+    def _dbt_enter_test(self, state: ClassState, undo: Undo) -> None:
         fixture = state.fixture
-        type(self)._dbt_revive(state)
+        if state.data_lost or fixture.lost():
+            type(self)._dbt_revive(state)
         if state.data is not None:
-            self.addCleanup(state.data.forget, self)
-        self.addCleanup(fixture.raise_swallowed)
+            undo.append(functools.partial(state.data.forget, self))
+        undo.append(fixture.raise_swallowed)
         if self.isolation == "test":
             fixture.begin_test()
-            self.addCleanup(fixture.end_test)
+            undo.append(fixture.end_test)
         else:
             fixture.freeze()
-        self.addCleanup(fixture.door.close_sessions)
-        self.addCleanup(fixture.let_go, fixture.mark())
+        undo.append(fixture.door.close_sessions)
+        undo.append(functools.partial(fixture.let_go, fixture.mark()))
         state.test = self
-        self.addCleanup(setattr, state, "test", None)
-        self.addCleanup(close_own_session, self)
-        super()._dbt_enter_test(state)
+        undo.append(functools.partial(close_session_of, self, state))
+        super()._dbt_enter_test(state, undo)
         if self.isolation == "test":
-            self.addCleanup(fixture.closing)
+            undo.append(fixture.closing)
 
 
 def _restore(cls: type, before: Mapping[str, object]) -> None:

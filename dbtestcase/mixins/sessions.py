@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from ..errors import SetUpError
+from ..flaskapp import expire_gently, in_context, session_of
 from .state import ClassState
 
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["app_session", "close_own_session", "expire_session_of", "session_of_test"]
+__all__ = ["app_session", "close_session_of", "expire_session_of", "session_of_test"]
 
 
 def expire_session_of(state: ClassState) -> None:
     """After a request the test reads what the database holds."""
-    from ..flaskapp import expire_gently
-
     if state.test is not None:
         session = session_of_test(state.test, make=False)
         if session is not None:
@@ -45,9 +44,10 @@ def session_of_test(test: Any, *, make: bool = True) -> Session | None:
     return own
 
 
-def close_own_session(test: Any) -> None:
-    """Close the session of our own that the test was given, if it asked for one."""
+def close_session_of(test: Any, state: ClassState) -> None:
+    """Close the session of our own that the test was given, if it asked for one: it is over."""
     own: Session | None = test.__dict__.pop("_dbt_session", None)
+    state.test = None
     if own is not None:
         own.close()
 
@@ -56,7 +56,5 @@ def app_session(state: ClassState, app: Flask | None) -> Session | None:
     """Give the session that the app's extension has in the context that we pushed."""
     if app is None or state.context is None:
         return None
-    from ..flaskapp import in_context, session_of
-
     with in_context(state.context):
         return session_of(app)
