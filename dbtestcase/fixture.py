@@ -327,7 +327,7 @@ class DatabaseFixture:
         self._in_test = True
         for sandbox in self._each:
             sandbox.begin_test()
-        self._filled_before = dict(self._filled)
+        self._filled_before = self._filled.copy()
 
     def closing(self) -> None:
         """From here on statements still run, and commits and rollbacks do nothing."""
@@ -348,6 +348,21 @@ class DatabaseFixture:
         with contextlib.ExitStack() as stack:
             for sandbox in self._each:
                 stack.callback(self._end_test, sandbox)
+
+    def end_untouched_test(self, mark: tuple[int, int]) -> bool:
+        """End a test, if nothing came by since it began.
+
+        :param mark: what :meth:`mark` returned then.
+        :returns: False where there is more to do: :meth:`raise_swallowed`, :meth:`end_test`,
+            ``door.close_sessions()`` and :meth:`let_go`.
+        """
+        if self.mark() != mark or self.door.has_seen_something:
+            return False
+        for sandbox in self._each:
+            if sandbox.used or sandbox.conflicts:
+                return False
+        self.end_test()
+        return True
 
     def raise_swallowed(self) -> None:
         """Raise the first conflict or refusal that the program caught and went on from.
@@ -381,10 +396,7 @@ class DatabaseFixture:
 
     def lost(self) -> bool:
         """Whether a connection was lost, so that :meth:`revive` has something to do."""
-        for sandbox in self._each:
-            if sandbox.died:
-                return True
-        return False
+        return any(sandbox.died for sandbox in self._each)
 
     def revive(self) -> bool:
         """Let connections that were lost be made anew.

@@ -180,6 +180,11 @@ class Door:
         """Return a point in time for :meth:`let_go`."""
         return len(self._undos)
 
+    @property
+    def has_seen_something(self) -> bool:
+        """Whether a session began or an engine was refused since that was last asked for."""
+        return self._sessions_began or bool(self.refusals)
+
     def enlist(self, engine: Engine) -> None:
         """Redirect an engine before its first contact, without contacting anything.
 

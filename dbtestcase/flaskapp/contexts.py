@@ -28,16 +28,10 @@ class contexts_restored:
         self._request, self._app = _current_request(), _current_app()
 
     def __exit__(self, *exception: object) -> None:
-        self._pop_left()
-
-    def _pop_left(self) -> None:
-        while (left := _current_request()) is not None and left is not self._request:
-            left.pop()
-        while (left := _current_app()) is not None and left is not self._app:
-            left.pop()
+        _pop_down_to(self._request, self._app)
 
 
-class pushed_context(contexts_restored):
+class pushed_context:
     """Push an app context, and pop it at the end with those that were left on top of it.
 
     A test that pushes a context in ``setUp`` and forgets to pop it would leave it to the next
@@ -47,18 +41,25 @@ class pushed_context(contexts_restored):
     """
 
     def __init__(self, app: Flask) -> None:
-        self._app = app.app_context()
+        self._context = app.app_context()
 
     def __enter__(self) -> Any:
         self._request = _current_request()
-        self._app.push()
-        return self._app
+        self._context.push()
+        return self._context
 
     def __exit__(self, *exception: object) -> None:
         try:
-            self._pop_left()
+            _pop_down_to(self._request, self._context)
         finally:
-            self._app.pop()
+            self._context.pop()
+
+
+def _pop_down_to(request: Any, app: Any) -> None:
+    while (left := _current_request()) is not None and left is not request:
+        left.pop()
+    while (left := _current_app()) is not None and left is not app:
+        left.pop()
 
 
 # Whether there is one is asked first, because a proxy of nothing takes long to say so.

@@ -25,6 +25,7 @@ from .state import ClassState, Given, Undo
 
 if TYPE_CHECKING:
     from flask import Flask
+    from flask.ctx import AppContext
     from flask.testing import FlaskClient
     from sqlalchemy.engine import Engine
 
@@ -34,6 +35,13 @@ __unittest = True  # its frames are left out of tracebacks
 
 
 _Entered = TypeVar("_Entered")
+
+
+def _pop(state: ClassState, pushed: pushed_context, before: AppContext | None) -> None:
+    try:
+        pushed.__exit__()
+    finally:
+        state.context = before
 
 
 class FlaskMixin(EngineMixin):
@@ -133,10 +141,9 @@ class FlaskMixin(EngineMixin):
             state.config.__enter__()
             undo.append(state.config.__exit__)
             if self.push_app_context:
-                pushed = pushed_context(state.app)
-                undo.append(functools.partial(setattr, state, "context", state.context))
+                pushed, before = pushed_context(state.app), state.context
                 state.context = pushed.__enter__()
-                undo.append(pushed.__exit__)
+                undo.append(functools.partial(_pop, state, pushed, before))
             else:
                 contexts = contexts_restored()
                 contexts.__enter__()

@@ -20,6 +20,8 @@ __all__ = ["EngineMixin"]
 
 __unittest = True  # its frames are left out of tracebacks
 
+_MISSING = object()
+
 if TYPE_CHECKING:
     _Base = unittest.TestCase
 else:
@@ -219,16 +221,16 @@ class EngineMixin(_Base):
 
     def _dbt_surrounded(self, run: Callable[..., Any], *args: Any) -> Any:
         """Run the test with an instance's ``setUp`` that begins with ours."""
-        given = vars(self)
-        had, kept = "setUp" in given, given.get("setUp")
+        given = self.__dict__
+        kept = given.get("setUp", _MISSING)
         given["setUp"] = functools.partial(self._dbt_set_up, self.setUp)
         try:
             return run(*args)
         finally:
-            if had:
-                given["setUp"] = kept
-            else:
+            if kept is _MISSING:
                 given.pop("setUp", None)
+            else:
+                given["setUp"] = kept
             if (state := type(self).__dict__.get(STATE)) is not None:
                 state.test = None  # Ctrl-C leaves the cleanups out
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ..errors import SetUpError
 from ..testdata import ClassData
 from .engines import EngineMixin
-from .sessions import app_session, close_session_of, session_of_test
+from .sessions import app_session, close_own_session, session_of_test
 from .state import ClassState, Given, Undo
 
 __all__ = ["SandboxMixin"]
@@ -113,21 +113,34 @@ class SandboxMixin(EngineMixin):
         fixture = state.fixture
         if state.data_lost or fixture.lost():
             type(self)._dbt_revive(state)
-        if state.data is not None:
-            undo.append(functools.partial(state.data.forget, self))
-        undo.append(fixture.raise_swallowed)
         if self.isolation == "test":
             fixture.begin_test()
-            undo.append(fixture.end_test)
         else:
             fixture.freeze()
-        undo.append(fixture.door.close_sessions)
-        undo.append(functools.partial(fixture.let_go, fixture.mark()))
+        undo.append(functools.partial(self._dbt_leave_test, state, undo, fixture.mark()))
         state.test = self
-        undo.append(functools.partial(close_session_of, self, state))
         super()._dbt_enter_test(state, undo)
         if self.isolation == "test":
             undo.append(fixture.closing)
+
+    def _dbt_leave_test(self, state: ClassState, undo: Undo, mark: tuple[int, int]) -> None:
+        """Do what ends the test; where it needed no database, that is next to nothing."""
+        fixture, data = state.fixture, state.data
+        state.test = None
+        own_session = "_dbt_session" in self.__dict__
+        isolated = self.isolation == "test"
+        if isolated and not own_session and fixture.end_untouched_test(mark):
+            if data is not None:
+                data.forget(self)
+            return
+        if data is not None:
+            undo.append(functools.partial(data.forget, self))
+        undo.append(fixture.raise_swallowed)
+        if isolated:
+            undo.append(fixture.end_test)
+        undo.append(fixture.door.close_sessions)
+        undo.append(functools.partial(fixture.let_go, mark))
+        undo.append(functools.partial(close_own_session, self))
 
 
 def _restore(cls: type, before: Mapping[str, object]) -> None:

@@ -13,7 +13,7 @@ from .state import ClassState
 if TYPE_CHECKING:
     from flask import Flask
 
-__all__ = ["app_session", "close_session_of", "expire_session_of", "session_of_test"]
+__all__ = ["app_session", "close_own_session", "expire_session_of", "session_of_test"]
 
 
 def expire_session_of(state: ClassState) -> None:
@@ -44,10 +44,9 @@ def session_of_test(test: Any, *, make: bool = True) -> Session | None:
     return own
 
 
-def close_session_of(test: Any, state: ClassState) -> None:
-    """Close the session of our own that the test was given, if it asked for one: it is over."""
+def close_own_session(test: Any) -> None:
+    """Close the session of our own that the test was given, if it asked for one."""
     own: Session | None = test.__dict__.pop("_dbt_session", None)
-    state.test = None
     if own is not None:
         own.close()
 

@@ -43,6 +43,17 @@ class Phase(enum.Enum):
     BETWEEN = "between tests"
 
 
+# Asked for each statement and each test, several times: the system takes longer to answer.
+_process = os.getpid()
+
+
+def _note_fork() -> None:
+    global _process
+    _process = os.getpid()
+
+
+os.register_at_fork(after_in_child=_note_fork)
+
 # Python 3.11 calls a function for each member that is read of an enum, which adds up in each test.
 _, _TEST, _CLOSING, _BETWEEN = Phase
 
@@ -88,7 +99,7 @@ class Sandbox(abc.ABC):
         #: how many statements looked as if they wrote, since the sandbox was made
         self.write_hints = 0
         self._commits_at_begin = 0
-        self._pid = os.getpid()
+        self._pid = _process
         self._listening = threading.local()
         self.stack = self._new_stack()
 
@@ -206,6 +217,11 @@ class Sandbox(abc.ABC):
 
     # -- virtual connections ---------------------------------------------------
 
+    @property
+    def in_child(self) -> bool:
+        """Whether this is a process that was forked while the sandbox was open."""
+        return self._pid != _process
+
     def new_backend(self, session: Mapping[str, str | None]) -> Backend:
         """Make the server's side of a virtual connection."""
         self._names += 1
@@ -219,7 +235,7 @@ class Sandbox(abc.ABC):
 
         :raises SandboxConflict: in a process that was forked while the sandbox was open.
         """
-        if os.getpid() != self._pid:
+        if self.in_child:
             raise SandboxConflict(
                 f"a forked process uses a connection of {self.owner}'s sandbox. It shares the "
                 f"socket of its parent, and would take its parent's answers. Dispose of the "
@@ -390,7 +406,7 @@ class Sandbox(abc.ABC):
 
     def begin_test(self) -> None:
         """Begin a test. What was written since the last one ended is undone first."""
-        if self.phase is _BETWEEN and self._unused:
+        if self.phase is _BETWEEN and not self.used:
             self.conflicts.clear()
             self.phase = _TEST
             return
@@ -416,7 +432,7 @@ class Sandbox(abc.ABC):
 
     def end_test(self) -> None:
         """Undo everything that was done since :meth:`begin_test`."""
-        if self._unused:
+        if not self.used:
             self.phase = _BETWEEN
             return
         with self.lock:
@@ -427,14 +443,14 @@ class Sandbox(abc.ABC):
                 self.phase = Phase.BETWEEN
 
     @property
-    def _unused(self) -> bool:
-        """Whether no connection did anything since the last generation began.
+    def used(self) -> bool:
+        """Whether a connection did anything since the last generation began.
 
-        Then there is nothing to undo and nobody to start anew, and a test that needs no database
-        pays for none. Asked without the lock: a thread that does its first thing just now does
-        it in one test or in the next, as it would with the lock.
+        If not, there is nothing to undo and nobody to start anew, and a test that needs no
+        database pays for none. Asked without the lock: a thread that does its first thing just
+        now does it in one test or in the next, as it would with the lock.
         """
-        return not self.touched and not self._names
+        return self.touched or self._names > 0
 
     def _rewind(self) -> None:
         if self.touched and self.alive:
