@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -101,7 +100,7 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
     @property
     def alive(self) -> bool:
         """Whether there is a real connection, and it is not broken. Not in a forked child."""
-        return self.real is not None and not is_closed(self.real) and os.getpid() == self._pid
+        return self.real is not None and not is_closed(self.real) and not self.in_child
 
     def go_on(self, backend: Backend) -> None:
         """Make room for the next of several statements that are sent by one call."""
