@@ -737,6 +737,7 @@ class TestClientAndSession(CaseTest):
         report = run(Forgetting)
         self.assertEqual(report.messages, [])
         self.assertEqual([each.category for each in report.warned], [UncommittedDataWarning])
+        self.assertEqual(report.warned[0].filename, __file__)  # and not Werkzeug's
         self.assertEqual(
             re.sub(r"(?<=test_cases.py:)\d+", "LINE", str(report.warned[0].message)),
             "a request is made at tests/test_cases.py:LINE while connection 1 (its transaction "

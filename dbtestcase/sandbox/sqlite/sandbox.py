@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import re
 import sqlite3
 import threading
 import weakref
@@ -52,7 +51,6 @@ _OURS = {"database", "uri", "check_same_thread", "isolation_level", "autocommit"
 _UNSEEN_OPTIONS = {"timeout", "cached_statements"}
 
 _CANNOT_BE_PLAYED = {"VACUUM", "ATTACH", "DETACH"}
-_INSIDE = re.compile(r"\b(?:inside|within) a transaction|cannot change into wal mode")
 
 
 class SQLiteSandbox(Sandbox):
@@ -415,7 +413,8 @@ class SQLiteSandbox(Sandbox):
             if isinstance(error, sqlite3.IntegrityError) and "FOREIGN KEY" not in str(error):
                 # it was sent as OR ABORT, so that SQLite left everybody else's work alone
                 backend.end(commit=False)
-        elif _INSIDE.search(str(error)):
+        elif backend.alone and statement.verb == "PRAGMA" and "is locked" in str(error):
+            # wal_checkpoint, for example, waits for the end of the transaction that it is in
             raise self.conflict(shared.cannot_be_run(statement.verb, error)) from error
 
     def _ended_by_sqlite(self, backend: SQLiteBackend, error: sqlite3.Error) -> None:
@@ -496,10 +495,11 @@ class SQLiteSandbox(Sandbox):
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
         readers = self._locks.readers(backend)
-        if readers and isinstance(backend, SQLiteBackend) and backend.has_written:
-            self._locks.warn_readers(backend, readers)
         super().commit(backend)
         self.step_outside()
+        # when all is done: where warnings are errors, it is raised, and the work is not lost
+        if readers and isinstance(backend, SQLiteBackend) and backend.has_written:
+            self._locks.warn_readers(backend, readers)
 
     def undo(self, backend: Backend, level: int = 0) -> None:
         """Undo the work of *backend* from that level on. Never raises."""
