@@ -28,10 +28,11 @@ from ...engines.redirecting import place_of_engine
 from ...errors import EscapeError, SetUpError
 from .. import messages as shared
 from ..backends import Backend, State
-from ..base import THREAD_PATIENCE, Phase, Sandbox
+from ..base import Phase, Sandbox
 from ..places import place
 from ..segments import Segment, Wrote
 from ..statements import Control, Statement
+from ..threads import PATIENCE
 from . import messages
 from .callbacks import Callbacks
 from .connections import VirtualConnection
@@ -72,7 +73,7 @@ class SQLiteSandbox(Sandbox):
         #: the thread whose `connect` listeners run
         self._listener: int | None = None
         super().__init__(url, owner=owner)
-        self._locks = Locks(self)
+        self.threads = self._locks = Locks(self)
         self._know_nothing()
 
     def _know_nothing(self) -> None:
@@ -169,7 +170,7 @@ class SQLiteSandbox(Sandbox):
             running = {thread.ident for thread in threading.enumerate()} - {mine}
             return self._listener not in running
 
-        self.changed.wait_for(free, THREAD_PATIENCE)
+        self.changed.wait_for(free, PATIENCE)
         self._listener = mine
 
     def listened(self) -> None:
@@ -444,12 +445,6 @@ class SQLiteSandbox(Sandbox):
             self.tables.temporary.setdefault(name, backend)
         for name in touched.dropped:
             self.tables.temporary.pop(name, None)
-
-    def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
-        """Let another thread's transaction that wrote end first, as SQLite's own lock does."""
-        backend.thread = threading.get_ident()
-        if statement.writes:
-            self._locks.wait(backend)
 
     def reserve(self, backend: Backend) -> None:
         """Do what BEGIN IMMEDIATE does: wait for the write lock, as far as one can here."""
