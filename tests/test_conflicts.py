@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import os
 import sqlite3
+import sysconfig
 import tempfile
 import threading
 import time
@@ -19,6 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import sqlalchemy as sa
 from psycopg2 import extensions, extras
@@ -26,8 +28,8 @@ from psycopg2 import extensions, extras
 from dbtestcase.engines import redirect
 from dbtestcase.errors import SandboxConflict, UncommittedDataWarning
 from dbtestcase.fixture import DatabaseFixture
-from dbtestcase.sandbox import Sandbox, open_sandbox
-from dbtestcase.sandbox.places import Place
+from dbtestcase.sandbox import Sandbox, open_sandbox, places
+from dbtestcase.sandbox.places import Place, place, trail
 from dbtestcase.settings import choose
 
 from .support import no_settings
@@ -1116,6 +1118,65 @@ class TestFixture(TextCase):
                     f"Commit it before the request."
                 ],
             )
+
+
+# -- lines of the user's code ----------------------------------------------------------------------
+
+
+def called_in(filename: str, function: Callable[[], Any]) -> Any:
+    """Call *function* from line 2 of a file of that name."""
+    names: dict[str, Any] = {"function": function}
+    exec(compile("def call():\n    return function()", filename, "exec"), names)
+    return names["call"]()
+
+
+class TestPlace(unittest.TestCase):
+    """Which line is the user's."""
+
+    def test_files(self) -> None:
+        """The innermost line counts that is not of Python, of a package or of the library."""
+        for filename, is_users in (
+            ("/srv/shop/views.py", True),
+            (f"{PACKAGE}_tools/views.py", True),
+            (f"{PACKAGE}/sandbox/base.py", False),
+            (f"{sysconfig.get_path('purelib')}/flask/app.py", False),
+            (f"{sysconfig.get_path('stdlib')}/unittest/case.py", False),
+            ("<string>", False),
+        ):
+            with self.subTest(filename):
+                found = called_in(filename, place)
+                self.assertEqual(found.filename == filename and found.line == 2, is_users)
+                self.assertEqual(found.filename == __file__, not is_users)
+
+    def test_text(self) -> None:
+        """A file below the current directory is named from there, another in full."""
+        with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
+            here = Path.cwd()
+            self.assertEqual(str(Place(f"{here}/shop/views.py", 3)), "shop/views.py:3")
+            self.assertEqual(str(Place("/srv/shop/views.py", 3)), "/srv/shop/views.py:3")
+
+    def test_trail(self) -> None:
+        """A trail has every line of the user's, the outermost first."""
+        found = called_in("/srv/shop/views.py", lambda: called_in("<string>", trail))
+        files = [at.filename for at, _ in found.calls]
+        self.assertEqual(files[-3:], ["/srv/shop/views.py", __file__, __file__])
+        lines = str(found).splitlines()
+        self.assertEqual(lines[-3], '  File "/srv/shop/views.py", line 2, in call')
+        self.assertEqual(found.end.filename, __file__)
+
+    def test_nobodys(self) -> None:
+        """Where no line is the user's, that is said."""
+        outcome: list[Any] = []
+
+        def tell() -> None:
+            outcome.append((str(place()), str(trail().end)))
+
+        # a thread begins in Python's own code
+        with mock.patch.dict(places._foreign, {__file__: True}):
+            thread = threading.Thread(target=tell)
+            thread.start()
+            thread.join()
+        self.assertEqual(outcome, [("an unknown place", "an unknown place")])
 
 
 # -- that nothing is left out ----------------------------------------------------------------------
