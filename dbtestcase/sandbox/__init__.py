@@ -37,6 +37,10 @@ def open_sandbox(
             from .psycopg2_driver import Psycopg2Sandbox
 
             return Psycopg2Sandbox(url, owner=owner, reset_sequences=reset_sequences)
+        case "postgresql", "psycopg":
+            from .psycopg_driver import PsycopgSandbox
+
+            return PsycopgSandbox(url, owner=owner, reset_sequences=reset_sequences)
         case "sqlite", "pysqlite":
             from .sqlite import SQLiteSandbox
 
