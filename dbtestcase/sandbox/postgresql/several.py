@@ -13,9 +13,7 @@ __all__ = ["play_parts"]
 __unittest = True  # its frames are left out of tracebacks
 
 
-def play_parts(
-    backend: Backend, parts: Iterable[str], execute: Callable[[str], object]
-) -> None:
+def play_parts(backend: Backend, parts: Iterable[str], execute: Callable[[str], object]) -> None:
     """Run the statements of one text on *backend*.
 
     Outside a transaction the server makes one of all up to the next COMMIT or BEGIN.

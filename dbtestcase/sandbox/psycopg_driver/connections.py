@@ -76,7 +76,7 @@ class VirtualConnection(psycopg.Connection[Any]):
         self.lock = _Lock(sandbox)  # type: ignore[assignment]
         self._prepared = Prepared(sandbox)
         private.take_options(self, **options)
-        #: libpq calls it with each notice of the server
+        #: libpq calls it with each notice of the server, and we with what it would say
         self.on_notice = private.notify_of_notices(weakref.ref(self))
 
     @property
@@ -142,11 +142,6 @@ class VirtualConnection(psycopg.Connection[Any]):
         level = self.backend().isolation
         return f"SELECT '{level.lower()}'::text AS transaction_isolation" if level else None
 
-    def notice(self, diagnostics: dict[int, bytes | None]) -> None:
-        """Call the notice handlers with what the server would have said."""
-        for handler in private.notice_handlers(self):
-            handler(psycopg.errors.Diagnostic(diagnostics))
-
     def forget_prepared(self) -> None:
         """Forget what psycopg prepared: the server knows none of it any more."""
         self._prepared.forget()
@@ -159,9 +154,10 @@ class VirtualConnection(psycopg.Connection[Any]):
             return query.decode(self.info.encoding)
         if isinstance(query, Composable):
             return query.as_string(self)
-        if isinstance(query, str):
-            return query
-        return self.render(query, None)  # a template string, which holds its parameters
+        if hasattr(query, "interpolations"):  # a template string, which holds its parameters
+            return self.render(query, None)
+        # the driver says itself what is wrong with anything else
+        return query if isinstance(query, str) else ""
 
     def render(self, query: Any, params: Any) -> str:
         """Give the text of *query* with its parameters written into it."""
@@ -177,6 +173,14 @@ class VirtualConnection(psycopg.Connection[Any]):
     def run(self, text: str, call: Callable[[], Any]) -> Any:
         """Run one statement: by *call*, unless it steers the transaction and is played."""
         sandbox = self.sandbox
+
+        def send() -> Any:
+            try:
+                return call()
+            except BaseException:
+                sandbox.end_copy()
+                raise
+
         with sandbox.entered():
             self._check_connection_ok()
             backend = self.backend()
@@ -185,8 +189,8 @@ class VirtualConnection(psycopg.Connection[Any]):
             sandbox.let_speak(self)
             try:
                 if sandbox.phase is Phase.CLOSING:
-                    return sandbox.run_closing(backend, statement, call)
-                result = backend.execute(text, call)
+                    return sandbox.run_closing(backend, statement, send)
+                result = backend.execute(text, send)
             finally:
                 sandbox.let_speak(before)
             if statement.control in (Control.ROLLBACK, Control.ROLLBACK_TO):
@@ -195,6 +199,12 @@ class VirtualConnection(psycopg.Connection[Any]):
             elif statement.verb == "DEALLOCATE" and "all" in statement.words:
                 sandbox.forget_prepared()
             return result
+
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run a generator of the driver's, unless this connection was closed."""
+        if self._closed:
+            raise psycopg.OperationalError("the connection is closed")
+        return super().wait(gen, *args, **kwargs)
 
     def _exec_command(
         self, command: Any, result_format: pq.Format = pq.Format.TEXT
@@ -243,7 +253,7 @@ class VirtualConnection(psycopg.Connection[Any]):
         """Whether there is something to cancel, and it is this connection's."""
         return self.sandbox.speaking is self and super()._should_cancel()
 
-    def notifies(self, **options: Any) -> NoReturn:  # type: ignore[override]
+    def notifies(self, **options: Any) -> NoReturn:
         """Refuse to wait for what never comes.
 
         :raises SandboxConflict: always.
@@ -268,4 +278,6 @@ class VirtualConnection(psycopg.Connection[Any]):
     def _two_phase(self, *args: Any) -> NoReturn:
         raise self.sandbox.conflict(_TWO_PHASE)
 
-    xid = tpc_begin = tpc_prepare = tpc_commit = tpc_rollback = tpc_recover = _two_phase
+    for _name in ("xid", "tpc_begin", "tpc_prepare", "tpc_commit", "tpc_rollback", "tpc_recover"):
+        locals()[_name] = _two_phase
+    del _name

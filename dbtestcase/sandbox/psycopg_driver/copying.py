@@ -9,6 +9,7 @@ given up, in a savepoint that is rolled back.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
@@ -16,11 +17,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import pq
 from psycopg.copy import LibpqWriter, Writer
 
 from ..statements import skeleton
-from . import private
 
 __all__ = ["copy"]
 
@@ -68,6 +67,9 @@ def copy(cursor: Any, text: str, start: Start, writer: Writer | None) -> Iterato
     :param writer: what the program wants its data to go through.
     """
     connection = cursor.connection
+    if cursor.closed:
+        with start():
+            return  # it has raised
     if writer is not None and not isinstance(writer, LibpqWriter):
         raise connection.sandbox.conflict(
             f"copy() with a writer of class {type(writer).__name__} cannot be played in a sandbox: "
@@ -123,7 +125,7 @@ def _copy_in(cursor: Any, text: str, start: Start) -> Iterator[psycopg.Copy]:
             yield copying
     except BaseException as error:
         # the server is told, and fails the transaction
-        _run(cursor, text, lambda: fail(error))
+        _run(cursor, text, functools.partial(fail, error))
         raise
     _run(cursor, text, finish)
 

@@ -70,7 +70,8 @@ class GuardedCursor:
         simple = self.format is pq.Format.TEXT and not binary and not prepare
         if statement.parts and (client or (simple and not params)):
             # the server takes several statements in one message, but not with parameters
-            self._execute_parts(statement.parts, send)
+            # (where there are none, only an empty list tells the driver to look for "%%")
+            self._execute_parts(statement.parts, send, None if client and params else params)
             return self
         if statement.shows_isolation:
             self.connection.begin()
@@ -88,7 +89,7 @@ class GuardedCursor:
             tag = _tag(statement, backend)
             connection.run(text, send)
             if tag is not None:
-                private.set_command_tag(self, tag)
+                private.set_results(self, [connection.sandbox.answers[tag]])
 
     def _rendered(self, query: Any, params: Any) -> str | None:
         try:
@@ -96,17 +97,20 @@ class GuardedCursor:
         except (psycopg.Error, TypeError, ValueError):
             return None  # the driver says itself what is wrong, or it is a raw query
 
-    def _execute_parts(self, parts: Iterable[str], send: Callable[[Any, Any], Any]) -> None:
+    def _execute_parts(
+        self, parts: Iterable[str], send: Callable[[Any, Any], Any], params: Any
+    ) -> None:
         connection = self.connection
         results: list[Any] = []
 
         def execute(part: str) -> None:
             statement = analyse(part)
             tag = _tag(statement, connection.backend())
-            connection.run(part, lambda: send(part, None))
+            connection.run(part, lambda: send(part, params))
             if tag is not None:
-                private.set_command_tag(self, tag)
-            results.extend(private.results_of(self))
+                results.append(connection.sandbox.answers[tag])
+            else:
+                results.extend(private.results_of(self))
 
         with connection.sandbox.entered():
             connection.begin()
@@ -191,7 +195,7 @@ class GuardedServerCursor(GuardedCursor):
     name: str
     withhold: bool
 
-    def execute(  # type: ignore[override]
+    def execute(
         self, query: Any, params: Any = None, *, binary: bool | None = None, **kwargs: Any
     ) -> Any:
         """Declare the cursor."""
@@ -225,7 +229,8 @@ class GuardedServerCursor(GuardedCursor):
 
 def guard(cursor: Any) -> None:
     """Let *cursor*, of whatever class, ask the sandbox before each statement."""
-    cursor.__class__ = _guarded(type(cursor))
+    factory: Any = type(cursor)
+    cursor.__class__ = _guarded(factory)
 
 
 @functools.lru_cache(maxsize=256)

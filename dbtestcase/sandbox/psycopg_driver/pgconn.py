@@ -12,14 +12,38 @@ if TYPE_CHECKING:
 __all__ = ["PGconnView"]
 
 _SENDING = frozenset(
-    """
-    exec_ exec_params exec_prepared prepare describe_prepared describe_portal close_prepared
-    close_portal send_query send_query_params send_query_prepared send_prepare
-    send_describe_prepared send_describe_portal send_close_prepared send_close_portal
-    put_copy_data put_copy_end get_copy_data get_result consume_input enter_pipeline_mode
-    exit_pipeline_mode pipeline_sync send_flush_request finish reset reset_start reset_poll
-    change_password
-    """.split()
+    {
+        "exec_",
+        "exec_params",
+        "exec_prepared",
+        "prepare",
+        "describe_prepared",
+        "describe_portal",
+        "close_prepared",
+        "close_portal",
+        "send_query",
+        "send_query_params",
+        "send_query_prepared",
+        "send_prepare",
+        "send_describe_prepared",
+        "send_describe_portal",
+        "send_close_prepared",
+        "send_close_portal",
+        "put_copy_data",
+        "put_copy_end",
+        "get_copy_data",
+        "get_result",
+        "consume_input",
+        "enter_pipeline_mode",
+        "exit_pipeline_mode",
+        "pipeline_sync",
+        "send_flush_request",
+        "finish",
+        "reset",
+        "reset_start",
+        "reset_poll",
+        "change_password",
+    }
 )
 
 

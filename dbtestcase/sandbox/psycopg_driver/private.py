@@ -14,11 +14,10 @@ They are the same from psycopg 3.2 to 3.3; ``tests/test_psycopg_driver.py`` fail
 ``._names``, ``._counts``,        what is prepared, how often other texts were sent, and what is
 ``._to_flush``                    to be dropped on the server
 ``BaseConnection._notice_handler``  calls the notice handlers of a connection
-``Connection._notice_handlers``
 ``Cursor._set_results``           makes results the cursor's
 ``Cursor._results``
 ``Cursor._reset``                 forgets the results of the last statement
-``Cursor._statusmessage``         the command tag of the last statement
+``Cursor._tx``                    what reads the values of its rows
 ``ServerCursor._describe_gen``    asks for the columns of a cursor on the server; overridden
 ``Copy._read_gen``                gives the next block of a COPY TO; overridden
 ================================  ============================================================
@@ -31,10 +30,11 @@ from types import CodeType, FrameType
 from typing import Any
 
 import psycopg
-from psycopg import BaseConnection, pq
+from psycopg import BaseConnection
 from psycopg._cursor_base import BaseCursor
 from psycopg._preparing import PrepareManager
 from psycopg._server_cursor_base import ServerCursorMixin
+from psycopg.adapt import Transformer
 from psycopg.transaction import BaseTransaction
 
 __all__ = [
@@ -42,10 +42,8 @@ __all__ = [
     "asks_for_beliefs",
     "begin",
     "cursor_in_the_making",
-    "notice_handlers",
     "notify_of_notices",
     "results_of",
-    "set_command_tag",
     "set_results",
     "take_options",
 ]
@@ -116,19 +114,6 @@ def notify_of_notices(reference: Any) -> Callable[[Any], None]:
     return lambda result: BaseConnection._notice_handler(reference, result)
 
 
-def notice_handlers(connection: psycopg.Connection[Any]) -> list[Callable[[Any], None]]:
-    """Give what is to be called with each notice of the server."""
-    return list(connection._notice_handlers)
-
-
-def set_command_tag(cursor: Any, tag: str) -> None:
-    """Give *cursor* the result of a command that was played: a tag, and no rows."""
-    result = cursor.connection.libpq.make_empty_result(pq.ExecStatus.COMMAND_OK)
-    cursor._reset()
-    cursor._set_results([result])
-    cursor._statusmessage = tag.encode()
-
-
 def results_of(cursor: Any) -> list[Any]:
     """Give the results of the last statement."""
     return list(cursor._results)
@@ -137,4 +122,5 @@ def results_of(cursor: Any) -> list[Any]:
 def set_results(cursor: Any, results: list[Any]) -> None:
     """Give *cursor* the results of several statements, the first of them selected."""
     cursor._reset()
+    cursor._tx = Transformer(cursor)
     cursor._set_results(results)

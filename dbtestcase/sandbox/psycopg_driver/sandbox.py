@@ -16,6 +16,7 @@ from sqlalchemy.engine import Dialect
 from ..backends import State
 from ..postgresql.connecting import OURS, ConnectingSandbox
 from ..postgresql.wire import Rows
+from . import private
 from .connections import VirtualConnection
 
 __all__ = ["PsycopgSandbox"]
@@ -24,6 +25,12 @@ __unittest = True  # its frames are left out of tracebacks
 
 #: What belongs to a connection in Python, and the server never hears of.
 _OWN = {"autocommit", "prepare_threshold", "context", "row_factory", "cursor_factory"}
+
+# Nothing but the server's answers is of interest here.
+_EVERY_COMMAND = """
+BEGIN; SAVEPOINT s; ROLLBACK TO s; RELEASE s; SET TRANSACTION READ WRITE; COMMIT;
+START TRANSACTION; ROLLBACK
+"""
 
 _STATES = {
     pq.TransactionStatus.IDLE: State.IDLE,
@@ -76,6 +83,10 @@ class PsycopgSandbox(ConnectingSandbox):
         self.real = psycopg.connect(
             **{**options, **self._where}, autocommit=True, prepare_threshold=None
         )
+        with self.real.execute(_EVERY_COMMAND) as cursor:
+            results = private.results_of(cursor)
+        #: what the server answers to the commands that are played, by their tags
+        self.answers = {result.command_status.decode(): result for result in results}
         if self.died:
             self._new_generation()
         self._opened()
@@ -90,6 +101,24 @@ class PsycopgSandbox(ConnectingSandbox):
         self.speaking = connection
         if connection is not None:
             connection.libpq.notice_handler = connection.on_notice
+
+    def end_copy(self) -> None:
+        """Get the real connection out of a COPY that the driver began and does not carry on.
+
+        There a connection of psycopg takes no statement any more. So it fails the transaction.
+        """
+        libpq = self.real.pgconn
+        if libpq.transaction_status != pq.TransactionStatus.ACTIVE:
+            return
+        while libpq.transaction_status == pq.TransactionStatus.ACTIVE:
+            if (result := libpq.get_result()) is None:
+                break
+            if result.status == pq.ExecStatus.COPY_IN:
+                libpq.put_copy_end(b"COPY without cursor.copy()")
+            elif result.status == pq.ExecStatus.COPY_OUT:
+                while libpq.get_copy_data(0)[0] > 0:
+                    pass
+        libpq.exec_(b"ROLLBACK TO dbtestcase_there_is_none")
 
     def forget_prepared(self) -> None:
         """Let all connections start anew: the server was told to drop what was prepared."""
@@ -161,7 +190,7 @@ class PsycopgSandbox(ConnectingSandbox):
 
     def _notice(self, sqlstate: str, message: str) -> None:
         if self.speaking is not None:
-            self.speaking.notice(_diagnostics("WARNING", sqlstate, message))
+            self.speaking.on_notice(_diagnostics("WARNING", sqlstate, message))
 
 
 def _diagnostics(severity: str, sqlstate: str, message: str) -> dict[int, bytes | None]:
