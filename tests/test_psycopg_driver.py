@@ -526,7 +526,7 @@ class TestCursors(PsycopgTestCase):
                     "many",
                     lambda: a.cur.executemany(
                         f"{INSERT} RETURNING id, name",
-                        [("x",), ("y",)] if autocommit else [("p",), ("q",)],
+                        [("x",), ("y",)],
                         returning=True,
                     ),
                 )
@@ -542,6 +542,7 @@ class TestCursors(PsycopgTestCase):
                 a.note("count", lambda: a.cur.rowcount)
                 a.note("bad", lambda: a.cur.executemany(INSERT, [(object(),)]))
                 a.status()
+                a("DELETE FROM item WHERE id > 1")
                 a.commit()
             a(NAMES)
 

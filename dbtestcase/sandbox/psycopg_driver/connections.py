@@ -166,7 +166,7 @@ class VirtualConnection(psycopg.Connection[Any]):
     def begin(self) -> None:
         """Begin a transaction, where psycopg does it before a statement."""
         with self.sandbox.entered():
-            self._check_connection_ok()
+            self._check_open()
             self.backend()
             private.begin(self)
 
@@ -182,7 +182,7 @@ class VirtualConnection(psycopg.Connection[Any]):
                 raise
 
         with sandbox.entered():
-            self._check_connection_ok()
+            self._check_open()
             backend = self.backend()
             statement = analyse(text)
             before = sandbox.speaking
@@ -200,10 +200,13 @@ class VirtualConnection(psycopg.Connection[Any]):
                 sandbox.forget_prepared()
             return result
 
+    def _check_open(self) -> None:
+        if self.closed:
+            raise psycopg.OperationalError("the connection is closed")
+
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
         """Run a generator of the driver's, unless this connection was closed."""
-        if self._closed:
-            raise psycopg.OperationalError("the connection is closed")
+        self._check_open()
         return super().wait(gen, *args, **kwargs)
 
     def _exec_command(

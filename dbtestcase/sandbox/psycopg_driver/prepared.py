@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .private import PrepareManager
+from .private import PrepareManager, forget_prepared
 
 if TYPE_CHECKING:
     from .sandbox import PsycopgSandbox
@@ -33,6 +33,4 @@ class Prepared(PrepareManager):
 
     def forget(self) -> None:
         """Start anew: the server knows none of them any more."""
-        self._names.clear()
-        self._counts.clear()
-        self._to_flush.clear()
+        forget_prepared(self)

@@ -42,6 +42,7 @@ __all__ = [
     "asks_for_beliefs",
     "begin",
     "cursor_in_the_making",
+    "forget_prepared",
     "notify_of_notices",
     "results_of",
     "set_results",
@@ -107,6 +108,13 @@ def begin(connection: psycopg.Connection[Any]) -> None:
     """Let the driver begin a transaction, if it would before a statement."""
     for _ in connection._start_query():
         pass
+
+
+def forget_prepared(manager: PrepareManager) -> None:
+    """Let a manager be as new."""
+    manager._names.clear()
+    manager._counts.clear()
+    manager._to_flush.clear()
 
 
 def notify_of_notices(reference: Any) -> Callable[[Any], None]:

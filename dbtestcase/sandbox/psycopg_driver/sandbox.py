@@ -143,7 +143,9 @@ class PsycopgSandbox(ConnectingSandbox):
             read.set_pgresult(result)
             return read.load_rows(0, result.ntuples, tuple)
         if result.status == pq.ExecStatus.FATAL_ERROR:
-            raise psycopg.errors.error_from_result(result, encoding=encoding)
+            error = psycopg.errors.error_from_result(result, encoding=encoding)
+            # that there is no server any more, libpq says in words only
+            raise error if error.sqlstate else psycopg.OperationalError(str(error))
         return []
 
     def send_as_is(self, text: str) -> None:
