@@ -23,13 +23,9 @@ from sqlalchemy.engine import Dialect, Engine
 from .databases import Lease, explain, lease
 from .databases.base import build
 from .engines import PRIVATE, UNKNOWN, Door, Key, engine_for, redirect
-from .errors import (
-    DatabaseTestWarning,
-    EscapeError,
-    SandboxConflict,
-    UncommittedDataWarning,
-)
-from .sandbox import Phase, Sandbox, open_sandbox
+from .errors import DatabaseTestWarning, EscapeError
+from .sandbox import Phase, Sandbox, messages, open_sandbox, uncommitted
+from .sandbox.places import place
 from .schemas import Schema
 from .settings import Setting
 
@@ -182,10 +178,16 @@ class DatabaseFixture:
                     self._filled.pop(other, None)
                 raise
         elif sandbox.url.drivername != driver:
-            raise SandboxConflict(
-                f"{engine!r} uses {driver}, and the connection of {self.owner} was made with "
-                f"{sandbox.url.drivername}. Two drivers cannot share one connection. Use one "
-                f"driver for {held.url.render_as_string(hide_password=True)}."
+            raise sandbox.conflict(
+                messages.two_drivers(
+                    engine,
+                    driver,
+                    place(),
+                    self.owner,
+                    sandbox.url.drivername,
+                    sandbox.made_at,
+                    held.url.render_as_string(hide_password=True),
+                )
             )
         elif key not in self._filled:
             self._fill(key, sandbox)
@@ -427,10 +429,4 @@ class DatabaseFixture:
         """Warn that a request begins while the test itself holds uncommitted writes."""
         for sandbox in self._each:
             for backend in sandbox.uncommitted():
-                warnings.warn(
-                    f"a request is made while {backend} holds data that is not committed: on real "
-                    f"connections the request would not see it, or would wait for its locks. "
-                    f"Commit it before the request.",
-                    UncommittedDataWarning,
-                    stacklevel=4,
-                )
+                uncommitted.warn(uncommitted.request_beside(place(), backend))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
+import sqlalchemy as sa
+from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
 from dbtestcase.errors import UncommittedDataWarning
 
+from . import twins
 from .support import debian_postgresql
 from .twins import Stage, TwinTestCase
 
 HERE = r"tests/twins.py:\d+"
-BEGAN = rf"\(its transaction began at {HERE}\)"
+BEGAN = rf"\(its (?:last )?transaction began at {HERE}\)"
 
 
 class TestSettings(TwinTestCase):
@@ -90,7 +94,7 @@ class TestSettings(TwinTestCase):
             lambda stage: stage.actor()("SELECT set_config('app.' || 'who', 'x', false)"),
             r"set_config\(\) with a name, or an is_local, that is not a literal: what it sets "
             r"cannot be told, and would hold for all connections of the sandbox\. Write both as "
-            r"literals, or test this code on real connections\.",
+            r"literals, or test this code on real connections, on a database of its own\.",
         )
 
     def test_role(self) -> None:
@@ -152,7 +156,7 @@ class TestTransactionModes(TwinTestCase):
             a = stage.actor()
             a("CREATE TEMP TABLE scratch (x int)")
             a.commit()
-            a.con.set_session(readonly=True)
+            a.session(readonly=True)
             a("SELECT count(*) FROM item")
             a("INSERT INTO scratch VALUES (1)")
             a("SHOW transaction_read_only")
@@ -161,7 +165,7 @@ class TestTransactionModes(TwinTestCase):
             a.rollback()
             a("DELETE FROM item")
             a.rollback()
-            a.con.set_session(readonly=False, autocommit=True)
+            a.session(readonly=False, autocommit=True)
             a("BEGIN READ ONLY")
             a("CREATE TABLE t (x int)")
             a("ROLLBACK")
@@ -176,12 +180,39 @@ class TestTransactionModes(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_too_late_for_a_level(self) -> None:
+        """The level and READ WRITE are chosen before the first query, and outside savepoints."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            level = "SET TRANSACTION ISOLATION LEVEL"
+            for begun, chosen in (
+                ("SELECT 1", f"{level} REPEATABLE READ"),
+                ("SELECT 1", f"{level} READ COMMITTED"),
+                ("SELECT 1", "BEGIN ISOLATION LEVEL SERIALIZABLE"),
+                ("SELECT 1", "SET TRANSACTION READ ONLY"),
+                ("SET TRANSACTION READ ONLY; SELECT 1", "SET TRANSACTION READ WRITE"),
+                ("SET TRANSACTION READ ONLY", "SET TRANSACTION READ WRITE"),
+                ("SAVEPOINT s", f"{level} SERIALIZABLE"),
+                ("SAVEPOINT s", f"{level} READ COMMITTED"),
+                ("SET LOCAL work_mem = '1MB'", f"{level} SERIALIZABLE"),
+                ("SHOW work_mem", f"{level} SERIALIZABLE"),
+            ):
+                a(begun)
+                a(chosen)
+                a("SHOW transaction_isolation")
+                a("SHOW transaction_read_only")
+                a.status()
+                a.rollback()
+
+        self.assertSame(play)
+
     def test_serializable(self) -> None:
         """A SERIALIZABLE transaction alone is played."""
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
-            a.con.isolation_level = "SERIALIZABLE"
+            a.session(isolation_level="SERIALIZABLE")
             b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
             a("SHOW transaction isolation level")
@@ -217,7 +248,7 @@ class TestTransactionModes(TwinTestCase):
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
-            a.con.isolation_level = "SERIALIZABLE"
+            a.session(isolation_level="SERIALIZABLE")
             a("SELECT count(*) FROM item")
             b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
@@ -225,9 +256,10 @@ class TestTransactionModes(TwinTestCase):
 
         self.assertConflict(
             play,
-            rf"connection 1 {BEGAN} is SERIALIZABLE, and another connection has committed since "
-            r"it began\. One connection cannot show the old snapshot\. Test this code on real "
-            r"connections\.",
+            rf"connection 1 {BEGAN} is SERIALIZABLE, and connection 2 {BEGAN} has committed since "
+            r"it began\. One connection cannot show the old snapshot\. End the first transaction "
+            r"before the other commits, or test this code on real connections, on a database of "
+            r"its own\.",
         )
 
 
@@ -253,6 +285,36 @@ class TestDeferrable(TwinTestCase):
             a("INSERT INTO child VALUES (5, 1)")
 
         self.assertSame(play)
+
+    def test_role_that_may_not_name_them(self) -> None:
+        """The constraints of schemas that a role may not use are checked all the same."""
+        for url in (self.real_url, self.url):
+            with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+                connection.exec_driver_sql(
+                    "CREATE SCHEMA hidden; CREATE TABLE hidden.leaf (parent_id int REFERENCES "
+                    "public.parent DEFERRABLE INITIALLY DEFERRED); "
+                    "CREATE FUNCTION add_leaf(int) RETURNS void LANGUAGE sql SECURITY DEFINER "
+                    "AS $$ INSERT INTO hidden.leaf VALUES ($1) $$"
+                )
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("SET ROLE pg_monitor")
+            a.commit()
+            for parent in (1, 99):
+                a(f"SELECT add_leaf({parent})")
+                a.commit()
+            a("SELECT current_user")
+            a("SELECT add_leaf(5)")
+            a("RESET ROLE")
+            a("INSERT INTO parent VALUES (5)")
+            a.commit()
+            a("SELECT * FROM hidden.leaf")
+
+        self.assertSame(play)
+        for url in (self.real_url, self.url):
+            with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+                connection.exec_driver_sql("DROP SCHEMA hidden CASCADE")
 
     def test_set_constraints(self) -> None:
         """SET CONSTRAINTS holds for its own transaction."""
@@ -304,7 +366,8 @@ class TestDeferrable(TwinTestCase):
         self.assertConflict(
             play,
             rf"connection 1 {BEGAN} used SET CONSTRAINTS and has not ended its transaction\. On "
-            r"one connection that would hold for connection 2 too\. Let it end first\.",
+            rf"one connection that would hold for connection 2 {BEGAN} too\. Let it end first, or "
+            r"test this code on real connections, on a database of its own\.",
         )
 
     def test_violated_beside(self) -> None:
@@ -321,7 +384,8 @@ class TestDeferrable(TwinTestCase):
             rf"a deferred constraint failed when connection 2 {BEGAN} committed, beside "
             rf"uncommitted work of connection 1 {BEGAN}: insert or update on table \"child\" "
             r"violates foreign key constraint \"child_parent_id_fkey\"\. On one connection it "
-            r"cannot be told whose rows violate it\. Let the other end first\.",
+            r"cannot be told whose rows violate it\. Let the other end first, or test this code "
+            r"on real connections, on a database of its own\.",
         )
 
 
@@ -340,8 +404,170 @@ class TestDeferrable(TwinTestCase):
             play,
             rf"a deferred constraint was checked when connection 2 {BEGAN} committed, and may "
             rf"hold only by what connection 1 {BEGAN} has written to table parent and not "
-            r"committed\. Let the other end first\.",
+            r"committed: one connection sees it\. Let the other end first, or test this code on "
+            r"real connections, on a database of its own\.",
         )
+
+
+#: Queries that write, though nothing in their texts says so: what makes each possible, and itself.
+HIDDEN_WRITERS = {
+    "function": ("SELECT 1", "SELECT add_item('x')"),
+    "function in quotes": (
+        """CREATE FUNCTION "Add it"() RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$""",
+        'SELECT "Add it"()',
+    ),
+    "name in numbers": ("SELECT 1", 'SELECT U&"\\0061dd_item"(\'x\')'),
+    "function said to be immutable": (
+        """CREATE FUNCTION pure_says_he() RETURNS void IMMUTABLE LANGUAGE plpgsql
+               AS $$ BEGIN PERFORM add_item('x'); END $$""",
+        "SELECT pure_says_he()",
+    ),
+    "aggregate": (
+        """CREATE FUNCTION step(int, int) RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$;
+           CREATE AGGREGATE counted (int) (SFUNC = step, STYPE = int)""",
+        "SELECT counted(id) FROM parent",
+    ),
+    "view": ("CREATE VIEW quiet AS SELECT add_item('x')::text", "SELECT * FROM quiet"),
+    "view, as a table": ("CREATE VIEW quiet AS SELECT add_item('x')::text", "TABLE quiet"),
+    "operator": (
+        """CREATE FUNCTION added(text, text) RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ($1) RETURNING 1 $$;
+           CREATE OPERATOR <#> (FUNCTION = added, LEFTARG = text, RIGHTARG = text)""",
+        "SELECT 'x'::text <#> ''::text",
+    ),
+    "cast": (
+        """CREATE TYPE pip AS (name text);
+           CREATE FUNCTION to_int(pip) RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES (($1).name) RETURNING 1 $$;
+           CREATE CAST (pip AS int) WITH FUNCTION to_int(pip)""",
+        "SELECT ROW('x')::pip::int",
+    ),
+    "domain": (
+        """CREATE FUNCTION noted(text) RETURNS bool LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ($1) RETURNING true $$;
+           CREATE DOMAIN noticed AS text CHECK (noted(VALUE))""",
+        "SELECT 'x'::noticed",
+    ),
+    "row security": (
+        """CREATE FUNCTION noted(text) RETURNS bool LANGUAGE sql SECURITY DEFINER
+               AS $$ INSERT INTO item (name) VALUES ($1) RETURNING true $$;
+           CREATE POLICY p ON parent USING (noted(name));
+           ALTER TABLE parent ENABLE ROW LEVEL SECURITY;
+           GRANT USAGE ON SCHEMA public TO pg_monitor;
+           GRANT SELECT ON ALL TABLES IN SCHEMA public TO pg_monitor""",
+        "SELECT name FROM parent",
+    ),
+    "query as text": (
+        "SELECT 1",
+        "SELECT query_to_xml('SELECT add_item(''x'')', true, true, '') IS NULL",
+    ),
+    "WITH": (
+        "SELECT 1",
+        "WITH a AS (INSERT INTO item (name) VALUES ('x') RETURNING id) SELECT id > 0 FROM a",
+    ),
+}
+
+
+class TestCatalogue(TwinTestCase):
+    """What a SELECT wrote, whatever its text, is that of its own transaction."""
+
+    def play_hidden(self, make: str, query: str, role: str = "") -> None:
+        for url in (self.real_url, self.url):
+            engine = sa.create_engine(url, poolclass=sa.NullPool)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+                connection.exec_driver_sql(twins.SCHEMA)
+                connection.exec_driver_sql(make)
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT name FROM item")
+            a.rollback()
+            if role:
+                a(f"SET ROLE {role}")
+                a.commit()
+            # undone with its transaction, and seen by nobody
+            a(query)
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+            # kept, whatever befalls those who read afterwards
+            a(query)
+            a.commit()
+            b("SELECT 1 / 0")
+            b.rollback()
+            b("SELECT name FROM item ORDER BY name")
+            b.rollback()
+
+        self.assertSame(play)
+
+    def test_hidden_writers(self) -> None:
+        """A function, view, operator, cast, domain or policy may write, and is not trusted."""
+        for name, (make, query) in HIDDEN_WRITERS.items():
+            with self.subTest(name):
+                # the superuser of the tests passes by row security
+                self.play_hidden(make, query, "pg_monitor" if name == "row security" else "")
+
+    def test_made_in_the_test(self) -> None:
+        """A function that the test itself makes is known, also where a function made it."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("SELECT name FROM item")
+            b.rollback()
+            a(
+                "CREATE FUNCTION late() RETURNS int LANGUAGE sql "
+                "AS $$ INSERT INTO item (name) VALUES ('late') RETURNING 1 $$"
+            )
+            a(
+                "CREATE FUNCTION maker() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE "
+                "'CREATE VIEW later AS SELECT late()'; END $$"
+            )
+            a.commit()
+            b("SELECT name FROM item")
+            b.rollback()
+            a("SELECT maker()")
+            a.commit()
+            for query in ("SELECT late()", "SELECT * FROM later"):
+                a(query)
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
+    def test_parameter_that_is_no_value(self) -> None:
+        """A parameter may be a piece of SQL."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for value in (AsIs("add_item('x')"), [AsIs("1"), AsIs("add_item('x')::text::int")]):
+                a("SELECT %s", [value])
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
+    def test_readers_share_a_savepoint(self) -> None:
+        """Crossing transactions that only read send nothing of ours, and may end as they like."""
+        with self.sandbox(data=True) as stage:
+            assert stage.sandbox is not None
+            wire: Any = stage.sandbox.wire
+            a, b = stage.actor(), stage.actor()
+            a("SELECT count(*) FROM item")
+            before = wire.messages
+            for _ in range(3):
+                b("SELECT name, random() FROM item WHERE id = %s AND name = ANY(%s)", (1, ["x"]))
+                a("SELECT lower(name) FROM parent")
+                b.rollback()
+                b("WITH a AS (SELECT 1 AS x) SELECT * FROM a, item")
+                b.commit()
+                a.commit()
+                b("VALUES (1)")
+            self.assertEqual(wire.messages, before)
 
 
 class TestTemporaryTables(TwinTestCase):
@@ -385,9 +611,10 @@ class TestTemporaryTables(TwinTestCase):
 
         self.assertConflict(
             play,
-            rf'connection 2 names "scratch", which is a temporary table of connection 1 {BEGAN}\. '
-            r"On real connections it would not see that table\. Use the same connection, or give "
-            r"the table another name\.",
+            rf'connection 2 {BEGAN} names "scratch", which is a temporary table of connection 1 '
+            rf"{BEGAN}\. On real connections it would not see that table, and one connection "
+            r"cannot hide it\. Use the same connection, give the table another name, or test this "
+            r"code on real connections, on a database of its own\.",
         )
 
     def test_dropped(self) -> None:
@@ -441,6 +668,8 @@ class TestAdvisoryLocks(TwinTestCase):
         for lock, taken in (
             ("pg_advisory_lock(1)", "pg_try_advisory_lock(1)"),
             ("pg_advisory_lock(1)", "pg_advisory_unlock_all()"),
+            # the server lets it go once only, and does not say so
+            ("pg_advisory_lock(1), pg_advisory_lock(1)", "pg_advisory_unlock(1)"),
         ):
 
             def play(stage: Stage, lock: str = lock, taken: str = taken) -> None:
@@ -451,9 +680,10 @@ class TestAdvisoryLocks(TwinTestCase):
 
             self.assertConflict(
                 play,
-                rf"connection 2 asked for an advisory lock, or let one go, while connection 1 "
-                rf"{BEGAN} holds one: on one connection nobody waits for it\. Let the other one "
-                r"go first, or test this code on real connections\.",
+                rf"connection 2 {BEGAN} asked for an advisory lock, or let one go, while "
+                rf"connection 1 {BEGAN} holds one: on one connection nobody waits for it\. Let "
+                r"the other one go first, or test this code on real connections, on a database of "
+                r"its own\.",
             )
 
     def test_test_end(self) -> None:
@@ -488,7 +718,8 @@ class TestUncommitted(TwinTestCase):
             str(warned[0].message),
             rf"^connection 2 {BEGAN} meets what connection 1 {BEGAN} has written to table item "
             r"and not committed: on real connections it would not be seen\. Commit it first, or "
-            r"test this code on real connections\. The statement: SELECT count\(\*\) FROM item$",
+            r"test this code on real connections, on a database of its own\. The statement: "
+            r"SELECT count\(\*\) FROM item$",
         )
 
     def test_change_beside(self) -> None:
@@ -554,6 +785,11 @@ class TestUncommitted(TwinTestCase):
             b("INSERT INTO item (name) VALUES ('first')")
             b.rollback()
             b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('c'), ('c')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
             a.commit()
 
@@ -571,8 +807,9 @@ class TestUncommitted(TwinTestCase):
             play,
             rf"a statement of connection 2 {BEGAN} failed beside what connection 1 {BEGAN} has "
             r"written to table item and not committed: duplicate key value violates unique "
-            r"constraint \"item_name_key\"\. Real connections might have waited, or gone on\. "
-            r"Commit that work first\.",
+            r"constraint \"item_name_key\"\. Real connections might have waited, or gone on, "
+            r"which one connection cannot show\. Commit that work first, or test this code on "
+            r"real connections, on a database of its own\.",
         )
 
     def test_impatient(self) -> None:
@@ -586,9 +823,10 @@ class TestUncommitted(TwinTestCase):
 
             self.assertConflict(
                 play,
-                rf"NOWAIT or SKIP LOCKED beside uncommitted work of connection 1 {BEGAN}: on one "
-                r"connection no lock is ever in the way\. Commit that work first, or test this "
-                r"code on real connections\.",
+                rf"connection 2 {BEGAN} uses NOWAIT or SKIP LOCKED beside uncommitted work of "
+                rf"connection 1 {BEGAN}: on one connection no lock is ever in the way\. Commit "
+                r"that work first, or test this code on real connections, on a database of its "
+                r"own\.",
             )
 
     def test_no_privilege_to_look(self) -> None:
