@@ -184,6 +184,16 @@ class TestDatabaseFixture(FixtureTest):
             self.assertEqual(look(url).tables, set())
         self.assertEqual(look(url).tables, set())
 
+    def test_option_engine_of_the_app(self) -> None:
+        """An engine of the app is known by its option engines, too, whatever its URL says."""
+        app = sa.create_engine("postgresql+psycopg2://shop@production.example/shop")
+        self.addCleanup(app.dispose)
+        with self.fixture(app_engines=lambda: {None: app}) as fixture:
+            self.insert(app.execution_options(isolation_level="AUTOCOMMIT"), "one")
+            with app.connect() as connection:
+                self.assertEqual(names(connection), ["one"])
+            self.assertEqual(look(fixture.urls[None]).rows, {})
+
     def named_database(self) -> str:
         """Make a database that is taken as it is, and drop it at the end."""
         name = f"named_{secrets.token_hex(4)}_test"

@@ -254,6 +254,46 @@ class TestDeferrable(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_failed_commit_undoes_all(self) -> None:
+        """What was done before a savepoint goes with a commit that fails, too."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("SAVEPOINT s")
+            a("INSERT INTO child VALUES (1, 99)")
+            a.commit()
+            b("SELECT name FROM item")
+            a("SELECT name FROM item")
+
+        self.assertSame(play)
+
+    def test_initially_immediate(self) -> None:
+        """After a commit each constraint is deferred, or immediate, as it initially is."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO pair VALUES (1, 1), (2, 2)")
+            a.commit()
+            a("UPDATE pair SET other = 2 WHERE id = 1")
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_reader_beside_violations(self) -> None:
+        """The commit of one that has only read checks nothing, also beside others' violations."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO child VALUES (1, 99)")
+            b("SELECT count(*) FROM item")
+            b.commit()
+            b("SELECT count(*) FROM item")
+            b.commit()
+            a.rollback()
+
+        self.assertSame(play)
+
     def test_set_constraints(self) -> None:
         """SET CONSTRAINTS holds for its own transaction."""
 

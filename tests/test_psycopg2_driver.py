@@ -120,6 +120,21 @@ class TestTransactions(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_reader_above_a_writer(self) -> None:
+        """A reader that comes after a writer is in nobody's way, whoever ends first."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SELECT count(*) FROM parent")
+            a("INSERT INTO item (name) VALUES ('a2')")
+            b("SELECT count(*) FROM parent")
+            b.commit()
+            a.rollback()
+            b("SELECT count(*) FROM item")
+
+        self.assertSame(play)
+
     def test_rollback_beneath(self) -> None:
         """A writer that rolls back beneath another's committed work is refused, both named."""
 
@@ -140,6 +155,19 @@ class TestTransactions(TwinTestCase):
             r"the transactions end in the order in which they wrote, or test this code on real "
             r"connections\.",
         )
+
+    def test_rollback_beneath_a_reader(self) -> None:
+        """A writer may roll back beneath a transaction that has only read."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SELECT count(*) FROM parent")
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.commit()
+
+        self.assertSame(play)
 
     def test_select_that_writes(self) -> None:
         """A SELECT of a function that writes is known to write, beneath others too."""
@@ -205,6 +233,27 @@ class TestTransactions(TwinTestCase):
             for text in ("SAVEPOINT s", "RELEASE s", "ROLLBACK TO s", "COMMIT AND CHAIN"):
                 a(text)
                 a.status()
+
+        self.assertSame(play)
+
+    def test_savepoints_of_two(self) -> None:
+        """Two connections may give their savepoints one name."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SAVEPOINT s")
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SAVEPOINT s")
+            b("INSERT INTO parent VALUES (2, 'two')")
+            b("ROLLBACK TO s")
+            a("ROLLBACK TO s")
+            a("INSERT INTO item (name) VALUES ('a2')")
+            b("INSERT INTO parent VALUES (3, 'three')")
+            a("RELEASE s")
+            b("RELEASE s")
+            a("RELEASE s")
+            b.commit()
+            a.commit()
 
         self.assertSame(play)
 

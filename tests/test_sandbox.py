@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from dbtestcase.engines import redirect
 from dbtestcase.errors import EscapeError, SandboxConflict, UncommittedDataWarning
 from dbtestcase.sandbox import Phase, Sandbox, open_sandbox, sandboxed
+from dbtestcase.sandbox.segments import Wrote
 
 from .twins import Relay, TwinTestCase
 
@@ -148,6 +149,14 @@ class TestLife(SandboxTestCase):
             self.insert("between")
             with self.a_test():
                 self.assertNotIn("between", self.names())
+
+    def test_asked_from_outside(self) -> None:
+        """Whoever asks what is uncommitted, as at a request's start, leaves the question open."""
+        with self.a_test(), self.engine.connect() as connection:
+            connection.execute(sa.text(NAMES))
+            self.assertEqual(self.box.uncommitted(), [])
+            self.assertFalse(self.box.wrote())
+            self.assertIs(self.box.stack.top.wrote, Wrote.UNASKED)
 
     def test_closing(self) -> None:
         """In the closing phase statements run, and nothing ends anything."""
@@ -396,6 +405,24 @@ class TestEngines(SandboxTestCase):
             self.assertEqual(self.names(engine), ["first", "listener"])
             self.assertEqual(self.names(), ["first"])
 
+    def test_listener_that_rolls_back(self) -> None:
+        """A listener that catches an error and rolls back undoes nothing of others."""
+        engine = self.redirected()
+
+        @sa.event.listens_for(engine, "connect")
+        def listen(connection: Any, record: Any) -> None:
+            with contextlib.suppress(psycopg2.Error), connection.cursor() as cursor:
+                cursor.execute("INSERT INTO item (name) VALUES ('listener')")
+                cursor.execute("SELECT * FROM missing")
+            connection.rollback()
+
+        with self.engine.connect() as open_one:
+            open_one.execute(INSERT, {"name": "a"})
+            with engine.connect() as connection:
+                self.assertEqual(connection.exec_driver_sql("SELECT 1").scalar(), 1)
+            open_one.commit()
+        self.assertEqual(self.names(), ["first", "a"])
+
     def test_listener_after_its_end(self) -> None:
         """The real connection that a listener kept is of no use later."""
         kept = []
@@ -447,6 +474,14 @@ class TestEngines(SandboxTestCase):
                 "with {'options': '-c search_path=pg_catalog'}. All engines of one database share "
                 "one connection there. Give them the same connect_args.",
             )
+
+    def test_other_url(self) -> None:
+        """Whatever server, database and role an engine names, it shares the connection."""
+        engine = sa.create_engine("postgresql+psycopg2://shop:secret@production.example:1/shop")
+        self.addCleanup(engine.dispose)
+        self.addCleanup(redirect(engine, self.box))
+        self.insert("a")
+        self.assertEqual(self.names(engine), ["first", "a"])
 
     def test_creator(self) -> None:
         """A creator= is not called, and its engine shares the connection."""
@@ -763,6 +798,19 @@ class TestMessages(SandboxTestCase):
         """A transaction that follows one that wrote costs one message, in whatever order."""
         self.without_deferrable()
         self.assertEqual(self.sent(self.write, self.change, self.change, data=True), 3 + 2 + 1)
+
+    def test_savepoints(self) -> None:
+        """The program's own savepoints send nothing, but where both sides of one wrote."""
+        self.without_deferrable()
+
+        def nested() -> None:
+            with self.engine.begin() as connection:
+                connection.begin_nested().commit()
+                connection.begin_nested().rollback()
+                with connection.begin_nested(), connection.begin_nested():
+                    connection.execute(INSERT, {"name": "a"})
+
+        self.assertEqual(self.sent(nested, data=True), 2)
 
     def test_readers(self) -> None:
         """The first transaction sends nothing of ours, also where it only reads.

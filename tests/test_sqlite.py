@@ -1514,6 +1514,17 @@ class TestSeveralConnections(SQLiteCase):
         self.box.begin_test()
         self.assertEqual(self.committed(self.shared_engine), self.before)
 
+    def test_rollback_beneath_a_reader(self) -> None:
+        """A transaction that has only read is no hindrance to a rollback beneath it."""
+        self.one.execute("INSERT INTO item (name) VALUES ('a')")
+        self.other.execute("BEGIN")
+        self.other.execute("SELECT * FROM counted").fetchall()
+        self.one.rollback()
+        found = self.other.execute("SELECT name FROM item").fetchall()
+        self.assertEqual(found, [("first",)])
+        self.other.rollback()
+        self.assertEqual(self.box.conflicts, [])
+
     def test_threads_wait(self) -> None:
         """Threads that write wait for each other, as SQLite's lock would make them."""
         barrier = threading.Barrier(4)
