@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
+import sqlalchemy as sa
+from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
 from dbtestcase.errors import UncommittedDataWarning
 
+from . import twins
 from .support import debian_postgresql
 from .twins import Stage, TwinTestCase
 
@@ -286,13 +290,42 @@ class TestDeferrable(TwinTestCase):
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
             a("INSERT INTO child VALUES (1, 99)")
-            b("SELECT count(*) FROM item")
-            b.commit()
-            b("SELECT count(*) FROM item")
-            b.commit()
+            for text in ("SELECT count(*) FROM item", "DO $$ BEGIN PERFORM 1; END $$") * 2:
+                b(text)
+                b.commit()
             a.rollback()
 
         self.assertSame(play)
+
+    def test_role_that_may_not_name_them(self) -> None:
+        """The constraints of schemas that a role may not use are checked all the same."""
+        for url in (self.real_url, self.url):
+            with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+                connection.exec_driver_sql(
+                    "CREATE SCHEMA hidden; CREATE TABLE hidden.leaf (parent_id int REFERENCES "
+                    "public.parent DEFERRABLE INITIALLY DEFERRED); "
+                    "CREATE FUNCTION add_leaf(int) RETURNS void LANGUAGE sql SECURITY DEFINER "
+                    "AS $$ INSERT INTO hidden.leaf VALUES ($1) $$"
+                )
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("SET ROLE pg_monitor")
+            a.commit()
+            for parent in (1, 99):
+                a(f"SELECT add_leaf({parent})")
+                a.commit()
+            a("SELECT current_user")
+            a("SELECT add_leaf(5)")
+            a("RESET ROLE")
+            a("INSERT INTO parent VALUES (5)")
+            a.commit()
+            a("SELECT * FROM hidden.leaf")
+
+        self.assertSame(play)
+        for url in (self.real_url, self.url):
+            with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+                connection.exec_driver_sql("DROP SCHEMA hidden CASCADE")
 
     def test_set_constraints(self) -> None:
         """SET CONSTRAINTS holds for its own transaction."""
@@ -382,6 +415,167 @@ class TestDeferrable(TwinTestCase):
             rf"hold only by what connection 1 {BEGAN} has written to table parent and not "
             r"committed\. Let the other end first\.",
         )
+
+
+#: Queries that write, though nothing in their texts says so: what makes each possible, and itself.
+HIDDEN_WRITERS = {
+    "function": ("SELECT 1", "SELECT add_item('x')"),
+    "function in quotes": (
+        """CREATE FUNCTION "Add it"() RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$""",
+        'SELECT "Add it"()',
+    ),
+    "name in numbers": ("SELECT 1", 'SELECT U&"\\0061dd_item"(\'x\')'),
+    "function said to be immutable": (
+        """CREATE FUNCTION pure_says_he() RETURNS void IMMUTABLE LANGUAGE plpgsql
+               AS $$ BEGIN PERFORM add_item('x'); END $$""",
+        "SELECT pure_says_he()",
+    ),
+    "aggregate": (
+        """CREATE FUNCTION step(int, int) RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$;
+           CREATE AGGREGATE counted (int) (SFUNC = step, STYPE = int)""",
+        "SELECT counted(id) FROM parent",
+    ),
+    "view": ("CREATE VIEW quiet AS SELECT add_item('x')::text", "SELECT * FROM quiet"),
+    "view, as a table": ("CREATE VIEW quiet AS SELECT add_item('x')::text", "TABLE quiet"),
+    "operator": (
+        """CREATE FUNCTION added(text, text) RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ($1) RETURNING 1 $$;
+           CREATE OPERATOR <#> (FUNCTION = added, LEFTARG = text, RIGHTARG = text)""",
+        "SELECT 'x'::text <#> ''::text",
+    ),
+    "cast": (
+        """CREATE TYPE pip AS (name text);
+           CREATE FUNCTION to_int(pip) RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES (($1).name) RETURNING 1 $$;
+           CREATE CAST (pip AS int) WITH FUNCTION to_int(pip)""",
+        "SELECT ROW('x')::pip::int",
+    ),
+    "domain": (
+        """CREATE FUNCTION noted(text) RETURNS bool LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ($1) RETURNING true $$;
+           CREATE DOMAIN noticed AS text CHECK (noted(VALUE))""",
+        "SELECT 'x'::noticed",
+    ),
+    "row security": (
+        """CREATE FUNCTION noted(text) RETURNS bool LANGUAGE sql SECURITY DEFINER
+               AS $$ INSERT INTO item (name) VALUES ($1) RETURNING true $$;
+           CREATE POLICY p ON parent USING (noted(name));
+           ALTER TABLE parent ENABLE ROW LEVEL SECURITY;
+           GRANT USAGE ON SCHEMA public TO pg_monitor;
+           GRANT SELECT ON ALL TABLES IN SCHEMA public TO pg_monitor""",
+        "SELECT name FROM parent",
+    ),
+    "query as text": (
+        "SELECT 1",
+        "SELECT query_to_xml('SELECT add_item(''x'')', true, true, '') IS NULL",
+    ),
+    "WITH": (
+        "SELECT 1",
+        "WITH a AS (INSERT INTO item (name) VALUES ('x') RETURNING id) SELECT id > 0 FROM a",
+    ),
+}
+
+
+class TestCatalogue(TwinTestCase):
+    """What a SELECT wrote, whatever its text, is that of its own transaction."""
+
+    def play_hidden(self, make: str, query: str, role: str = "") -> None:
+        for url in (self.real_url, self.url):
+            engine = sa.create_engine(url, poolclass=sa.NullPool)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+                connection.exec_driver_sql(twins.SCHEMA)
+                connection.exec_driver_sql(make)
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT name FROM item")
+            a.rollback()
+            if role:
+                a(f"SET ROLE {role}")
+                a.commit()
+            # undone with its transaction, and seen by nobody
+            a(query)
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+            # kept, whatever befalls those who read afterwards
+            a(query)
+            a.commit()
+            b("SELECT 1 / 0")
+            b.rollback()
+            b("SELECT name FROM item ORDER BY name")
+            b.rollback()
+
+        self.assertSame(play)
+
+    def test_hidden_writers(self) -> None:
+        """A function, view, operator, cast, domain or policy may write, and is not trusted."""
+        for name, (make, query) in HIDDEN_WRITERS.items():
+            with self.subTest(name):
+                # the superuser of the tests passes by row security
+                self.play_hidden(make, query, "pg_monitor" if name == "row security" else "")
+
+    def test_made_in_the_test(self) -> None:
+        """A function that the test itself makes is known, also where a function made it."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("SELECT name FROM item")
+            b.rollback()
+            a(
+                "CREATE FUNCTION late() RETURNS int LANGUAGE sql "
+                "AS $$ INSERT INTO item (name) VALUES ('late') RETURNING 1 $$"
+            )
+            a(
+                "CREATE FUNCTION maker() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE "
+                "'CREATE VIEW later AS SELECT late()'; END $$"
+            )
+            a.commit()
+            b("SELECT name FROM item")
+            b.rollback()
+            a("SELECT maker()")
+            a.commit()
+            for query in ("SELECT late()", "SELECT * FROM later"):
+                a(query)
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
+    def test_parameter_that_is_no_value(self) -> None:
+        """A parameter may be a piece of SQL."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for value in (AsIs("add_item('x')"), [AsIs("1"), AsIs("add_item('x')::text::int")]):
+                a("SELECT %s", [value])
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
+    def test_readers_share_a_savepoint(self) -> None:
+        """Crossing transactions that only read send nothing of ours, and may end as they like."""
+        with self.sandbox(data=True) as stage:
+            assert stage.sandbox is not None
+            wire: Any = stage.sandbox.wire
+            a, b = stage.actor(), stage.actor()
+            a("SELECT count(*) FROM item")
+            before = wire.messages
+            for _ in range(3):
+                b("SELECT name, random() FROM item WHERE id = %s AND name = ANY(%s)", (1, ["x"]))
+                a("SELECT lower(name) FROM parent")
+                b.rollback()
+                b("WITH a AS (SELECT 1 AS x) SELECT * FROM a, item")
+                b.commit()
+                a.commit()
+                b("VALUES (1)")
+            self.assertEqual(wire.messages, before)
 
 
 class TestTemporaryTables(TwinTestCase):

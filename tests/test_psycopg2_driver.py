@@ -120,6 +120,24 @@ class TestTransactions(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_unproven_reader_between(self) -> None:
+        """What only turns out to have read is in nobody's way either."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DO $$ BEGIN PERFORM 1; END $$")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a.rollback()
+            b("INSERT INTO parent VALUES (2, 'two')")
+            a("DO $$ BEGIN PERFORM 1; END $$")
+            b("SELECT count(*) FROM parent")
+            a.rollback()
+            b.commit()
+            a("SELECT count(*) FROM item")
+
+        self.assertSame(play)
+
     def test_reader_above_a_writer(self) -> None:
         """A reader that comes after a writer is in nobody's way, whoever ends first."""
 
@@ -251,7 +269,6 @@ class TestTransactions(TwinTestCase):
             b("INSERT INTO parent VALUES (3, 'three')")
             a("RELEASE s")
             b("RELEASE s")
-            a("RELEASE s")
             b.commit()
             a.commit()
 

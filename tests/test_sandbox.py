@@ -153,7 +153,7 @@ class TestLife(SandboxTestCase):
     def test_asked_from_outside(self) -> None:
         """Whoever asks what is uncommitted, as at a request's start, leaves the question open."""
         with self.a_test(), self.engine.connect() as connection:
-            connection.execute(sa.text(NAMES))
+            connection.exec_driver_sql("DO $$ BEGIN PERFORM 1; END $$")
             self.assertEqual(self.box.uncommitted(), [])
             self.assertFalse(self.box.wrote())
             self.assertIs(self.box.stack.top.wrote, Wrote.UNASKED)
@@ -813,12 +813,24 @@ class TestMessages(SandboxTestCase):
         self.assertEqual(self.sent(nested, data=True), 2)
 
     def test_readers(self) -> None:
-        """The first transaction sends nothing of ours, also where it only reads.
+        """Transactions that only read send nothing of ours, beside deferrable constraints too."""
+        self.assertEqual(self.sent(*[self.names] * 5, data=True), 5 + 1)
 
-        Each later one opens a savepoint, as a text is no proof that the one before only read.
-        """
+    def test_who_holds_uncommitted_work(self) -> None:
+        """It is asked of the server only where somebody's transaction is open."""
         self.without_deferrable()
-        self.assertEqual(self.sent(*[self.names] * 5, data=True), 1 + 2 * 4 + 1)
+
+        def look() -> None:
+            self.assertEqual(self.box.uncommitted(), [])
+
+        actions = [look, self.write, look, self.names, look]
+        self.assertEqual(self.sent(*actions, data=True), 1 + 2 + 1)
+
+    def test_reader_after_a_writer(self) -> None:
+        """The first reader after a writer sets a savepoint in one message, the next has it."""
+        self.without_deferrable()
+        actions = [self.write, self.names, self.names, self.change, self.names]
+        self.assertEqual(self.sent(*actions, data=True), 5 + 1 + 0 + 0 + 1 + 1)
 
 
 class TestSandboxed(TwinTestCase):

@@ -17,6 +17,7 @@ class Wire:
         #: how many savepoints there are down to the highest one that wrote
         self.writing = 0
         self.asked = 0
+        self.asks_free = False
 
     def queue(self, sql: str) -> None:
         self.sent.append(sql)
@@ -53,16 +54,16 @@ class SegmentTestCase(unittest.TestCase):
         self.wire.take()
         self.a, self.b, self.c = Owner("A"), Owner("B"), Owner("C")
 
-    def write(self, owner: Owner, *, hint: bool = True) -> None:
+    def write(self, owner: Owner) -> None:
         """Let *owner* send a statement that writes."""
         self.assertIsNone(self.stack.stuck())
-        self.stack.claim(owner, writes=hint)
+        self.stack.claim(owner)
         self.wire.writing = len(self.stack.segments)
 
-    def read(self, owner: Owner) -> None:
-        """Let *owner* send a statement that reads."""
+    def read(self, owner: Owner, *, proven: bool = False) -> None:
+        """Let *owner* send a statement that reads; *proven*, where the database can tell."""
         self.assertIsNone(self.stack.stuck())
-        self.stack.claim(owner, writes=False)
+        self.stack.claim(owner, only_reads=proven)
         self.wire.writing = min(self.wire.writing, len(self.stack.segments))
 
     def drawn(self) -> str:
@@ -127,7 +128,8 @@ class TestSegmentStack(SegmentTestCase):
         self.assertEqual(self.drawn(), "·")
 
     def test_reader_is_let_go(self) -> None:
-        """Above a reader nothing lies: it is asked, and its savepoint taken over."""
+        """A savepoint in which a reader was is taken over, where asking costs nothing."""
+        self.wire.asks_free = True
         self.read(self.a)
         self.read(self.b)
         self.assertEqual(self.wire.take(), ["?"])
@@ -135,19 +137,49 @@ class TestSegmentStack(SegmentTestCase):
         self.stack.undo(self.a, 0)
         self.assertEqual(self.wire.take(), [])
 
-    def test_writer_above_a_reader(self) -> None:
-        """A writer opens its savepoint in the same message that asks about the one below."""
+    def test_hidden_writer(self) -> None:
+        """What wrote is not taken over."""
+        self.wire.asks_free = True
+        self.write(self.a)
+        self.read(self.b)
+        self.assertEqual(self.wire.take(), ["?", "SAVEPOINT s1"])
+        self.assertEqual(self.drawn(), "A* B?")
+
+    def test_above_an_unasked(self) -> None:
+        """A savepoint is set in the same message that asks about the one below."""
         self.read(self.a)
         self.write(self.b)
         self.assertEqual(self.wire.take(), ["SAVEPOINT s1", "?"])
         self.assertEqual(self.drawn(), "· B?")
 
-    def test_hidden_writer(self) -> None:
-        """What looks like a read and wrote is not taken over."""
-        self.write(self.a, hint=False)
-        self.read(self.b)
-        self.assertEqual(self.wire.take(), ["?", "SAVEPOINT s1"])
-        self.assertEqual(self.drawn(), "A* B?")
+    def test_proven_readers(self) -> None:
+        """Who surely only reads shares one savepoint with all who do, and sends nothing."""
+        for owner in (self.a, self.b, self.a, self.c):
+            self.read(owner, proven=True)
+        self.stack.commit(self.b)
+        self.stack.undo(self.a, 0)
+        self.read(self.b, proven=True)
+        self.assertEqual(self.drawn(), "B")
+        self.assertEqual(self.stack.commits, 0)
+        self.assertEqual(self.wire.take(), [])
+
+    def test_writer_after_proven_readers(self) -> None:
+        """The first who may write takes the readers' savepoint, open or not."""
+        self.read(self.a, proven=True)
+        self.write(self.b)
+        self.assertEqual(self.wire.take(), [])
+        self.read(self.a, proven=True)
+        self.assertEqual(self.wire.take(), ["SAVEPOINT s1", "?"])
+        self.assertEqual(self.drawn(), "B* A")
+
+    def test_proven_reader_after_a_writer(self) -> None:
+        """A reader needs a savepoint above what was written, for it may fail; the next has it."""
+        self.write(self.a)
+        self.stack.commit(self.a)
+        self.read(self.b, proven=True)
+        self.stack.undo(self.b, 0)
+        self.read(self.c, proven=True)
+        self.assertEqual(self.wire.take(), ["RELEASE s0", "SAVEPOINT s1"])
 
     def test_asked_again(self) -> None:
         """A segment that was found clean is unasked as soon as its owner goes on."""
@@ -213,7 +245,7 @@ class TestSegmentStack(SegmentTestCase):
         self.write(self.b)
         self.stack.undo(self.a, 0)
         self.stack.top.dead, self.stack.segments[1].dead = True, False
-        self.stack.claim(self.b, writes=True)
+        self.stack.claim(self.b)
         self.assertEqual(self.drawn(), "A* B† B?")
 
     def test_rollback_beneath_the_undone(self) -> None:

@@ -127,9 +127,10 @@ class Backend:
 
     # -- statements ------------------------------------------------------------
 
-    def execute(self, text: str, call: Callable[[], Any]) -> Any:
+    def execute(self, text: str, call: Callable[[], Any], *, values_only: bool = False) -> Any:
         """Play *text* if it steers the transaction, else send it by *call*.
 
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
         :raises SandboxConflict: when one connection cannot show what several would.
         """
         statement = self.sandbox.analyse(text)
@@ -140,11 +141,11 @@ class Backend:
         if self.state is State.FAILED:
             raise self.sandbox.aborted()
         if self.state is State.ACTIVE:
-            return self.sandbox.run(self, statement, text, call)
+            return self.sandbox.run(self, statement, text, call, values_only=values_only)
         self.begin()  # a transaction of the statement's own
         self.alone = True
         try:
-            result = self.sandbox.run(self, statement, text, call)
+            result = self.sandbox.run(self, statement, text, call, values_only=values_only)
         except self.sandbox.driver_error:
             # SQLite keeps the rows that an INSERT OR FAIL had written before it failed
             self.end(commit=not self.sandbox.errors_fail_transactions)

@@ -124,9 +124,18 @@ class Sandbox(abc.ABC):
 
     @abc.abstractmethod
     def run(
-        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
+        self,
+        backend: Backend,
+        statement: Statement,
+        text: str,
+        call: Callable[[], Any],
+        *,
+        values_only: bool = False,
     ) -> Any:
-        """Send one statement of *backend* by *call*, so that it sees what it would see alone."""
+        """Send one statement of *backend* by *call*, so that it sees what it would see alone.
+
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
+        """
 
     @abc.abstractmethod
     def before_commit(self, backend: Backend) -> None:
@@ -318,7 +327,9 @@ class Sandbox(abc.ABC):
         if not self.alive or not self.touched:
             return []
         with self.lock:
-            with self.leaving_unasked():
+            # what is nobody's was committed, and needs no asking
+            nobodys = self.stack.top.owner is None
+            with nullcontext() if nobodys else self.leaving_unasked():
                 found = {segment.owner for segment in self.stack.of_others(None)}
             backends = [owner for owner in found if isinstance(owner, Backend)]
             return sorted(backends, key=lambda backend: backend.name)
@@ -442,11 +453,11 @@ class Sandbox(abc.ABC):
         with self.lock:
             if not self.touched or not self.alive:
                 return False
+            if self.stack.commits > self._commits_at_begin:
+                return True
             segments = self.stack.segments[1:] if self.shared else self.stack.segments
             with self.leaving_unasked():
-                return self.stack.commits > self._commits_at_begin or any(
-                    segment.wrote is not Wrote.NO for segment in segments
-                )
+                return any(segment.wrote is not Wrote.NO for segment in segments)
 
     def raise_swallowed(self) -> None:
         """Raise the first conflict of this test that the program caught and went on from.
@@ -464,6 +475,10 @@ class _Later:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+
+    @property
+    def asks_free(self) -> bool:
+        return self._sandbox.wire.asks_free
 
     def queue(self, sql: str) -> None:
         self._sandbox.wire.queue(sql)

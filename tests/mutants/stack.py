@@ -7,6 +7,7 @@ from .edits import body, swap
 
 STACK = "sandbox.segments:SegmentStack"
 SEGMENT = "sandbox.segments:Segment"
+CATALOGUE = "sandbox.postgresql.catalogue:Catalogue"
 
 RULES = [
     rule(
@@ -55,25 +56,34 @@ RULES = [
     rule(
         "stack 2f",
         "The top is asked whether it wrote before anything is put on it.",
-        body(f"{STACK}.ask_top", "return self.top.wrote"),
-        stack="segments.TestSegmentStack.test_reader_is_let_go",
-        psycopg2="psycopg2_driver.TestTransactions.test_reader_between",
+        swap(f"{STACK}._put_on_top",
+             "matters = top.wrote is Wrote.UNASKED and any(s.owner for s in self.segments)",
+             "matters = False"),
+        stack="segments.TestSegmentStack.test_above_an_unasked",
+        psycopg2="psycopg2_driver.TestTransactions.test_unproven_reader_between",
         sqlite3="sqlite.TestSeveralConnections.test_committed_or_undone_work_is_nobodys",
     ),
     rule(
         "stack 2g",
         "A top that wrote nothing has no owner any more when something is put on it.",
         swap(f"{STACK}._put_on_top",
-             "top.owner = None\n                return self._put_on_top(owner, writes)", "pass"),
+             "top = self.top\n        if top.wrote is Wrote.NO and not top.pinned:",
+             "top = self.top\n        if False:"),
         stack="segments.TestSegmentStack.test_reader_is_let_go",
+        psycopg2="postgresql.TestCatalogue.test_readers_share_a_savepoint",
     ),
     rule(
         "stack 2h",
         "A top that holds a cursor or a lock keeps its owner and its savepoint.",
         swap(f"{STACK}._put_on_top",
-             "if top.wrote is Wrote.NO and not top.pinned:\n                top.owner = None\n"
-             "                return",
-             "if top.wrote is Wrote.NO:\n                top.owner = None\n                return"),
+             "top = self.top\n        if top.wrote is Wrote.NO and not top.pinned:",
+             "top = self.top\n        if top.wrote is Wrote.NO:"),
+        swap(f"{STACK}._put_on_top", "if self.ask_top() is Wrote.NO and not top.pinned:",
+             "if self.ask_top() is Wrote.NO:"),
+        swap(f"{STACK}._put_on_top",
+             "else Wrote.NO\n            if top.wrote is Wrote.NO and not top.pinned:",
+             "else Wrote.NO\n            if top.wrote is Wrote.NO:"),
+        body(f"{STACK}._is_free", "return segment.owner is None and segment.wrote is Wrote.NO"),
         stack="segments.TestSegmentStack.test_pinned_reader_keeps_its_savepoint",
     ),
     rule(
@@ -84,12 +94,43 @@ RULES = [
     ),
     rule(
         "stack 2j",
-        "A text that looks like a read does not prove that its statement reads.",
-        swap(f"{STACK}.claim", "if top.wrote is Wrote.NO:", "if top.wrote is Wrote.NO and writes:"),
-        swap(f"{STACK}._adopt", "Wrote.UNASKED", "Wrote.NO"),
+        "A statement may write unless it is proven that it does not.",
+        swap(f"{STACK}.claim", "if top.wrote is Wrote.NO and not only_reads:", "if False:"),
         stack="segments.TestSegmentStack.test_hidden_writer",
         psycopg2="psycopg2_driver.TestTransactions.test_select_that_writes",
         sqlite3="sqlite.TestSeveralConnections.test_rollback_above",
+    ),
+    rule(
+        "stack 2k",
+        "Transactions that are proven to only read share a savepoint, and send nothing of ours.",
+        swap(f"{STACK}.claim", " and not only_reads", ""),
+        stack="segments.TestSegmentStack.test_proven_readers",
+        psycopg2="postgresql.TestCatalogue.test_readers_share_a_savepoint",
+    ),
+    rule(
+        "stack 2l",
+        "A text alone is no proof: it may name a function or view that writes …",
+        swap(f"{CATALOGUE}.only_reads", " and self._suspects.isdisjoint(statement.words)", ""),
+        psycopg2="postgresql.TestCatalogue.test_hidden_writers",
+    ),
+    rule(
+        "stack 2m",
+        "… or have an operator, a cast or a domain call one …",
+        swap(f"{CATALOGUE}.only_reads", "not self._hidden and ", ""),
+        psycopg2="postgresql.TestCatalogue.test_hidden_writers",
+    ),
+    rule(
+        "stack 2n",
+        "… or be given one as a parameter …",
+        swap("sandbox.psycopg2_driver.cursors:GuardedCursor.execute",
+             "values_only=statement.may_only_read and are_values(vars)", "values_only=True"),
+        psycopg2="postgresql.TestCatalogue.test_parameter_that_is_no_value",
+    ),
+    rule(
+        "stack 2o",
+        "… that the test itself has made.",
+        body(f"{CATALOGUE}.note", "pass"),
+        psycopg2="postgresql.TestCatalogue.test_made_in_the_test",
     ),
     rule(
         "stack 3a",
@@ -118,7 +159,7 @@ RULES = [
     rule(
         "stack 3d",
         "A top that was found clean is unasked as soon as its owner goes on.",
-        swap(f"{STACK}.claim", "if top.wrote is Wrote.NO:",
+        swap(f"{STACK}.claim", "if top.wrote is Wrote.NO and not only_reads:",
              "if top.wrote is Wrote.NO and getattr(self, 'asked', None) is not top:"),
         swap(f"{STACK}.ask_top", "top.wrote = Wrote.YES if wrote else Wrote.NO",
              "top.wrote, self.asked = Wrote.YES if wrote else Wrote.NO, top"),

@@ -15,12 +15,12 @@ from sqlalchemy.engine import URL
 
 from ...errors import EscapeError
 from ..backends import SNAPSHOT_LEVELS, Backend, State
-from ..base import Sandbox
+from ..base import Phase, Sandbox
 from ..segments import Segment, Wrote
 from ..statements import Control, Statement, analyse
 from ..uncommitted import warn
 from .advisory import AdvisoryLocks
-from .constraints import Deferrable
+from .catalogue import Catalogue
 from .cursors import ServerCursors
 from .neighbours import Met, Neighbours
 from .sequences import Sequences
@@ -48,6 +48,8 @@ _CANNOT_BE_PLAYED_ALONE = {"25001", "2D000"}
 # A subtransaction can be READ ONLY, and the server lifts that with its end.
 _BEGIN_READ_ONLY = "SAVEPOINT dbtestcase_ro; SET LOCAL transaction_read_only = on"
 _END_READ_ONLY = "RELEASE dbtestcase_ro"
+# Where one of these words is, a statement that only reads may ask whether it must.
+_SHOWN = {"show", "current_setting", "pg_settings"}
 
 
 class PostgreSQLSandbox(Sandbox):
@@ -68,7 +70,7 @@ class PostgreSQLSandbox(Sandbox):
         self._advisory = AdvisoryLocks(self._wire, self.backends)
         self._temporary = TemporaryTables(self._wire)
         self._cursors = ServerCursors(self._wire)
-        self._deferrable = Deferrable(self._wire)
+        self._catalogue = Catalogue(self._wire, self._server_version)
         self._renew()
 
     def _renew(self) -> None:
@@ -88,6 +90,10 @@ class PostgreSQLSandbox(Sandbox):
     @abc.abstractmethod
     def _send_apart(self, text: str) -> None:
         """Send *text* on a connection of its own, and commit."""
+
+    @abc.abstractmethod
+    def _server_version(self) -> int:
+        """Give the server's version, as libpq counts: 180004."""
 
     @abc.abstractmethod
     def _quote(self, value: object) -> str:
@@ -148,10 +154,17 @@ class PostgreSQLSandbox(Sandbox):
         self._wire.flush()
 
     def run(
-        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
+        self,
+        backend: Backend,
+        statement: Statement,
+        text: str,
+        call: Callable[[], Any],
+        *,
+        values_only: bool = False,
     ) -> Any:
         """Send one statement of *backend* by *call*, so that it sees what it would see alone.
 
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
         :raises SandboxConflict: where one connection cannot show what several would.
         """
         if backend.alone:
@@ -161,7 +174,8 @@ class PostgreSQLSandbox(Sandbox):
         self.raise_if_stuck()
         if backend.commits_seen is None:
             backend.commits_seen = self.stack.commits
-        segment = self._claim(backend, statement.writes)
+        only_reads = values_only and self._catalogue.only_reads(statement)
+        segment = self._claim(backend, only_reads=only_reads)
         others = self.stack.of_others(backend)
         if others:
             self._refuse_beside(others, statement)
@@ -172,16 +186,17 @@ class PostgreSQLSandbox(Sandbox):
             self._neighbours.before()
         else:
             self._neighbours.unwatched()
-        if backend.read_only:
+        guarded = backend.read_only and not (only_reads and _SHOWN.isdisjoint(statement.words))
+        if guarded:
             self._wire.queue(_BEGIN_READ_ONLY)
         self._wire.flush()
         try:
             result = call()
         except BaseException as error:
-            self._failed(backend, statement, others, error)
+            self._failed(backend, statement, others, error, guarded=bool(guarded))
             raise
         self.answered = True
-        if backend.read_only:
+        if guarded:
             self._wire.queue(_END_READ_ONLY)
         self._note(backend, statement, segment, bool(others))
         if statement.advisory:
@@ -205,7 +220,7 @@ class PostgreSQLSandbox(Sandbox):
         """Send a statement of a test that has ended, whose transactions end nothing any more."""
         if statement.control is not None:
             return None
-        self._claim(backend, statement.writes)
+        self._claim(backend)
         self._wire.flush()
         try:
             return call()
@@ -214,9 +229,9 @@ class PostgreSQLSandbox(Sandbox):
                 self.stack.fail_top()
             raise
 
-    def _claim(self, backend: Backend, writes: bool) -> Segment:
+    def _claim(self, backend: Backend, *, only_reads: bool = False) -> Segment:
         self.touched = True
-        segment = self.stack.claim(backend, writes=writes)
+        segment = self.stack.claim(backend, only_reads=only_reads)
         self._settings.bring(backend)
         return segment
 
@@ -286,12 +301,14 @@ class PostgreSQLSandbox(Sandbox):
         statement: Statement,
         others: list[Segment],
         error: BaseException,
+        *,
+        guarded: bool,
     ) -> None:
         if not self.alive:
             return
         if self._real_state() is not State.FAILED:
             # nothing was sent (a value that has no SQL), or it is the end of an iteration
-            if backend.read_only:
+            if guarded:
                 self._wire.queue(_END_READ_ONLY)
             return
         backend.state = State.FAILED
@@ -329,7 +346,7 @@ class PostgreSQLSandbox(Sandbox):
         traces.locked |= statement.locks_rows or statement.temporary is not None
         traces.ddl |= statement.ddl
         self._temporary.note(backend, statement)
-        self._deferrable.note(statement.verb)
+        self._catalogue.note(statement)
         self._sequences.note(statement)
         if statement.sets_constraints and not backend.alone:
             backend.sets_constraints = True
@@ -397,7 +414,7 @@ class PostgreSQLSandbox(Sandbox):
             self._in_a_segment(backend, drops)
 
     def _in_a_segment(self, backend: Backend, statements: list[str]) -> None:
-        self._claim(backend, writes=True)
+        self._claim(backend)
         for sql in statements:
             self._wire.queue(sql)
         self._wire.flush()
@@ -406,13 +423,17 @@ class PostgreSQLSandbox(Sandbox):
     def before_commit(self, backend: Backend) -> None:
         """Check deferred constraints and end temporary tables, as the server does at COMMIT."""
         if ends := self._temporary.at_commit(backend):
-            self._claim(backend, writes=True)
+            self._claim(backend)
             for sql in ends:
                 self._wire.queue(sql)
             self._wire.flush()
+        if self.stack.top.owner is backend and self.stack.of_others(backend):
+            # what others violate so far is not to be found by one that has only read
+            self.stack.ask_top()
         if not any(segment.wrote is not Wrote.NO for segment in self.stack.of(backend)):
             return
-        if not (check := self._deferrable.check()):
+        role = self._settings.in_force.get("role")
+        if not (check := self._catalogue.check(self._quote(role) if role else "")):
             return
         if (dead := self.stack.stuck()) is not None:
             raise self.conflict(
@@ -420,7 +441,7 @@ class PostgreSQLSandbox(Sandbox):
                 f"its deferred constraints cannot be checked. Let the transactions end in the "
                 f"order in which they wrote."
             )
-        self._claim(backend, writes=True)
+        self._claim(backend)
         others = self.stack.of_others(backend)
         if others:
             self._neighbours.before()
@@ -450,7 +471,7 @@ class PostgreSQLSandbox(Sandbox):
         self._wire.pending.clear()
         self._settings.forget()
         self._temporary.clear()
-        self._deferrable.forget()
+        self._catalogue.forget()
         self._advisory.used = False
         self.shared = False
         self._sequences = Sequences(self._wire.ask, self.url.database)
@@ -464,6 +485,9 @@ class PostgreSQLSandbox(Sandbox):
         # the driver has sent a BEGIN of its own; what was set in there must outlive the tests
         self._wire.queue("COMMIT")
         self._begin_outer()
+        if self.phase is not Phase.SETUP:
+            # before the test may have changed what it does not leave behind
+            self._catalogue.learn()
 
     def _remember_sequences(self, *, for_good: bool) -> None:
         self._sequences.remember(for_good=for_good)
@@ -480,7 +504,7 @@ class PostgreSQLSandbox(Sandbox):
             return
         xid = self._wire.ask("SELECT pg_current_xact_id_if_assigned()::text")[0][0]
         self.shared = xid is not None
-        self._deferrable.keep()
+        self._catalogue.keep()
         if self._reset_sequences:
             self._remember_sequences(for_good=self.shared)
         if not self.shared:
@@ -511,7 +535,7 @@ class PostgreSQLSandbox(Sandbox):
         begun = "BEGIN" not in self._wire.pending
         self._wire.pending.clear()
         self._temporary.clear()
-        self._deferrable.rolled_back()
+        self._catalogue.rolled_back()
         restore = self._sequences.restore()
         if begun and self._real_state() is State.IDLE:
             raise self._escaped()

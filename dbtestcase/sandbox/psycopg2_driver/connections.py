@@ -11,7 +11,7 @@ from psycopg2 import extensions
 
 from ..backends import Backend, State
 from ..base import Phase
-from ..statements import Control, Statement, analyse
+from ..statements import Control, analyse
 from .real import Cursor, RealConnection, is_closed
 
 if TYPE_CHECKING:
@@ -101,8 +101,13 @@ class VirtualConnection:
             self._backend.default_isolation = self._level
             self._backend.default_read_only = bool(self._read_only)
 
-    def run(self, cursor: Any, text: str, call: Callable[[], Any]) -> Any:
-        """Run one statement of *cursor*."""
+    def run(
+        self, cursor: Any, text: str, call: Callable[[], Any], *, values_only: bool = False
+    ) -> Any:
+        """Run one statement of *cursor*.
+
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
+        """
         sandbox = self.sandbox
         with sandbox.entered():
             if cursor.closed or self.closed:
@@ -120,7 +125,7 @@ class VirtualConnection:
             if sandbox.phase is Phase.CLOSING:
                 return sandbox.run_closing(backend, statement, call)
             self._begin(backend)
-            result = backend.execute(text, call)
+            result = backend.execute(text, call, values_only=values_only)
             if statement.control is not None and cursor.description is not None:
                 # nothing was sent: the answer to the last statement must not be taken for its own
                 sandbox.flush()
@@ -166,14 +171,14 @@ class VirtualConnection:
             if implicit:
                 backend.end(commit=True)
 
-    def next_of_many(self, statement: Statement) -> None:
+    def next_of_many(self) -> None:
         """Go on to the next statement of an executemany(): a transaction of its own, if alone."""
         backend = self.backend()
         if backend.alone:
             backend.end(commit=True)
             backend.begin()
             backend.alone = True
-            self.sandbox.go_on(backend, statement)
+            self.sandbox.go_on(backend)
 
     def show_isolation(self) -> str | None:
         """Give what answers SHOW transaction_isolation, where the real transaction differs."""

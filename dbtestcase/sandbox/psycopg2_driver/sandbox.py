@@ -14,7 +14,6 @@ from sqlalchemy.engine import Dialect
 from ..backends import Backend, State
 from ..postgresql import PostgreSQLSandbox
 from ..postgresql.wire import Rows
-from ..statements import Statement
 from .connections import VirtualConnection
 from .real import Connection, Cursor, forget_in_child, is_closed, real_class
 
@@ -107,9 +106,9 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
         """Whether there is a real connection, and it is not broken. Not in a forked child."""
         return self.real is not None and not is_closed(self.real) and os.getpid() == self._pid
 
-    def go_on(self, backend: Backend, statement: Statement) -> None:
+    def go_on(self, backend: Backend) -> None:
         """Make room for the next of several statements that are sent by one call."""
-        self._claim(backend, statement.writes)
+        self._claim(backend)
         self._wire.flush()
 
     # -- how values are read: each engine may have its own JSON loader -----------
@@ -144,6 +143,9 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
     def send_as_is(self, text: str) -> None:
         """Send a statement of the program's that no cursor of the driver would send."""
         self._send(text)
+
+    def _server_version(self) -> int:
+        return int(self.real.server_version)
 
     def _send_apart(self, text: str) -> None:
         connection = psycopg2.connect(**{**self._options, **self._where})

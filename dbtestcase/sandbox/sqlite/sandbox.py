@@ -349,7 +349,13 @@ class SQLiteSandbox(Sandbox):
         return call()
 
     def run(
-        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
+        self,
+        backend: Backend,
+        statement: Statement,
+        text: str,
+        call: Callable[[], Any],
+        *,
+        values_only: bool = False,
     ) -> Any:
         """Send one statement of *backend* by *call*, so that it sees what it would see alone.
 
@@ -387,7 +393,7 @@ class SQLiteSandbox(Sandbox):
 
     def _claim(self, backend: Backend) -> Segment:
         try:
-            return self.stack.claim(backend, writes=False)
+            return self.stack.claim(backend)
         except sqlite3.OperationalError as error:
             if "in progress" not in str(error):
                 raise
