@@ -51,6 +51,19 @@ class TestTransactions(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_commit_of_a_failed_transaction(self) -> None:
+        """COMMIT undoes a failed transaction, with what lies before the savepoint that failed."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("SAVEPOINT s")
+            a("SELECT * FROM missing")
+            a.commit()
+            a("SELECT name FROM item")
+
+        self.assertSame(play)
+
     def test_failed_transaction_is_rolled_back(self) -> None:
         """After the rollback the connection goes on, and earlier commits stay."""
 
@@ -144,9 +157,9 @@ class TestTransactions(TwinTestCase):
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
             a("INSERT INTO item (name) VALUES ('a')")
-            b("SELECT count(*) FROM parent")
+            b("DO $$ BEGIN PERFORM 1; END $$")
             a("INSERT INTO item (name) VALUES ('a2')")
-            b("SELECT count(*) FROM parent")
+            b("DO $$ BEGIN PERFORM 1; END $$")
             b.commit()
             a.rollback()
             b("SELECT count(*) FROM item")
@@ -291,6 +304,22 @@ class TestTransactions(TwinTestCase):
             a("SELECT name FROM item ORDER BY id")
             a("INSERT INTO item (name) VALUES ('e')")
             a("RELEASE a")
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_released_work_is_out_of_reach(self) -> None:
+        """A savepoint that is set after a RELEASE does not reach what was released."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("SAVEPOINT one")
+            a("INSERT INTO item (name) VALUES ('1')")
+            a("RELEASE one")
+            a("SAVEPOINT two")
+            a("INSERT INTO item (name) VALUES ('2')")
+            a("ROLLBACK TO two")
+            a("SELECT name FROM item ORDER BY id")
             a.commit()
 
         self.assertSame(play)
@@ -543,6 +572,22 @@ class TestCursors(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_callproc(self) -> None:
+        """A procedure that is called works for its own transaction, which may have failed."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b.note("callproc", lambda: b.cur.callproc("add_item", ["x"]))
+            b.rollback()
+            a("SELECT name FROM item")
+            b("SELECT * FROM missing")
+            b.note("callproc", lambda: b.cur.callproc("add_item", ["x"]))
+            b.rollback()
+            a.commit()
+
+        self.assertSame(play)
+
     def test_description(self) -> None:
         """A cursor does not answer a COMMIT with the rows of its last statement."""
 
@@ -682,6 +727,19 @@ class TestCursors(TwinTestCase):
             r"tests/twins.py:\d+\) has one of that name\. On one connection the two are the same\. "
             r"Give the cursors different names\.",
         )
+
+    def test_cursor_beside_others(self) -> None:
+        """A cursor that a rollback beneath would close keeps that rollback from being shown."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("DECLARE c CURSOR FOR SELECT name FROM parent")
+            b("FETCH c")
+            a.rollback()
+            b("FETCH c")
+
+        self.assertConflict(play, r"connection 1 .* rolled back .* connection 2 .*")
 
     def test_factories(self) -> None:
         """The cursor class that is asked for is what one gets."""

@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import psycopg2
 import sqlalchemy as sa
@@ -265,6 +266,17 @@ class TestEscape(SandboxTestCase):
                     "connection, from a C extension for example.",
                 )
                 self.assertTrue(self.box.died)
+
+    def test_noticed_by_the_savepoint(self) -> None:
+        """Beside class data a new transaction in the place of ours is noticed as well."""
+        self.insert("class")
+        self.box.freeze()
+        self.box.begin_test()
+        self.names()
+        self.box._send("COMMIT; BEGIN")  # type: ignore[attr-defined]
+        with self.assertRaisesRegex(EscapeError, "was ended past the sandbox"):
+            self.box.end_test()
+        self.assertTrue(self.box.died)
 
 
 class TestLostConnection(SandboxTestCase):
@@ -635,6 +647,46 @@ class TestThreads(SandboxTestCase):
                 "WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
             self.assertEqual(count.scalar(), 1)
+
+    def test_one_at_a_time(self) -> None:
+        """A statement and its messages are not interrupted by another thread's."""
+        done = threading.Event()
+
+        def read() -> None:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+            done.set()
+
+        self.names()
+        with self.box.entered():
+            thread = threading.Thread(target=read)
+            thread.start()
+            self.assertFalse(done.wait(0.3))
+        self.assertTrue(done.wait(30))
+        thread.join(30)
+
+    def test_goes_on_after_a_while(self) -> None:
+        """A write does not wait for ever: after some seconds it goes on beside the other's."""
+        self.box.freeze()
+        done = threading.Event()
+
+        def write() -> None:
+            self.insert("b")
+            done.set()
+
+        with (
+            self.a_test(),
+            self.engine.connect() as connection,
+            mock.patch("dbtestcase.sandbox.base.THREAD_PATIENCE", 0.1),
+        ):
+            connection.execute(INSERT, {"name": "a"})
+            thread = threading.Thread(target=write)
+            thread.start()
+            waited = done.wait(20)
+            connection.commit()
+            thread.join(30)
+            self.assertTrue(waited)
+            self.assertEqual(self.names(), ["first", "a", "b"])
 
     def test_waits_for_a_writer(self) -> None:
         """A write beside another thread's uncommitted write waits for its end."""

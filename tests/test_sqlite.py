@@ -677,6 +677,24 @@ class TestSavepoints(SQLiteCase):
 
         self.assertEqual(self.assert_same(program)[0], True)
 
+    def test_released_work_is_out_of_reach(self) -> None:
+        """A savepoint that is set after a RELEASE does not reach what was released."""
+
+        def program(connection: Any) -> Any:
+            connection.execute("BEGIN")
+            for text in (
+                "SAVEPOINT one",
+                "INSERT INTO item (name) VALUES ('1')",
+                "RELEASE one",
+                "SAVEPOINT two",
+                "INSERT INTO item (name) VALUES ('2')",
+                "ROLLBACK TO two",
+                "COMMIT",
+            ):
+                connection.execute(text)
+
+        self.assert_same(program)
+
     def test_ddl(self) -> None:
         """DDL is undone by a savepoint, too."""
 

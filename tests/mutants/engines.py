@@ -245,6 +245,7 @@ RULES = [
         "engines 4e",
         "What a listener did before it raised is undone, and the next contact starts anew.",
         swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect", "left.close()", "pass"),
+        body(f"{PSYCOPG2}.real:RealConnection.close", "pass"),
         psycopg2="sandbox.TestEngines.test_listener_that_raises",
     ),
     rule(
@@ -314,7 +315,7 @@ RULES = [
         "callproc() does.",
         body(f"{PSYCOPG2}.cursors:GuardedCursor.callproc",
              "return super().callproc(procname, *args)"),
-        psycopg2="psycopg2_driver.TestCursors.test_batches_and_copy",
+        psycopg2="psycopg2_driver.TestCursors.test_callproc",
     ),
     rule(
         "engines 6e",

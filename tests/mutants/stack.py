@@ -39,7 +39,7 @@ RULES = [
         body(f"{STACK}._is_free", "return segment.owner is None and not segment.pinned"),
         stack="segments.TestSegmentStack.test_committed_is_not_taken_over",
         psycopg2="psycopg2_driver.TestTransactions.test_failed_transaction_is_rolled_back",
-        sqlite3="sqlite.TestSeveralConnections.test_rollback_above",
+        sqlite3="sqlite.TestTransactionControl.test_others_do_not_begin",
     ),
     rule(
         "stack 2d",
@@ -61,7 +61,7 @@ RULES = [
              "matters = False"),
         stack="segments.TestSegmentStack.test_above_an_unasked",
         psycopg2="psycopg2_driver.TestTransactions.test_unproven_reader_between",
-        sqlite3="sqlite.TestSeveralConnections.test_committed_or_undone_work_is_nobodys",
+        sqlite3="sqlite.TestSeveralConnections.test_violation_beside_an_idle_lock",
     ),
     rule(
         "stack 2g",
@@ -145,8 +145,7 @@ RULES = [
         "And what only read: it is in nobody's way.",
         body("sandbox.postgresql.wire:PostgreSQLWire.wrote", "return True"),
         body("sandbox.sqlite.wire:SQLiteWire.wrote", "return True"),
-        psycopg2="psycopg2_driver.TestTransactions.test_reader_between"
-                 " sandbox.TestThreads.test_does_not_wait_for_a_reader",
+        psycopg2="psycopg2_driver.TestTransactions.test_unproven_reader_between",
         sqlite3="sqlite.TestPhases.test_wrote",
     ),
     rule(
@@ -176,7 +175,7 @@ RULES = [
         "A failing statement undoes the top, and nothing below it.",
         body(f"{STACK}.fail_top", "self._roll_back_to(0)"),
         stack="segments.TestSegmentStack.test_failing_statement",
-        psycopg2="psycopg2_driver.TestTransactions.test_failed_transaction",
+        psycopg2="psycopg2_driver.TestTransactions.test_failed_transaction_is_rolled_back",
     ),
     rule(
         "stack 6a",
@@ -242,7 +241,7 @@ RULES = [
         "A ROLLBACK TO tells which settings the server put back with it.",
         swap(f"{STACK}._roll_back_to", "self._rolled_back(segment.settings)", "pass"),
         stack="segments.TestSegmentStack.test_settings",
-        psycopg2="postgresql.TestSettings.test_session_and_local",
+        psycopg2="postgresql.TestSettings.test_put_back_by_a_rollback",
     ),
     rule(
         "stack 7a",
@@ -250,14 +249,15 @@ RULES = [
         swap(f"{STACK}.commit", "segment.owner, segment.level = None, 0", "pass"),
         stack="segments.TestSegmentStack.test_after_a_commit",
         psycopg2="psycopg2_driver.TestTransactions.test_commit_and_rollback",
-        sqlite3="sqlite.TestTransactionControl.test_dml_begins",
+        sqlite3="sqlite.TestTransactionControl.test_others_do_not_begin",
     ),
     rule(
         "stack 7b",
         "RELEASE hands what was done above a level to that level.",
         body(f"{STACK}.release", "pass"),
         stack="segments.TestSegmentStack.test_levels",
-        psycopg2="psycopg2_driver.TestTransactions.test_nested_savepoints_fold",
+        psycopg2="psycopg2_driver.TestTransactions.test_released_work_is_out_of_reach",
+        sqlite3="sqlite.TestSavepoints.test_released_work_is_out_of_reach",
     ),
     rule(
         "stack 7c",

@@ -34,7 +34,7 @@ RULES = [
         "statement 4a",
         "User savepoints send nothing.",
         swap(f"{BACKEND}._savepoint", "self.savepoints.append(",
-             "sandbox.stack._put_on_top(self); sandbox.flush(); self.savepoints.append("),
+             "sandbox.wire.ask('SELECT 1'); self.savepoints.append("),
         psycopg2="sandbox.TestMessages.test_savepoints",
     ),
     rule(
@@ -48,8 +48,8 @@ RULES = [
         "statement 4c",
         "RELEASE hands the work on to the level below.",
         swap(f"{BACKEND}._savepoint", "sandbox.stack.release(self, index)", "pass"),
-        psycopg2="psycopg2_driver.TestTransactions.test_savepoints",
-        sqlite3="sqlite.TestSavepoints.test_names",
+        psycopg2="psycopg2_driver.TestTransactions.test_released_work_is_out_of_reach",
+        sqlite3="sqlite.TestSavepoints.test_released_work_is_out_of_reach",
     ),
     rule(
         "statement 4d",
@@ -131,7 +131,7 @@ RULES = [
         swap(f"{BACKEND}.execute",
              "self.end(commit=not self.sandbox.errors_fail_transactions)", "pass"),
         psycopg2="psycopg2_driver.TestAutocommit.test_switch",
-        sqlite3="sqlite.TestErrors.test_failed_statement",
+        sqlite3="sqlite.TestErrors.test_executemany_that_fails",
     ),
     # -- undoing
     rule(
@@ -169,7 +169,7 @@ RULES = [
         "COMMIT of a failed transaction undoes it.",
         swap(f"{BACKEND}.end", "commit = commit and self.state is State.ACTIVE",
              "commit = bool(commit)"),
-        psycopg2="psycopg2_driver.TestTransactions.test_failed_transaction",
+        psycopg2="psycopg2_driver.TestTransactions.test_commit_of_a_failed_transaction",
     ),
     # -- deferred constraints
     rule(
@@ -241,7 +241,7 @@ RULES = [
         "statement 8j",
         "It ends with its transaction, also with one that is rolled back.",
         swap(f"{POSTGRESQL}._note", "segment.wrote = Wrote.YES", "pass"),
-        psycopg2="postgresql.TestDeferrable.test_set_constraints",
+        psycopg2="postgresql.TestDeferrable.test_set_constraints_rolled_back",
     ),
     rule(
         "statement 8k",
@@ -305,7 +305,7 @@ RULES = [
         "statement 10c",
         "A commit of one that only read puts no snapshot out of date.",
         swap(f"{BASE}.commit", "self.stack.ask_top()", "pass"),
-        psycopg2="postgresql.TestTransactionModes.test_serializable",
+        psycopg2="postgresql.TestTransactionModes.test_commit_of_a_reader",
     ),
     rule(
         "statement 10d",

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from . import engines, stack, statements
+from . import engines, sessions, sqlite, stack, statements, tests
 
 __all__ = ["RULES"]
 
-RULES = [*engines.RULES, *stack.RULES, *statements.RULES]
+RULES = [
+    *engines.RULES,
+    *stack.RULES,
+    *statements.RULES,
+    *sessions.RULES,
+    *tests.RULES,
+    *sqlite.RULES,
+]
