@@ -16,7 +16,7 @@ from .support import debian_postgresql
 from .twins import Stage, TwinTestCase
 
 HERE = r"tests/twins.py:\d+"
-BEGAN = rf"\(its transaction began at {HERE}\)"
+BEGAN = rf"\(its (?:last )?transaction began at {HERE}\)"
 
 
 class TestSettings(TwinTestCase):
@@ -110,7 +110,7 @@ class TestSettings(TwinTestCase):
             lambda stage: stage.actor()("SELECT set_config('app.' || 'who', 'x', false)"),
             r"set_config\(\) with a name, or an is_local, that is not a literal: what it sets "
             r"cannot be told, and would hold for all connections of the sandbox\. Write both as "
-            r"literals, or test this code on real connections\.",
+            r"literals, or test this code on real connections, on a database of its own\.",
         )
 
     def test_role(self) -> None:
@@ -196,6 +196,33 @@ class TestTransactionModes(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_too_late_for_a_level(self) -> None:
+        """The level and READ WRITE are chosen before the first query, and outside savepoints."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            level = "SET TRANSACTION ISOLATION LEVEL"
+            for begun, chosen in (
+                ("SELECT 1", f"{level} REPEATABLE READ"),
+                ("SELECT 1", f"{level} READ COMMITTED"),
+                ("SELECT 1", "BEGIN ISOLATION LEVEL SERIALIZABLE"),
+                ("SELECT 1", "SET TRANSACTION READ ONLY"),
+                ("SET TRANSACTION READ ONLY; SELECT 1", "SET TRANSACTION READ WRITE"),
+                ("SET TRANSACTION READ ONLY", "SET TRANSACTION READ WRITE"),
+                ("SAVEPOINT s", f"{level} SERIALIZABLE"),
+                ("SAVEPOINT s", f"{level} READ COMMITTED"),
+                ("SET LOCAL work_mem = '1MB'", f"{level} SERIALIZABLE"),
+                ("SHOW work_mem", f"{level} SERIALIZABLE"),
+            ):
+                a(begun)
+                a(chosen)
+                a("SHOW transaction_isolation")
+                a("SHOW transaction_read_only")
+                a.status()
+                a.rollback()
+
+        self.assertSame(play)
+
     def test_serializable(self) -> None:
         """A SERIALIZABLE transaction alone is played."""
 
@@ -245,9 +272,10 @@ class TestTransactionModes(TwinTestCase):
 
         self.assertConflict(
             play,
-            rf"connection 1 {BEGAN} is SERIALIZABLE, and another connection has committed since "
-            r"it began\. One connection cannot show the old snapshot\. Test this code on real "
-            r"connections\.",
+            rf"connection 1 {BEGAN} is SERIALIZABLE, and connection 2 {BEGAN} has committed since "
+            r"it began\. One connection cannot show the old snapshot\. End the first transaction "
+            r"before the other commits, or test this code on real connections, on a database of "
+            r"its own\.",
         )
 
     def test_commit_of_a_reader(self) -> None:
@@ -422,7 +450,8 @@ class TestDeferrable(TwinTestCase):
         self.assertConflict(
             play,
             rf"connection 1 {BEGAN} used SET CONSTRAINTS and has not ended its transaction\. On "
-            r"one connection that would hold for connection 2 too\. Let it end first\.",
+            rf"one connection that would hold for connection 2 {BEGAN} too\. Let it end first, or "
+            r"test this code on real connections, on a database of its own\.",
         )
 
     def test_violated_beside(self) -> None:
@@ -439,7 +468,8 @@ class TestDeferrable(TwinTestCase):
             rf"a deferred constraint failed when connection 2 {BEGAN} committed, beside "
             rf"uncommitted work of connection 1 {BEGAN}: insert or update on table \"child\" "
             r"violates foreign key constraint \"child_parent_id_fkey\"\. On one connection it "
-            r"cannot be told whose rows violate it\. Let the other end first\.",
+            r"cannot be told whose rows violate it\. Let the other end first, or test this code "
+            r"on real connections, on a database of its own\.",
         )
 
 
@@ -458,7 +488,8 @@ class TestDeferrable(TwinTestCase):
             play,
             rf"a deferred constraint was checked when connection 2 {BEGAN} committed, and may "
             rf"hold only by what connection 1 {BEGAN} has written to table parent and not "
-            r"committed\. Let the other end first\.",
+            r"committed: one connection sees it\. Let the other end first, or test this code on "
+            r"real connections, on a database of its own\.",
         )
 
 
@@ -664,9 +695,10 @@ class TestTemporaryTables(TwinTestCase):
 
         self.assertConflict(
             play,
-            rf'connection 2 names "scratch", which is a temporary table of connection 1 {BEGAN}\. '
-            r"On real connections it would not see that table\. Use the same connection, or give "
-            r"the table another name\.",
+            rf'connection 2 {BEGAN} names "scratch", which is a temporary table of connection 1 '
+            rf"{BEGAN}\. On real connections it would not see that table, and one connection "
+            r"cannot hide it\. Use the same connection, give the table another name, or test this "
+            r"code on real connections, on a database of its own\.",
         )
 
     def test_dropped(self) -> None:
@@ -720,6 +752,8 @@ class TestAdvisoryLocks(TwinTestCase):
         for lock, taken in (
             ("pg_advisory_lock(1)", "pg_try_advisory_lock(1)"),
             ("pg_advisory_lock(1)", "pg_advisory_unlock_all()"),
+            # the server lets it go once only, and does not say so
+            ("pg_advisory_lock(1), pg_advisory_lock(1)", "pg_advisory_unlock(1)"),
         ):
 
             def play(stage: Stage, lock: str = lock, taken: str = taken) -> None:
@@ -730,9 +764,10 @@ class TestAdvisoryLocks(TwinTestCase):
 
             self.assertConflict(
                 play,
-                rf"connection 2 asked for an advisory lock, or let one go, while connection 1 "
-                rf"{BEGAN} holds one: on one connection nobody waits for it\. Let the other one "
-                r"go first, or test this code on real connections\.",
+                rf"connection 2 {BEGAN} asked for an advisory lock, or let one go, while "
+                rf"connection 1 {BEGAN} holds one: on one connection nobody waits for it\. Let "
+                r"the other one go first, or test this code on real connections, on a database of "
+                r"its own\.",
             )
 
     def test_taken_above_what_is_rolled_back(self) -> None:
@@ -779,7 +814,8 @@ class TestUncommitted(TwinTestCase):
             str(warned[0].message),
             rf"^connection 2 {BEGAN} meets what connection 1 {BEGAN} has written to table item "
             r"and not committed: on real connections it would not be seen\. Commit it first, or "
-            r"test this code on real connections\. The statement: SELECT count\(\*\) FROM item$",
+            r"test this code on real connections, on a database of its own\. The statement: "
+            r"SELECT count\(\*\) FROM item$",
         )
 
     def test_read_by_an_index(self) -> None:
@@ -868,6 +904,11 @@ class TestUncommitted(TwinTestCase):
             b("INSERT INTO item (name) VALUES ('first')")
             b.rollback()
             b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('c'), ('c')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
             a.commit()
 
@@ -913,8 +954,9 @@ class TestUncommitted(TwinTestCase):
             play,
             rf"a statement of connection 2 {BEGAN} failed beside what connection 1 {BEGAN} has "
             r"written to table item and not committed: duplicate key value violates unique "
-            r"constraint \"item_name_key\"\. Real connections might have waited, or gone on\. "
-            r"Commit that work first\.",
+            r"constraint \"item_name_key\"\. Real connections might have waited, or gone on, "
+            r"which one connection cannot show\. Commit that work first, or test this code on "
+            r"real connections, on a database of its own\.",
         )
 
     def test_impatient(self) -> None:
@@ -928,9 +970,10 @@ class TestUncommitted(TwinTestCase):
 
             self.assertConflict(
                 play,
-                rf"NOWAIT or SKIP LOCKED beside uncommitted work of connection 1 {BEGAN}: on one "
-                r"connection no lock is ever in the way\. Commit that work first, or test this "
-                r"code on real connections\.",
+                rf"connection 2 {BEGAN} uses NOWAIT or SKIP LOCKED beside uncommitted work of "
+                rf"connection 1 {BEGAN}: on one connection no lock is ever in the way\. Commit "
+                r"that work first, or test this code on real connections, on a database of its "
+                r"own\.",
             )
 
     def test_no_privilege_to_look(self) -> None:

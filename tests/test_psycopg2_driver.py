@@ -182,9 +182,9 @@ class TestTransactions(TwinTestCase):
             play,
             rf"connection 1 \(its transaction began at {here}\) rolled back what it had written, "
             rf"but above it lies work of connection 2 \(its transaction began at {here}\), which "
-            r"committed it\. On one connection the one cannot be undone without the other\. Let "
-            r"the transactions end in the order in which they wrote, or test this code on real "
-            r"connections\.",
+            rf"committed it\. The rollback was called at {here}\. On one connection the one cannot "
+            r"be undone without the other\. Let the transactions end in the order in which they "
+            r"wrote, or test this code on real connections, on a database of its own\.",
         )
 
     def test_rollback_beneath_a_reader(self) -> None:
@@ -589,7 +589,7 @@ class TestCursors(TwinTestCase):
         self.assertSame(play)
 
     def test_description(self) -> None:
-        """A cursor does not answer a COMMIT with the rows of its last statement."""
+        """A cursor does not answer a COMMIT with the rows, or the count, of what was before."""
 
         def play(stage: Stage) -> None:
             a = stage.actor()
@@ -597,6 +597,9 @@ class TestCursors(TwinTestCase):
             a("COMMIT")
             a.note("description", lambda: (a.cur.description, a.cur.rowcount))
             a.note("fetch", a.cur.fetchall)
+            a("UPDATE item SET n = 1")
+            a("COMMIT")
+            a.note("count", lambda: (a.cur.description, a.cur.rowcount))
 
         self.assertSame(play)
 
@@ -723,9 +726,10 @@ class TestCursors(TwinTestCase):
 
         self.assertConflict(
             play,
-            r'connection 2 names the cursor "c", and connection 1 \(its transaction began at '
-            r"tests/twins.py:\d+\) has one of that name\. On one connection the two are the same\. "
-            r"Give the cursors different names\.",
+            r"connection 2 \(its transaction began at tests/twins.py:\d+\) names the cursor "
+            r'"c", and connection 1 \(its transaction began at tests/twins.py:\d+\) has one of '
+            r"that name\. On one connection the two are the same\. Give the cursors different "
+            r"names\.",
         )
 
     def test_cursor_beside_others(self) -> None:

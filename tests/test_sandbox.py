@@ -21,6 +21,7 @@ from dbtestcase.errors import EscapeError, SandboxConflict, UncommittedDataWarni
 from dbtestcase.sandbox import Phase, Sandbox, open_sandbox, sandboxed
 from dbtestcase.sandbox.segments import Wrote
 
+from .support import without_lines
 from .twins import Relay, TwinTestCase
 
 INSERT = sa.text("INSERT INTO item (name) VALUES (:name) RETURNING id")
@@ -481,10 +482,11 @@ class TestEngines(SandboxTestCase):
             with self.assertRaises(SandboxConflict) as caught:
                 other.connect()
             self.assertEqual(
-                str(caught.exception),
-                "an engine connects with {}, and the connection of LifeTest's sandbox was made "
-                "with {'options': '-c search_path=pg_catalog'}. All engines of one database share "
-                "one connection there. Give them the same connect_args.",
+                without_lines(caught.exception),
+                "an engine connects at tests/test_sandbox.py:LINE with {}, and the connection of "
+                "LifeTest's sandbox was made at tests/test_sandbox.py:LINE with {'options': '-c "
+                "search_path=pg_catalog'}. All engines of one database share one connection there. "
+                "Give them the same connect_args.",
             )
 
     def test_other_url(self) -> None:
@@ -568,10 +570,11 @@ class TestEngines(SandboxTestCase):
             with self.assertRaises(SandboxConflict) as caught:
                 other.connect()
             self.assertEqual(
-                str(caught.exception),
-                "an engine connects with connection_factory=RealDictConnection, and the connection "
-                "of LifeTest's sandbox is a LoggingConnection. All engines of one database share "
-                "one connection there. Give them the same connect_args.",
+                without_lines(caught.exception),
+                "an engine connects at tests/test_sandbox.py:LINE with "
+                "connection_factory=RealDictConnection, and the connection of LifeTest's sandbox "
+                "was made at tests/test_sandbox.py:LINE as a LoggingConnection. All engines of one "
+                "database share one connection there. Give them the same connect_args.",
             )
 
     def test_json_of_each_engine(self) -> None:
@@ -597,7 +600,7 @@ class TestEngines(SandboxTestCase):
             str(caught.exception),
             "client encoding 'LATIN1' differs from 'UTF8' of the real connection, which all "
             "connections of a sandbox share. Set it for the database, or test this code on real "
-            "connections.",
+            "connections, on a database of its own.",
         )
 
     def test_large_objects(self) -> None:
@@ -609,7 +612,8 @@ class TestEngines(SandboxTestCase):
         self.assertEqual(
             str(caught.exception),
             "large objects by connection.lobject() cannot be played in a sandbox, because they "
-            "talk to the real connection themselves. Use the server's lo_* functions in SQL.",
+            "talk to the real connection themselves. Use the server's lo_* functions in SQL, or "
+            "test this code on real connections, on a database of its own.",
         )
 
 
@@ -749,10 +753,12 @@ class TestThreads(SandboxTestCase):
         self.box.begin_test()
         thread.join(30)
         connection.close()
-        self.assertRegex(
-            str(errors[0]),
-            "^connection 2 waited for another thread's transaction, and meanwhile its test has "
-            "ended. Join the threads that a test starts before it ends.$",
+        self.assertEqual(
+            without_lines(errors[0]),
+            "connection 2 (its transaction began at tests/test_sandbox.py:LINE) waited for the "
+            "transaction of connection 1 (its transaction began at tests/test_sandbox.py:LINE), "
+            "which another thread began, and meanwhile its test has ended. What it writes now "
+            "would be in no test. Join the threads that a test starts before it ends.",
         )
         self.assertEqual(self.names(), ["first"])
 

@@ -117,6 +117,7 @@ class Segment:
     :param settings: the session settings that were in force when it began.
     :param mark: what :meth:`Wire.mark` said when it began.
     :param author: whose transaction it was, for messages: it outlives the owner.
+    :param undone: how the program came to roll it back, where that could not be done at once.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Segment:
     pinned: bool = False
     traces: Traces = field(default_factory=Traces)
     author: object = None
+    undone: Any = None
 
     @property
     def holds_nothing(self) -> bool:
@@ -139,7 +141,7 @@ class Segment:
         """Forget whose it was: a ROLLBACK TO emptied it."""
         self.owner, self.level, self.wrote = None, 0, Wrote.NO
         self.dead = self.pinned = False
-        self.traces = Traces()
+        self.traces, self.undone = Traces(), None
 
 
 class SegmentStack:
@@ -161,6 +163,8 @@ class SegmentStack:
         #: how many commits that wrote something there were: a snapshot taken before the last
         #: one is out of date.
         self.commits = 0
+        #: whose the last of them was, for messages
+        self.last_commit: object = None
         #: how many real savepoints were set, released and rolled back to: for tests and figures.
         self.savepoints_set = 0
 
@@ -347,7 +351,8 @@ class SegmentStack:
             if segment.owner is owner and not segment.dead:
                 wrote |= segment.wrote is not Wrote.NO
                 segment.owner, segment.level = None, 0
-        self.commits += wrote
+        if wrote:
+            self.commits, self.last_commit = self.commits + 1, owner.author
 
     def trim(self) -> None:
         """Roll back the dead segments above which nothing is worth keeping."""

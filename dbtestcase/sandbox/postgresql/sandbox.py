@@ -14,15 +14,19 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from ...errors import EscapeError
-from ..backends import SNAPSHOT_LEVELS, Backend, State
+from .. import messages as shared
+from .. import uncommitted
+from ..backends import Backend, State
 from ..base import Phase, Sandbox
+from ..places import place
 from ..segments import Segment, Wrote
 from ..statements import Control, Statement, analyse
-from ..uncommitted import warn
+from . import messages
 from .advisory import AdvisoryLocks
 from .catalogue import Catalogue
 from .cursors import ServerCursors
 from .neighbours import Met, Neighbours
+from .refusals import Refusals
 from .sequences import Sequences
 from .settings import SessionSettings
 from .temporary import TemporaryTables
@@ -40,10 +44,8 @@ SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
 
 _CHECK = analyse("SET CONSTRAINTS ALL IMMEDIATE")
 
-# What needs its own work committed first, or to be outside a transaction. In a transaction of the
-# program's the latter are an error on real connections, too.
-_CANNOT_BE_PLAYED = {"55P04", "55006"}
-_CANNOT_BE_PLAYED_ALONE = {"25001", "2D000"}
+# Of these the server takes no snapshot, so that an isolation level may still be chosen after them.
+_NO_QUERY = {"SET", "RESET", "SHOW", "LOCK", "LISTEN", "UNLISTEN", "NOTIFY"}
 
 # A subtransaction can be READ ONLY, and the server lifts that with its end.
 _BEGIN_READ_ONLY = "SAVEPOINT dbtestcase_ro; SET LOCAL transaction_read_only = on"
@@ -71,6 +73,7 @@ class PostgreSQLSandbox(Sandbox):
         self._temporary = TemporaryTables(self._wire)
         self._cursors = ServerCursors(self._wire)
         self._catalogue = Catalogue(self._wire, self._server_version)
+        self._refusals = Refusals(self)
         self._renew()
 
     def _renew(self) -> None:
@@ -137,6 +140,19 @@ class PostgreSQLSandbox(Sandbox):
         name = "" if control is None else control.value.upper()
         return self.error("25P01", f"{name} AND CHAIN can only be used in transaction blocks")
 
+    def too_late(self, backend: Backend, statement: Statement) -> Exception | None:
+        """Make the error for SET TRANSACTION after a query, or inside a savepoint."""
+        begun = "before any query" if backend.commits_seen is not None else ""
+        if statement.isolation not in (None, backend.isolation or "READ COMMITTED"):
+            name = "SET TRANSACTION ISOLATION LEVEL"
+            if begun:
+                return self.error("25001", f"{name} must be called {begun}")
+            if backend.savepoints:
+                return self.error("25001", f"{name} must not be called in a subtransaction")
+        if statement.read_only is False and backend.read_only and begun:
+            return self.error("25001", f"transaction read-write mode must be set {begun}")
+        return None
+
     def no_savepoint(self, name: str) -> Exception:
         """Make the error for a savepoint that does not exist."""
         return self.error("3B001", f'savepoint "{name}" does not exist')
@@ -170,15 +186,17 @@ class PostgreSQLSandbox(Sandbox):
         if backend.alone:
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
-        self._refuse(backend, statement)
+        self._refusals.statement(
+            backend, statement, self._temporary.strangers(backend, statement)
+        )
         self.raise_if_stuck()
-        if backend.commits_seen is None:
+        if backend.commits_seen is None and statement.verb not in _NO_QUERY:
             backend.commits_seen = self.stack.commits
         only_reads = values_only and self._catalogue.only_reads(statement)
         segment = self._claim(backend, only_reads=only_reads)
         others = self.stack.of_others(backend)
         if others:
-            self._refuse_beside(others, statement)
+            self._refusals.beside(backend, statement, others)
         if statement.settings:
             self._settings.learn(statement)
         locks = self._advisory.look() if statement.advisory else set()
@@ -238,62 +256,7 @@ class PostgreSQLSandbox(Sandbox):
     def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
         self._settings.rolled_back(settings)
 
-    # -- refusing what cannot be shown -----------------------------------------
-
-    def _refuse(self, backend: Backend, statement: Statement) -> None:
-        if backend not in self.backends:
-            raise self.conflict(
-                f"{backend.name} waited for another thread's transaction, and meanwhile its test "
-                f"has ended. Join the threads that a test starts before it ends."
-            )
-        if statement.hides_setting:
-            raise self.conflict(
-                "set_config() with a name, or an is_local, that is not a literal: what it sets "
-                "cannot be told, and would hold for all connections of the sandbox. Write both "
-                "as literals, or test this code on real connections."
-            )
-        if (found := self._temporary.strangers(backend, statement)) is not None:
-            raise self.conflict(
-                f'{backend.name} names "{found[0]}", which is a temporary table of {found[1]}. On '
-                f"real connections it would not see that table. Use the same connection, or "
-                f"give the table another name."
-            )
-        if (
-            backend.isolation in SNAPSHOT_LEVELS
-            and backend.commits_seen is not None
-            and backend.commits_seen != self.stack.commits
-        ):
-            raise self.conflict(
-                f"{backend} is {backend.isolation}, and another connection has committed since "
-                f"it began. One connection cannot show the old snapshot. Test this code on real "
-                f"connections."
-            )
-        for other in self.backends:
-            if other.sets_constraints and other is not backend:
-                raise self.conflict(
-                    f"{other} used SET CONSTRAINTS and has not ended its transaction. On one "
-                    f"connection that would hold for {backend.name} too. Let it end first."
-                )
-        stranger = self._cursors.stranger(backend, statement, self.backends)
-        if stranger is not None and statement.cursor is not None:
-            raise self.conflict(
-                f'{backend.name} names the cursor "{statement.cursor.name}", and {stranger} has '
-                f"one of that name. On one connection the two are the same. Give the cursors "
-                f"different names."
-            )
-
-    def _refuse_beside(self, others: list[Segment], statement: Statement) -> None:
-        what = ""
-        if statement.sets_constraints:
-            what = "SET CONSTRAINTS"
-        elif statement.impatient:
-            what = "NOWAIT or SKIP LOCKED"
-        if what:
-            raise self.conflict(
-                f"{what} beside uncommitted work of {others[0].owner}: on one connection no lock "
-                f"is ever in the way. Commit that work first, or test this code on real "
-                f"connections."
-            )
+    # -- failing -----------------------------------------------------------------
 
     def _failed(
         self,
@@ -314,28 +277,7 @@ class PostgreSQLSandbox(Sandbox):
         backend.state = State.FAILED
         self.stack.fail_top()
         if isinstance(error, self.driver_error):
-            self._explain_failure(backend, statement, others, error)
-
-    def _explain_failure(
-        self, backend: Backend, statement: Statement, others: list[Segment], error: Exception
-    ) -> None:
-        state = self.sqlstate(error)
-        if state in _CANNOT_BE_PLAYED or (state in _CANNOT_BE_PLAYED_ALONE and backend.alone):
-            raise self.conflict(
-                f"{statement.verb} cannot be run in a sandbox: {str(error).splitlines()[0]}. "
-                f"Everything that a test does is one transaction there. Test this code on real "
-                f"connections, on a database of its own."
-            ) from error
-        if others:
-            met = self._neighbours.after(statement, others, error)
-            diag = getattr(error, "diag", None)
-            if met and not self._neighbours.genuine(state, diag, others, statement):
-                other, (what, deed) = next(iter(met.items()))
-                raise self.conflict(
-                    f"a statement of {backend} failed beside what {other} {deed} {what} and not "
-                    f"committed: {str(error).splitlines()[0]}. Real connections might "
-                    f"have waited, or gone on. Commit that work first."
-                ) from error
+            self._refusals.failure(backend, statement, others, error, self._neighbours)
 
     # -- noting what a statement did -------------------------------------------
 
@@ -361,11 +303,7 @@ class PostgreSQLSandbox(Sandbox):
     ) -> None:
         other = self._advisory.note(backend, text, before)
         if other is not None:
-            raise self.conflict(
-                f"{backend.name} asked for an advisory lock, or let one go, while {other} holds "
-                f"one: on one connection nobody waits for it. Let the other one go first, or "
-                f"test this code on real connections."
-            )
+            raise self.conflict(messages.locks_beside(backend, other))
         segment.pinned |= bool(backend.transaction_locks)
 
     def _note_neighbours(
@@ -382,7 +320,7 @@ class PostgreSQLSandbox(Sandbox):
         for other, (what, deed) in met.items():
             if (pair := (backend.name, other.name)) not in self.warned:
                 self.warned.add(pair)
-                warn(backend, other, what, text, deed)
+                uncommitted.warn(uncommitted.meets(backend, other, what, deed, text))
 
     def _unpin(self, backend: Backend) -> None:
         if not backend.cursors and not backend.transaction_locks:
@@ -435,12 +373,7 @@ class PostgreSQLSandbox(Sandbox):
         role = self._settings.in_force.get("role")
         if not (check := self._catalogue.check(self._quote(role) if role else "")):
             return
-        if (dead := self.stack.stuck()) is not None:
-            raise self.conflict(
-                f"{backend.name} commits above what {dead.author} rolled back. On one connection "
-                f"its deferred constraints cannot be checked. Let the transactions end in the "
-                f"order in which they wrote."
-            )
+        self._refusals.commit(backend)
         self._claim(backend)
         others = self.stack.of_others(backend)
         if others:
@@ -451,23 +384,23 @@ class PostgreSQLSandbox(Sandbox):
             self.stack.fail_top()
             if others:
                 raise self.conflict(
-                    f"a deferred constraint failed when {backend} committed, beside uncommitted "
-                    f"work of {others[0].owner}: {str(error).splitlines()[0]}. On one connection "
-                    f"it cannot be told whose rows violate it. Let the other end first."
+                    shared.constraint_failed_beside(
+                        backend,
+                        others[0].owner,
+                        "a deferred constraint",
+                        shared.first_line(error),
+                    )
                 ) from error
             raise
         met = self._neighbours.after(_CHECK, others, None) if others else {}
         for other, (what, deed) in met.items():
-            raise self.conflict(
-                f"a deferred constraint was checked when {backend} committed, and may hold only "
-                f"by what {other} {deed} {what} and not committed. Let the other end first."
-            )
+            raise self.conflict(messages.constraint_holds_by(backend, other, deed, what))
 
     # -- the life of a class ---------------------------------------------------
 
     def _opened(self) -> None:
         """Get to know a new real connection, on which the driver begins a transaction."""
-        self._connected = True
+        self._connected, self.made_at = True, place()
         self._wire.pending.clear()
         self._settings.forget()
         self._temporary.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,8 +10,10 @@ import psycopg2.errors
 from psycopg2 import extensions
 from sqlalchemy.engine import Dialect
 
+from .. import messages as shared
 from ..backends import Backend, State
-from ..postgresql import PostgreSQLSandbox
+from ..places import place
+from ..postgresql import PostgreSQLSandbox, messages
 from ..postgresql.wire import Rows
 from .connections import VirtualConnection
 from .real import Connection, Cursor, forget_in_child, is_closed, real_class
@@ -63,16 +64,15 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
                 self._open(dialect, factory or Connection, options)
             elif cparams is not None and options != self._options:
                 raise self.conflict(
-                    f"an engine connects with {options!r}, and the connection of {self.owner}'s "
-                    f"sandbox was made with {self._options!r}. All engines of one database share "
-                    f"one connection there. Give them the same connect_args."
+                    shared.other_options(
+                        self.owner, self.made_at, self._options, options, place()
+                    )
                 )
             elif factory is not None and factory is not self._factory:
                 raise self.conflict(
-                    f"an engine connects with connection_factory={factory.__name__}, and the "
-                    f"connection of {self.owner}'s sandbox is a {self._factory.__name__}. All "
-                    f"engines of one database share one connection there. Give them the same "
-                    f"connect_args."
+                    shared.other_factory(
+                        self.owner, self.made_at, self._factory, factory, place()
+                    )
                 )
             connection = VirtualConnection(self, self.real)
             connection.cursor_factory = cursor_factory
@@ -82,11 +82,7 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
 
     def _refuse_after_loss(self) -> None:
         if self.died and (self.shared or self.answered):
-            raise self.conflict(
-                f"the real connection of {self.owner}'s sandbox was lost, and with it what was "
-                f"done since the class's set-up began, committed or not. A new connection would "
-                f"show none of it. Let the test end here; the next one starts anew."
-            )
+            raise self.conflict(messages.connection_lost(self.owner))
 
     def _open(self, dialect: Dialect, factory: Any, options: dict[str, Any]) -> None:
         _, self._where = dialect.create_connect_args(self.url)
@@ -104,7 +100,7 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
     @property
     def alive(self) -> bool:
         """Whether there is a real connection, and it is not broken. Not in a forked child."""
-        return self.real is not None and not is_closed(self.real) and os.getpid() == self._pid
+        return self.real is not None and not is_closed(self.real) and not self.in_child
 
     def go_on(self, backend: Backend) -> None:
         """Make room for the next of several statements that are sent by one call."""

@@ -30,11 +30,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends import State
 from ..base import Phase
+from . import messages
 from .cursors import cursor_class
 from .statements import SQLiteStatement, analyse, keep_others, split_script
 from .wire import NativeConnection
 
 if TYPE_CHECKING:
+    from ..places import Place
     from .locks import SQLiteBackend
     from .sandbox import SQLiteSandbox
 
@@ -60,7 +62,8 @@ class VirtualConnection:
         self._sandbox = sandbox
         self.real: Any = None
         self.hooks: dict[str, Any] = {}
-        self.registered: set[Any] = set()
+        #: what it registered by name, and where
+        self.registered: dict[tuple[Any, ...], Place] = {}
         self.pragmas: set[str] = set()
         self.row_factory: Any = None
         self.closed = False
@@ -82,10 +85,14 @@ class VirtualConnection:
         return getattr(self.real, name)
 
     def __repr__(self) -> str:
-        name = self._backend.name if self._backend else "unused connection"
-        return f"<{name} of {self._sandbox.owner}'s sandbox on {self._sandbox.url!r}>"
+        return f"<{self.name} of {self._sandbox.owner}'s sandbox on {self._sandbox.url!r}>"
 
     # -- what the sandbox asks -------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return self._backend.name if self._backend else "unused connection"
 
     def listened(self) -> None:
         """Compare what the ``connect`` listeners set with what other connections have."""
@@ -184,7 +191,11 @@ class VirtualConnection:
         """Make a cursor of the class asked for, which asks the sandbox first."""
         if self.real is not self._sandbox.real or self.closed:
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
-        made = cursor_class(factory or self._cursor_factory())(self.real)
+        factory = factory or self._cursor_factory()
+        guarded = cursor_class(factory)
+        if guarded is None:
+            raise self._sandbox.conflict(messages.no_cursor_class(factory))
+        made = guarded(self.real)
         if self.row_factory is not None:
             made.row_factory = self.row_factory
         made.virtual = self
@@ -403,8 +414,7 @@ class VirtualConnection:
         others = [b for b in self._sandbox.uncommitted() if b is not self.known_backend]
         if others:
             raise self._sandbox.conflict(
-                f"{what} beside uncommitted work of {others[0]}: on one connection that work "
-                f"would be in it. Commit it first, or test this code on real connections."
+                messages.copied_beside(self.known_backend, what, others[0])
             )
         self._sandbox.flush()
 
@@ -433,10 +443,7 @@ class VirtualConnection:
         with self._sandbox.entered():
             self.backend()
             if not kwargs.get("readonly", False):
-                raise self._sandbox.conflict(
-                    "blobopen() for writing cannot be played in a sandbox, because the BLOB talks "
-                    "to the real connection itself. Give readonly=True, or write it by an UPDATE."
-                )
+                raise self._sandbox.conflict(messages.blob_for_writing())
             self._sandbox.flush()
             return NativeConnection.blobopen(self.real, *args, **kwargs)
 
@@ -445,10 +452,7 @@ class VirtualConnection:
 
         :raises SandboxConflict: always.
         """
-        raise self._sandbox.conflict(
-            "deserialize() cannot be played in a sandbox, because it replaces the database in "
-            "which the transaction is open. Fill it by SQL, or test this code on real connections."
-        )
+        raise self._sandbox.conflict(messages.deserialized())
 
     def interrupt(self) -> None:
         """Abort the statement that another thread runs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from ...errors import SandboxConflict
+from .. import messages
 from .connections import VirtualConnection
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ def _acts_for_virtual(name: str) -> property:
 def _listening(real: Any) -> VirtualConnection:
     connection: VirtualConnection | None = real.sandbox.listening
     if connection is None:
-        raise SandboxConflict(
-            "the connection that a `connect` listener was given is used after the listener "
-            "returned. All virtual connections share it. Keep the one that the engine gives."
-        )
+        raise real.sandbox.conflict(messages.listener_returned())
     return connection
 
 
