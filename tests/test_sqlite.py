@@ -692,6 +692,24 @@ class TestSavepoints(SQLiteCase):
 
         self.assertEqual(self.assert_same(program)[0], True)
 
+    def test_released_work_is_out_of_reach(self) -> None:
+        """A savepoint that is set after a RELEASE does not reach what was released."""
+
+        def program(connection: Any) -> Any:
+            connection.execute("BEGIN")
+            for text in (
+                "SAVEPOINT one",
+                "INSERT INTO item (name) VALUES ('1')",
+                "RELEASE one",
+                "SAVEPOINT two",
+                "INSERT INTO item (name) VALUES ('2')",
+                "ROLLBACK TO two",
+                "COMMIT",
+            ):
+                connection.execute(text)
+
+        self.assert_same(program)
+
     def test_ddl(self) -> None:
         """DDL is undone by a savepoint, too."""
 
@@ -1561,6 +1579,17 @@ class TestSeveralConnections(SQLiteCase):
         self.box.end_test()
         self.box.begin_test()
         self.assertEqual(self.committed(self.shared_engine), self.before)
+
+    def test_rollback_beneath_a_reader(self) -> None:
+        """A transaction that has only read is no hindrance to a rollback beneath it."""
+        self.one.execute("INSERT INTO item (name) VALUES ('a')")
+        self.other.execute("BEGIN")
+        self.other.execute("SELECT * FROM counted").fetchall()
+        self.one.rollback()
+        found = self.other.execute("SELECT name FROM item").fetchall()
+        self.assertEqual(found, [("first",)])
+        self.other.rollback()
+        self.assertEqual(self.box.conflicts, [])
 
     def test_threads_wait(self) -> None:
         """Threads that write wait for each other, as SQLite's lock would make them."""
