@@ -60,6 +60,22 @@ class TestSettings(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_put_back_by_a_rollback(self) -> None:
+        """Settings that a rollback of ours put back on the server are set again where needed."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SET work_mem = '1MB'")
+            a.commit()
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.rollback()
+            a("SHOW work_mem")
+            b("SHOW work_mem")
+
+        self.assertSame(play)
+
     def test_set_config(self) -> None:
         """set_config() is known by its name, with parameters and custom settings too."""
 
@@ -262,6 +278,19 @@ class TestTransactionModes(TwinTestCase):
             r"its own\.",
         )
 
+    def test_commit_of_a_reader(self) -> None:
+        """A commit of what turns out to have only read puts no snapshot out of date."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a.con.isolation_level = "SERIALIZABLE"
+            a("SELECT count(*) FROM item")
+            b("DO $$ BEGIN PERFORM 1; END $$")
+            b.commit()
+            a("SELECT count(*) FROM item")
+
+        self.assertSame(play)
+
 
 class TestDeferrable(TwinTestCase):
     def test_checked_at_commit(self) -> None:
@@ -283,6 +312,45 @@ class TestDeferrable(TwinTestCase):
             a.con.autocommit = True
             a("INSERT INTO child VALUES (4, 97)")
             a("INSERT INTO child VALUES (5, 1)")
+
+        self.assertSame(play)
+
+    def test_failed_commit_undoes_all(self) -> None:
+        """What was done before a savepoint goes with a commit that fails, too."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("SAVEPOINT s")
+            a("INSERT INTO child VALUES (1, 99)")
+            a.commit()
+            b("SELECT name FROM item")
+            a("SELECT name FROM item")
+
+        self.assertSame(play)
+
+    def test_initially_immediate(self) -> None:
+        """After a commit each constraint is deferred, or immediate, as it initially is."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO pair VALUES (1, 1), (2, 2)")
+            a.commit()
+            a("UPDATE pair SET other = 2 WHERE id = 1")
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_reader_beside_violations(self) -> None:
+        """The commit of one that has only read checks nothing, also beside others' violations."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO child VALUES (1, 99)")
+            for text in ("SELECT count(*) FROM item", "DO $$ BEGIN PERFORM 1; END $$") * 2:
+                b(text)
+                b.commit()
+            a.rollback()
 
         self.assertSame(play)
 
@@ -337,6 +405,22 @@ class TestDeferrable(TwinTestCase):
             a("INSERT INTO child VALUES (1, 99)")
             a.rollback()
             a("SET CONSTRAINTS missing DEFERRED")
+
+        self.assertSame(play)
+
+    def test_set_constraints_rolled_back(self) -> None:
+        """What SET CONSTRAINTS said before a savepoint ends with its transaction, too."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO pair VALUES (1, 1), (2, 2)")
+            a.commit()
+            a("SET CONSTRAINTS ALL DEFERRED")
+            a("SAVEPOINT s")
+            a("UPDATE pair SET other = 2 WHERE id = 1")
+            a.rollback()
+            a("UPDATE pair SET other = 2 WHERE id = 1")
+            a.rollback()
 
         self.assertSame(play)
 
@@ -686,6 +770,18 @@ class TestAdvisoryLocks(TwinTestCase):
                 r"its own\.",
             )
 
+    def test_taken_above_what_is_rolled_back(self) -> None:
+        """A lock that a rollback beneath would let go keeps that rollback from being shown."""
+
+        def play(stage: Stage) -> None:
+            a, b, c = stage.actor(), stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SELECT pg_try_advisory_xact_lock(1)")
+            a.rollback()
+            c("SELECT pg_try_advisory_xact_lock(1)")
+
+        self.assertConflict(play, r"connection 1 .* rolled back .* connection 2 .*")
+
     def test_test_end(self) -> None:
         """No lock outlives its test."""
         for data in (False, True):
@@ -721,6 +817,29 @@ class TestUncommitted(TwinTestCase):
             r"test this code on real connections, on a database of its own\. The statement: "
             r"SELECT count\(\*\) FROM item$",
         )
+
+    def test_read_by_an_index(self) -> None:
+        """What is read by an index alone is read of its table."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("SET enable_seqscan = off")
+            b("SET enable_bitmapscan = off")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SELECT n FROM item WHERE name = 'z'")
+
+        self.assertSame(play, warns=1)
+
+    def test_beside_ddl(self) -> None:
+        """Of uncommitted DDL no counter tells, and it may be met by whatever is sent."""
+        with self.sandbox() as stage, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            a, b = stage.actor(), stage.actor()
+            a("CREATE TABLE made (x int)")
+            b("SELECT * FROM made")
+        self.assertEqual(len(warned), 1)
+        self.assertIn("has written to the schema and not committed", str(warned[0].message))
 
     def test_change_beside(self) -> None:
         """A statement that overwrites what another has written warns as well."""
@@ -794,6 +913,34 @@ class TestUncommitted(TwinTestCase):
             a.commit()
 
         self.assertSame(play)
+
+    def test_genuine_foreign_key(self) -> None:
+        """A foreign key that points nowhere is violated, whatever another adds to that table."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("CREATE TABLE leaf (parent_id int REFERENCES parent (id))")
+            b.commit()
+            a("INSERT INTO leaf VALUES (1)")
+            b("INSERT INTO leaf VALUES (99)")
+            b.rollback()
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_foreign_key_beside(self) -> None:
+        """A foreign key that is violated by another's uncommitted work is refused."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("CREATE TABLE leaf (parent_id int REFERENCES parent (id))")
+            b.commit()
+            a("DELETE FROM parent")
+            b("INSERT INTO leaf VALUES (1)")
+
+        self.assertConflict(
+            play, r"a statement of connection 1 .* violates foreign key constraint .*"
+        )
 
     def test_violation_beside(self) -> None:
         """A violation by another's uncommitted row is refused: the server would wait."""
@@ -894,6 +1041,17 @@ class TestOutsideTransactions(TwinTestCase):
             r"mood\. Everything that a test does is one transaction there\. Test this code on real "
             r"connections, on a database of its own\.",
         )
+
+    def test_in_use(self) -> None:
+        """DDL on a table that another's cursor reads would wait on real connections."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DECLARE c CURSOR FOR SELECT name FROM item")
+            a("FETCH c")
+            b("ALTER TABLE item ADD COLUMN x int")
+
+        self.assertConflict(play, r"ALTER cannot be run in a sandbox: .* active queries .*")
 
 
 class TestOnServerOfDebian(TestDeferrable, TestTemporaryTables, TestAdvisoryLocks, TestUncommitted):

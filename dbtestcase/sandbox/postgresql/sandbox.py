@@ -368,6 +368,9 @@ class PostgreSQLSandbox(Sandbox):
             for sql in ends:
                 self._wire.queue(sql)
             self._wire.flush()
+        if self.stack.top.owner is backend and self.stack.of_others(backend):
+            # what others violate so far is not to be found by one that has only read
+            self.stack.ask_top()
         if not any(segment.wrote is not Wrote.NO for segment in self.stack.of(backend)):
             return
         role = self._settings.in_force.get("role")

@@ -45,10 +45,14 @@ class SQLiteBackend(Backend):
         super().begin(statement)
 
     @property
+    def held_lock(self) -> bool:
+        """Whether its last transaction, over or not, held the write lock."""
+        return self.has_written or self.isolation in ("IMMEDIATE", "EXCLUSIVE")
+
+    @property
     def locks(self) -> bool:
         """Whether it would hold the write lock."""
-        immediate = self.isolation in ("IMMEDIATE", "EXCLUSIVE")
-        return self.state is State.ACTIVE and (self.has_written or immediate)
+        return self.state is State.ACTIVE and self.held_lock
 
 
 class Locks(Threads):

@@ -489,12 +489,25 @@ class SQLiteSandbox(Sandbox):
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
-        readers = self._locks.readers(backend)
+        readers: list[SQLiteBackend] = []
+        if isinstance(backend, SQLiteBackend) and backend.held_lock:
+            readers = [*self._locks.readers(backend), *self._fetching(backend)]
         super().commit(backend)
         self.step_outside()
         # when all is done: where warnings are errors, it is raised, and the work is not lost
-        if readers and isinstance(backend, SQLiteBackend) and backend.has_written:
-            self._locks.warn_readers(backend, readers)
+        self._locks.warn_readers(backend, readers)
+
+    def _fetching(self, backend: Backend) -> list[SQLiteBackend]:
+        """Give the other connections that may have rows to fetch."""
+        found = {
+            other
+            for cursor in list(self.cursors)
+            if cursor.description is not None
+            and (other := cursor.virtual.known_backend) not in (None, backend)
+        }
+        if not found or not self.callbacks.statements_are_open():
+            return []
+        return sorted(found, key=lambda other: other.name)
 
     def undo(self, backend: Backend, level: int = 0) -> None:
         """Undo the work of *backend* from that level on. Never raises."""
