@@ -283,7 +283,7 @@ class TestTransactionModes(TwinTestCase):
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
-            a.con.isolation_level = "SERIALIZABLE"
+            a.session(isolation_level="SERIALIZABLE")
             a("SELECT count(*) FROM item")
             b("DO $$ BEGIN PERFORM 1; END $$")
             b.commit()
@@ -939,7 +939,7 @@ class TestUncommitted(TwinTestCase):
             b("INSERT INTO leaf VALUES (1)")
 
         self.assertConflict(
-            play, r"a statement of connection 1 .* violates foreign key constraint .*"
+            play, r"a statement of connection \d .* violates foreign key constraint .*"
         )
 
     def test_violation_beside(self) -> None:

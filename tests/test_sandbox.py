@@ -695,7 +695,7 @@ class TestThreads(SandboxTestCase):
         with (
             self.a_test(),
             self.engine.connect() as connection,
-            mock.patch("dbtestcase.sandbox.base.THREAD_PATIENCE", 0.1),
+            mock.patch("dbtestcase.sandbox.threads.PATIENCE", 0.1),
         ):
             connection.execute(INSERT, {"name": "a"})
             thread = threading.Thread(target=write)
