@@ -123,6 +123,9 @@ class DatabaseFixture:
             stack.callback(self.door.__exit__, *exception)
             for engine in self._to_dispose:
                 stack.callback(engine.dispose)
+            for key, held in self._leases.items():
+                if key not in self.sandboxes:
+                    stack.callback(held.look_unused)
             for key, sandbox in self.sandboxes.items():
                 stack.callback(self._close, sandbox, self._leases[key])
             stack.callback(self.door.close_sessions)
@@ -170,6 +173,7 @@ class DatabaseFixture:
                 owner=self.owner,
                 reset_sequences=held.ours and self._reset_sequences,
             )
+            sandbox.watched = held.ours
             try:
                 self._fill_all(held, sandbox, there=there, key=key)
                 if self._in_test:
@@ -365,11 +369,17 @@ class DatabaseFixture:
             noted[:] = [error for error in noted if told is not None and error is not told]
 
     def _end_test(self, sandbox: Sandbox) -> None:
+        leases = dict.fromkeys(self._leases_of(sandbox))  # several binds may share one
         try:
             sandbox.end_test()
+            if sandbox.visited() if sandbox.alive else any(held.visited() for held in leases):
+                found = [held.find_escape(sandbox.server_pid) for held in leases]
+                if sandbox.alive:
+                    sandbox.visitors_seen(stay=any(found))
         except EscapeError:
-            for held in self._leases_of(sandbox):
+            for held in leases:
                 held.spoil()
+            sandbox.give_up()
             raise
 
     def _leases_of(self, sandbox: Sandbox) -> list[Lease]:

@@ -81,6 +81,10 @@ class Sandbox(abc.ABC):
         self.shared = False
         self._names = 0
         self._connected = False
+        #: whether the database is the tests' alone, so that nobody else should connect to it
+        self.watched = False
+        #: the server's process for the real connection, where :attr:`watched`
+        self.server_pid = 0
         #: how many statements looked as if they wrote, since the sandbox was made
         self.write_hints = 0
         self._commits_at_begin = 0
@@ -425,6 +429,19 @@ class Sandbox(abc.ABC):
                 # and what was to be undone is gone with it
                 if self.alive:
                     raise
+
+    def visited(self) -> bool:
+        """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
+        return False
+
+    def visitors_seen(self, *, stay: bool) -> None:  # noqa: B027 - not every kind counts them
+        """Take those who came so far for known.
+
+        :param stay: whether somebody is connected still.
+        """
+
+    def give_up(self) -> None:  # noqa: B027
+        """Close the real connection, since the database is to be built anew: it counts as lost."""
 
     def close(self, finish: Callable[[Callable[[str], object]], object] | None = None) -> None:
         """Roll everything back and close the real connection.
