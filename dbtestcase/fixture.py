@@ -337,6 +337,11 @@ class DatabaseFixture:
         for sandbox in self._each():
             sandbox.closing()
 
+    def reopen(self) -> None:
+        """Go on after :meth:`closing` until :meth:`end_test`, without what was left uncommitted."""
+        for sandbox in self._each():
+            sandbox.reopen()
+
     def end_test(self) -> None:
         """Undo what the test did, on every database.
 

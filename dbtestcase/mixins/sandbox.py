@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import unittest
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal, cast
 
 from sqlalchemy.orm import Session
@@ -12,8 +13,9 @@ from sqlalchemy.orm import Session
 from ..errors import SetUpError
 from ..testdata import ClassData
 from .engines import EngineMixin
+from .pytests import around_fixtures
 from .sessions import app_session, close_own_session, session_of_test
-from .state import ClassState, Given
+from .state import STATE, ClassState, Given
 
 __all__ = ["SandboxMixin"]
 
@@ -30,6 +32,15 @@ class SandboxMixin(EngineMixin):
     #: Given: Flask-SQLAlchemy's session, else one bound to ``engine``, closed at the end. On the
     #: class during ``setUpTestData``.
     session: Any = Given(session_of_test, keep=False)
+
+    #: pytest's, where it runs
+    _dbt_fixture: ClassVar[Any] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let pytest begin each test before its fixtures."""
+        super().__init_subclass__(**kwargs)
+        if SandboxMixin._dbt_fixture is None:
+            SandboxMixin._dbt_fixture = around_fixtures(SandboxMixin._dbt_around_fixtures)
 
     @classmethod
     def setUpTestData(cls) -> None:
@@ -108,13 +119,37 @@ class SandboxMixin(EngineMixin):
         state.fixture.freeze()
         state.data_lost = False
 
-    def _dbt_enter_test(self, state: ClassState) -> None:
+    @contextlib.contextmanager
+    def _dbt_around_fixtures(self) -> Iterator[None]:
+        """Begin the test before pytest's fixtures, and end it after them."""
+        state: ClassState | None = type(self).__dict__.get(STATE)
+        if state is None or self.isolation != "test":
+            yield
+            return
         fixture = state.fixture
         type(self)._dbt_revive(state)
+        fixture.begin_test()
+        state.begun = True
+        with contextlib.ExitStack() as stack:
+            stack.callback(fixture.raise_swallowed)
+            stack.callback(fixture.end_test)
+            stack.callback(fixture.door.close_sessions)
+            stack.callback(fixture.closing)
+            stack.callback(setattr, state, "begun", False)
+            yield
+
+    def _dbt_enter_test(self, state: ClassState) -> None:
+        fixture = state.fixture
+        if not state.begun:
+            type(self)._dbt_revive(state)
         if state.data is not None:
+            # what a fixture has read is of another session
+            state.data.forget(self)
             self.addCleanup(state.data.forget, self)
         self.addCleanup(fixture.raise_swallowed)
-        if self.isolation == "test":
+        if state.begun:
+            self.addCleanup(fixture.reopen)
+        elif self.isolation == "test":
             fixture.begin_test()
             self.addCleanup(fixture.end_test)
         else:

@@ -411,6 +411,14 @@ class Sandbox(abc.ABC):
         with self.lock:
             self.phase = Phase.CLOSING
 
+    def reopen(self) -> None:
+        """Go on after :meth:`closing`, without what was left uncommitted."""
+        with self.lock:
+            self.phase = Phase.TEST
+            if self.alive:
+                for backend in list(self.backends):
+                    backend.end(commit=False)
+
     def end_test(self) -> None:
         """Undo everything that was done since :meth:`begin_test`."""
         with self.lock:
