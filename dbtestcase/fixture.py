@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -92,6 +93,7 @@ class DatabaseFixture:
         self._app_engines = app_engines
         self._reset_sequences = reset_sequences
         self._in_test = False
+        self._began = 0.0
         self._built = False
         self._filled_before: dict[Key, str | None] = {}
         self._leases: dict[Key, Lease] = {}
@@ -123,8 +125,9 @@ class DatabaseFixture:
             stack.callback(self.door.__exit__, *exception)
             for engine in self._to_dispose:
                 stack.callback(engine.dispose)
-            for key, held in self._leases.items():
-                if key not in self.sandboxes:
+            used = [self._leases[key] for key in self.sandboxes]
+            for held in self._leases.values():
+                if held not in used:
                     stack.callback(held.look_unused)
             for key, sandbox in self.sandboxes.items():
                 stack.callback(self._close, sandbox, self._leases[key])
@@ -328,6 +331,7 @@ class DatabaseFixture:
     def begin_test(self) -> None:
         """Begin a test, on every database that the class has touched."""
         self._in_test = True
+        self._began = time.monotonic()
         for sandbox in self._each():
             sandbox.begin_test()
         self._filled_before = dict(self._filled)
@@ -377,7 +381,10 @@ class DatabaseFixture:
         leases = dict.fromkeys(self._leases_of(sandbox))  # several binds may share one
         try:
             sandbox.end_test()
-            if sandbox.visited() if sandbox.alive else any(held.visited() for held in leases):
+            began, connected = self._began, sandbox.alive
+            if sandbox.visited(began) or any(
+                held.visited(began, connected=connected) for held in leases
+            ):
                 found = [held.find_escape(sandbox.server_pid) for held in leases]
                 if sandbox.alive:
                     sandbox.visitors_seen(stay=any(found))

@@ -6,10 +6,13 @@ import contextlib
 import gc
 import multiprocessing
 import os
+import sqlite3
 import subprocess
 import sys
+import time
 import unittest
 from typing import Any
+from unittest import mock
 
 import psycopg2
 import psycopg2.extensions
@@ -17,10 +20,11 @@ from sqlalchemy import insert, make_url, select, text
 
 from dbtestcase import DatabaseTestCase
 from dbtestcase.errors import EscapeError, SandboxConflict
+from dbtestcase.sandbox.psycopg2_driver import Psycopg2Sandbox
 
 from .apps import plain
 from .apps.flask_sqlalchemy_factory import User, db
-from .support import SHOP, Project, look, no_settings, run
+from .support import SHOP, Project, connect_past_sqlalchemy, look, no_settings, run
 from .test_cases import Plain, Shop, users
 
 # without the sequence, from which a stranger's number would be gone for the tests as well
@@ -267,6 +271,103 @@ class TestStrangers(EscapeTest):
                 self.assertEqual({type(error) for _, error in report.problems}, {EscapeError})
                 self.assertIn("rows of posts", report.messages[0])
                 self.assertEqual(run(Next).messages, [])
+
+
+class TestMessages(EscapeTest):
+    def messages(self, base: type[Any], *, watched: bool) -> int:
+        """Count the messages of ours for one test of several."""
+        sent: list[int] = []
+
+        def count(case: Any) -> None:
+            case.clean()
+            if not watched:
+                vars(type(case))["_dbtestcase"].fixture.sandboxes[None]._visitors.question = ""
+            sent.append(sends.call_count)
+            time.sleep(0.002)  # long enough for somebody to have connected
+
+        tests = {f"test_{number}": count for number in range(4)}
+        send = Psycopg2Sandbox._send
+        with mock.patch.object(Psycopg2Sandbox, "_send", autospec=True, side_effect=send) as sends:
+            self.assertEqual(run(type("Counted", (base,), tests)).messages, [])
+        return sent[-1] - sent[-2]
+
+    def test_watching_costs_no_message(self) -> None:
+        """Who else is connected is asked in the message that ends a test, not in one of its own."""
+        for base in (WithAlice, WithoutData):
+            with self.subTest(base.__name__):
+                unwatched = self.messages(base, watched=False)
+                self.assertGreater(unwatched, 0)
+                self.assertEqual(self.messages(base, watched=True), unwatched)
+
+
+class TestStrangersInMemory(unittest.TestCase):
+    """A connection to the database in memory that the driver made for the program."""
+
+    MESSAGE = (
+        "EscapeError: something was really committed to the SQLite database in memory {}. It came "
+        "past SQLAlchemy's engines, by a connection of its own. Let the program take its "
+        "connections from the engine: engine.raw_connection(). The database is filled anew."
+    )
+
+    @staticmethod
+    def write(url: str) -> None:
+        with connect_past_sqlalchemy(url) as connection:
+            connection.execute(INSERT)
+            connection.commit()
+
+    def test_in_a_test(self) -> None:
+        """The test in which it commits fails, and no other sees its rows."""
+
+        class Escaping(WithoutData):
+            database = "sqlite"
+            test_1_clean = test_3_clean = test_5_clean = WithoutData.clean
+
+            def test_2_escape(case) -> None:
+                self.write(case.database_url)
+
+            def test_4_escape(case) -> None:
+                with case.engine.connect() as connection:
+                    connection.execute(select(users)).all()
+                self.write(case.database_url)
+
+        report = run(Escaping, Escaping)
+        names = [name.split()[0] for name, _ in report.problems]
+        self.assertEqual(names, ["test_2_escape", "test_4_escape"] * 2, report.messages)
+        self.assertEqual(set(report.messages), {self.MESSAGE.format("in this test")})
+
+    def test_beside_work_of_the_class(self) -> None:
+        """Beside class data, or a test's own writes, nobody else can write."""
+
+        class Locked(WithAlice):
+            database = "sqlite"
+
+            def test_it(case) -> None:
+                case.clean()
+                with case.assertRaisesRegex(sqlite3.OperationalError, "database is locked"):
+                    self.write(case.database_url)
+
+        self.assertEqual(run(Locked).messages, [])
+
+    def test_at_the_end_of_the_class(self) -> None:
+        """What escapes in tearDownClass is an error of the class, and the next one is clean."""
+
+        class Escaping(WithoutData):
+            database = "sqlite"
+            test_it = WithoutData.clean
+
+            @classmethod
+            def tearDownClass(cls) -> None:
+                self.write(cls.database_url)
+
+        class Following(WithoutData):
+            database = "sqlite"
+            test_it = WithoutData.clean
+
+        report = run(Escaping, Following)
+        self.assertEqual(
+            report.messages,
+            [self.MESSAGE.format("while the class ran, and other tests may have seen it")],
+        )
 
 
 class TestCommit(EscapeTest):

@@ -55,8 +55,12 @@ class Lease(abc.ABC):
     def spoil(self) -> None:  # noqa: B027 - nothing to do where the database is not ours
         """Note that something was really committed: the next :meth:`prepare` builds anew."""
 
-    def visited(self) -> bool:
-        """Whether anybody has connected to the database, where the tests themselves have not."""
+    def visited(self, since: float, *, connected: bool) -> bool:
+        """Whether somebody else may have written to the database in a test.
+
+        :param since: when the test began, by :func:`time.monotonic`: to connect takes a while.
+        :param connected: whether the tests are connected themselves, and ask there.
+        """
         return False
 
     def find_escape(self, own_pid: int) -> bool:

@@ -28,9 +28,8 @@ __all__ = ["MAINTENANCE", "NamedDatabase", "OwnDatabase", "prefix_of"]
 #: The database in which the locks are.
 MAINTENANCE = "postgres"
 
-#: After a test that sent nothing it is asked who else has connected, if the last answer is older
-#: than so many seconds.
-PATIENCE = 0.005
+#: A test that took less than so many seconds has not connected past the engines.
+PATIENCE = 0.001
 
 #: So many databases are kept free with other schemas before the oldest is used for a new one.
 KEPT = 5
@@ -145,7 +144,6 @@ class OwnDatabase(Lease):
         self._in_class = False
         self._since = 0
         self._sessions: int | None = None
-        self._asked = 0.0
         self._content: str | None = None
         self._lock: Admin | None = None
         self._take(schema)
@@ -315,10 +313,9 @@ class OwnDatabase(Lease):
             "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296"
         )
         self._sessions = self._count_sessions(lock)
-        self._asked = time.monotonic()
 
-    def visited(self) -> bool:
-        if self._lock is None or time.monotonic() - self._asked < PATIENCE:
+    def visited(self, since: float, *, connected: bool) -> bool:
+        if connected or self._lock is None or time.monotonic() - since < PATIENCE:
             return False
         with contextlib.suppress(Refused):
             return self._count_sessions(self._lock) != self._sessions
@@ -328,7 +325,6 @@ class OwnDatabase(Lease):
         """Ask how many sessions the database has ever had; None where the server is too old."""
         if lock.version < (15,):
             return None
-        self._asked = time.monotonic()
         # within a transaction the server would repeat its first answer
         count: int | None = lock.value(
             "SELECT pg_stat_get_db_sessions((SELECT oid FROM pg_database WHERE "

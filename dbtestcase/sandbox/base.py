@@ -438,8 +438,11 @@ class Sandbox(abc.ABC):
                 if self.alive:
                     raise
 
-    def visited(self) -> bool:
-        """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
+    def visited(self, since: float) -> bool:
+        """Whether anybody else was connected to the database since :meth:`visitors_seen`.
+
+        :param since: when the test began, by :func:`time.monotonic`.
+        """
         return False
 
     def visitors_seen(self, *, stay: bool) -> None:  # noqa: B027 - not every kind counts them

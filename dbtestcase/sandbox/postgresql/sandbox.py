@@ -540,10 +540,10 @@ class PostgreSQLSandbox(Sandbox):
         else:
             self._wire.flush()
 
-    def visited(self) -> bool:
+    def visited(self, since: float) -> bool:
         """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
         with self.lock:
-            return self.alive and self._visitors.came()
+            return self.alive and self._visitors.came(since)
 
     def visitors_seen(self, *, stay: bool) -> None:
         """Take those who came so far for known."""

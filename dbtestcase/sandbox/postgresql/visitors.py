@@ -3,7 +3,8 @@
 What a stranger commits there is seen by the tests and undone by nobody. The server counts the
 sessions of each database, and a new one shows at once. So the message that ends a test asks for
 the count, where the last answer is old enough for somebody to have connected since: to connect
-takes longer than :data:`PATIENCE`, and most tests do not.
+takes longer than :data:`PATIENCE`, and most tests do not. A test that sent nothing, but took that
+long, sends a message for it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,8 @@ from .wire import Rows
 
 __all__ = ["Visitors"]
 
-#: How old an answer may grow, in seconds, before a message that is sent anyway asks again.
+#: How old an answer must be, in seconds, to be asked for again.
 PATIENCE = 0.001
-#: How old before a message is sent for it, after a test that sent none itself.
-LONG_PATIENCE = 0.005
 
 # Older servers learn of it half a second later.
 _CAN_COUNT = """
@@ -66,12 +65,15 @@ class Visitors:
         self._count = rows[0][0]
         self._asked = time.monotonic()
 
-    def due(self, patience: float = PATIENCE) -> bool:
-        """Whether it is worth asking again."""
-        return bool(self.question) and time.monotonic() - self._asked >= patience
+    def due(self, since: float = 0.0) -> bool:
+        """Whether it is worth asking again.
 
-    def came(self) -> bool:
-        """Whether somebody came, or is there still; asks where nobody has for long."""
-        if self.due(LONG_PATIENCE):
+        :param since: a time before which nobody has come who matters.
+        """
+        return bool(self.question) and time.monotonic() - max(self._asked, since) >= PATIENCE
+
+    def came(self, since: float) -> bool:
+        """Whether somebody came, or is there still; asks where that is due."""
+        if self.due(since):
             self.answer(self._send(self.question))
         return self._stay or self._count != self._known
