@@ -89,6 +89,10 @@ class Sandbox(Kind):
         self._connected = False
         #: where in the user's code the real connection was made
         self.made_at: Place | None = None
+        #: whether the database is the tests' alone, so that nobody else should connect to it
+        self.watched = False
+        #: the server's process for the real connection, where :attr:`watched`
+        self.server_pid = 0
         #: how many statements looked as if they wrote, since the sandbox was made
         self.write_hints = 0
         self._commits_at_begin = 0
@@ -307,6 +311,14 @@ class Sandbox(Kind):
         """From here on statements still run, and commits and rollbacks do nothing."""
         self.phase = _CLOSING
 
+    def reopen(self) -> None:
+        """Go on after :meth:`closing`, without what was left uncommitted."""
+        with self.lock:
+            self.phase = Phase.TEST
+            if self.alive:
+                for backend in list(self.backends):
+                    backend.end(commit=False)
+
     def end_test(self) -> None:
         """Undo everything that was done since :meth:`begin_test`."""
         if not self.used:
@@ -338,6 +350,22 @@ class Sandbox(Kind):
                 # and what was to be undone is gone with it
                 if self.alive:
                     raise
+
+    def visited(self, since: float) -> bool:
+        """Whether anybody else was connected to the database since :meth:`visitors_seen`.
+
+        :param since: when the test began, by :func:`time.monotonic`.
+        """
+        return False
+
+    def visitors_seen(self, *, stay: bool) -> None:
+        """Take those who came so far for known.
+
+        :param stay: whether somebody is connected still.
+        """
+
+    def give_up(self) -> None:
+        """Close the real connection, since the database is to be built anew: it counts as lost."""
 
     def close(self, finish: Callable[[Callable[[str], object]], object] | None = None) -> None:
         """Roll everything back and close the real connection.

@@ -30,6 +30,7 @@ from .refusals import Refusals
 from .sequences import Sequences
 from .settings import SessionSettings
 from .temporary import TemporaryTables
+from .visitors import Visitors
 from .wire import PostgreSQLWire, Rows
 
 __all__ = ["PostgreSQLSandbox"]
@@ -77,6 +78,7 @@ class PostgreSQLSandbox(Sandbox):
         self._cursors = ServerCursors(self._wire)
         self._catalogue = Catalogue(self._wire, self._server_version)
         self._refusals = Refusals(self)
+        self._visitors = Visitors(self._send)
         self._renew()
 
     def _renew(self) -> None:
@@ -413,6 +415,8 @@ class PostgreSQLSandbox(Sandbox):
         self._sequences = Sequences(self._wire.ask, self.url.database)
         if not self.driver_begins:
             self._wire.queue("BEGIN")
+        if self.watched:
+            self.server_pid = self._visitors.begin()
         self._wire.queue(_NO_TIMEOUTS)
         if self._reset_sequences:
             if self._first_sequences:
@@ -461,7 +465,7 @@ class PostgreSQLSandbox(Sandbox):
         for part in ("ROLLBACK", self._release_advisory(), restore, sent_off):
             if part:
                 self._wire.queue(part)
-        self._wire.flush()
+        self._end_message()
         self._settings.rolled_back({})
         self._begin_outer()
 
@@ -485,18 +489,41 @@ class PostgreSQLSandbox(Sandbox):
             if part:
                 self._wire.queue(part)
         try:
-            self._wire.flush()
+            self._end_message()
         except self.driver_error as error:
             if self.sqlstate(error) not in ("3B001", "25P01"):
                 raise
             raise self._escaped() from error
 
+    def _end_message(self) -> None:
+        """Send what waits, and with it ask who else is connected, if that is due."""
+        if self._visitors.due():
+            self._visitors.answer(self._wire.ask(self._visitors.question))
+        else:
+            self._wire.flush()
+
+    def visited(self, since: float) -> bool:
+        """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
+        with self.lock:
+            return self.alive and self._visitors.came(since)
+
+    def visitors_seen(self, *, stay: bool) -> None:
+        """Take those who came so far for known."""
+        with self.lock:
+            self._visitors.seen(stay=stay)
+
+    def give_up(self) -> None:
+        """Close the real connection, since the database is to be built anew: it counts as lost."""
+        if self.alive:
+            with self.lock, contextlib.suppress(self.driver_error):
+                self._roll_back_and_close(lambda send: None)
+        self._connected = True  # and lost, also where there was no need of one so far
+        # in the new database sequences may have other numbers
+        self._first_sequences = ""
+
     def _escaped(self) -> EscapeError:
         """Give up the real connection, whose outer transaction is not ours any more."""
-        with contextlib.suppress(self.driver_error):
-            self._roll_back_and_close(lambda send: None)
-        # the database is built anew, where sequences may have other numbers
-        self._first_sequences = ""
+        self.give_up()
         return EscapeError(
             f"the transaction in which {self.owner} plays everything was ended past the sandbox, "
             f"so something was really committed to database {self.url.database!r}. Look for a "
