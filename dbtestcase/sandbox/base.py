@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import abc
 import enum
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,6 +25,7 @@ from ..errors import SandboxConflict
 from . import messages, uncommitted
 from .backends import SNAPSHOT_LEVELS, Author, Backend, State
 from .places import Place, trail
+from .quick import Changes, in_process, plain_members
 from .segments import SegmentStack, Wire, Wrote
 from .statements import Control, Statement, analyse
 
@@ -35,6 +35,7 @@ __all__ = ["Phase", "Sandbox"]
 THREAD_PATIENCE = 5.0
 
 
+@plain_members
 class Phase(enum.Enum):
     """Where in the life of its class a sandbox is."""
 
@@ -42,21 +43,6 @@ class Phase(enum.Enum):
     TEST = "test"
     CLOSING = "closing"
     BETWEEN = "between tests"
-
-
-# Asked for each statement and each test, several times: the system takes longer to answer.
-_process = os.getpid()
-
-
-def _note_fork() -> None:
-    global _process
-    _process = os.getpid()
-
-
-os.register_at_fork(after_in_child=_note_fork)
-
-# Python 3.11 calls a function for each member that is read of an enum, which adds up in each test.
-_, _TEST, _CLOSING, _BETWEEN = Phase
 
 
 class Sandbox(abc.ABC):
@@ -81,7 +67,7 @@ class Sandbox(abc.ABC):
         self.url = url
         self.owner = owner
         self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
+        self.changed = Changes(self.lock)
         self.phase = Phase.SETUP
         #: virtual connections of an earlier test start anew when they are used again
         self.generation = 0
@@ -102,7 +88,7 @@ class Sandbox(abc.ABC):
         #: how many statements looked as if they wrote, since the sandbox was made
         self.write_hints = 0
         self._commits_at_begin = 0
-        self._pid = _process
+        self._pid = in_process()
         self._listening = threading.local()
         self.stack = self._new_stack()
 
@@ -236,7 +222,7 @@ class Sandbox(abc.ABC):
     @property
     def in_child(self) -> bool:
         """Whether this is a process that was forked while the sandbox was open."""
-        return self._pid != _process
+        return self._pid != in_process()
 
     def new_backend(self, session: Mapping[str, str | None]) -> Backend:
         """Make the server's side of a virtual connection."""
@@ -245,16 +231,14 @@ class Sandbox(abc.ABC):
         self.backends.add(backend)
         return backend
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Hold the lock for one statement and its messages.
+    def entered(self) -> AbstractContextManager[bool]:
+        """Hold the lock for one statement and its messages: ``with sandbox.entered()``.
 
         :raises SandboxConflict: in a process that was forked while the sandbox was open.
         """
         if self.in_child:
             raise SandboxConflict(messages.forked(self.owner))
-        with self.lock:
-            yield
+        return self.lock
 
     def raise_if_stuck(self) -> None:
         """Refuse to go on where a rollback could not be shown.
@@ -292,10 +276,13 @@ class Sandbox(abc.ABC):
             return
 
         def in_the_way() -> bool:
+            others = self.stack.of_others(backend)
+            if not others:
+                return False
             running = {thread.ident for thread in threading.enumerate()} - {mine}
             return any(
                 isinstance(segment.owner, Backend) and segment.owner.thread in running
-                for segment in self.stack.of_others(backend)
+                for segment in others
             )
 
         def free() -> bool:
@@ -430,9 +417,9 @@ class Sandbox(abc.ABC):
 
     def begin_test(self) -> None:
         """Begin a test. What was written since the last one ended is undone first."""
-        if self.phase is _BETWEEN and not self.used:
+        if self.phase is Phase.BETWEEN and not self.used:
             self.conflicts.clear()
-            self.phase = _TEST
+            self.phase = Phase.TEST
             return
         with self.lock:
             if self.phase is Phase.SETUP:
@@ -452,12 +439,12 @@ class Sandbox(abc.ABC):
 
     def closing(self) -> None:
         """From here on statements still run, and commits and rollbacks do nothing."""
-        self.phase = _CLOSING
+        self.phase = Phase.CLOSING
 
     def end_test(self) -> None:
         """Undo everything that was done since :meth:`begin_test`."""
         if not self.used:
-            self.phase = _BETWEEN
+            self.phase = Phase.BETWEEN
             return
         with self.lock:
             try:
