@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import messages
 from .places import Place, place
+from .quick import plain_members
 from .statements import Control, Statement
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ Lock = tuple[int, int, int]
 SNAPSHOT_LEVELS = {"REPEATABLE READ", "SERIALIZABLE"}
 
 
+@plain_members
 class State(enum.Enum):
     """The state of a transaction, as the server reports it."""
 

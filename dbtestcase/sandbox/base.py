@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import abc
 import enum
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy.engine import URL, Dialect
@@ -27,6 +26,7 @@ from . import messages, uncommitted
 from .backends import SNAPSHOT_LEVELS, Author, Backend, State
 from .kinds import Kind
 from .places import Place, trail
+from .quick import Changes, in_process, plain_members
 from .segments import SegmentStack, Wrote
 from .statements import Statement
 from .threads import Threads
@@ -34,6 +34,7 @@ from .threads import Threads
 __all__ = ["Phase", "Sandbox"]
 
 
+@plain_members
 class Phase(enum.Enum):
     """Where in the life of its class a sandbox is."""
 
@@ -41,21 +42,6 @@ class Phase(enum.Enum):
     TEST = "test"
     CLOSING = "closing"
     BETWEEN = "between tests"
-
-
-# Asked for each statement and each test, several times: the system takes longer to answer.
-_process = os.getpid()
-
-
-def _note_fork() -> None:
-    global _process
-    _process = os.getpid()
-
-
-os.register_at_fork(after_in_child=_note_fork)
-
-# Python 3.11 calls a function for each member that is read of an enum, which adds up in each test.
-_, _TEST, _CLOSING, _BETWEEN = Phase
 
 
 class Sandbox(Kind):
@@ -71,7 +57,7 @@ class Sandbox(Kind):
         self.url = url
         self.owner = owner
         self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
+        self.changed = Changes(self.lock)
         self.phase = Phase.SETUP
         #: virtual connections of an earlier test start anew when they are used again
         self.generation = 0
@@ -96,7 +82,7 @@ class Sandbox(Kind):
         #: how many statements looked as if they wrote, since the sandbox was made
         self.write_hints = 0
         self._commits_at_begin = 0
-        self._pid = _process
+        self._pid = in_process()
         self._listening = threading.local()
         self.stack = self._new_stack()
         self.threads = Threads(self)
@@ -128,7 +114,7 @@ class Sandbox(Kind):
     @property
     def in_child(self) -> bool:
         """Whether this is a process that was forked while the sandbox was open."""
-        return self._pid != _process
+        return self._pid != in_process()
 
     def new_backend(self, session: Mapping[str, str | None]) -> Backend:
         """Make the server's side of a virtual connection."""
@@ -137,16 +123,14 @@ class Sandbox(Kind):
         self.backends.add(backend)
         return backend
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Hold the lock for one statement and its messages.
+    def entered(self) -> AbstractContextManager[bool]:
+        """Hold the lock for one statement and its messages: ``with sandbox.entered()``.
 
         :raises SandboxConflict: in a process that was forked while the sandbox was open.
         """
         if self.in_child:
             raise SandboxConflict(messages.forked(self.owner))
-        with self.lock:
-            yield
+        return self.lock
 
     def raise_if_stuck(self) -> None:
         """Refuse to go on where a rollback could not be shown.
@@ -287,9 +271,9 @@ class Sandbox(Kind):
 
     def begin_test(self) -> None:
         """Begin a test. What was written since the last one ended is undone first."""
-        if self.phase is _BETWEEN and not self.used:
+        if self.phase is Phase.BETWEEN and not self.used:
             self.conflicts.clear()
-            self.phase = _TEST
+            self.phase = Phase.TEST
             return
         with self.lock:
             if self.phase is Phase.SETUP:
@@ -309,7 +293,7 @@ class Sandbox(Kind):
 
     def closing(self) -> None:
         """From here on statements still run, and commits and rollbacks do nothing."""
-        self.phase = _CLOSING
+        self.phase = Phase.CLOSING
 
     def reopen(self) -> None:
         """Go on after :meth:`closing`, without what was left uncommitted."""
@@ -322,7 +306,7 @@ class Sandbox(Kind):
     def end_test(self) -> None:
         """Undo everything that was done since :meth:`begin_test`."""
         if not self.used:
-            self.phase = _BETWEEN
+            self.phase = Phase.BETWEEN
             return
         with self.lock:
             try:

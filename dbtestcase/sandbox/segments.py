@@ -39,6 +39,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .quick import plain_members
+
 __all__ = ["Owner", "Segment", "SegmentStack", "Wire", "Wrote"]
 
 
@@ -71,6 +73,7 @@ class Owner(Protocol):
         """What messages say of its present transaction; may be called after its end."""
 
 
+@plain_members
 class Wrote(enum.Enum):
     """Whether a segment changed the database, as far as it was asked."""
 
@@ -383,8 +386,11 @@ class SegmentStack:
 
     def stuck(self) -> Segment | None:
         """Give the dead segment that lies beneath surviving work, if there is one."""
-        self.trim()
-        return next((segment for segment in self.segments if segment.dead), None)
+        for segment in self.segments:
+            if segment.dead:
+                self.trim()
+                return next((segment for segment in self.segments if segment.dead), None)
+        return None
 
     def above(self, segment: Segment) -> list[Segment]:
         """Give what survives above *segment*."""

@@ -14,9 +14,12 @@ import functools
 import re
 from dataclasses import dataclass
 
+from .quick import plain_members
+
 __all__ = ["Control", "Setting", "Statement", "analyse", "skeleton", "split"]
 
 
+@plain_members
 class Control(enum.Enum):
     """The statements that steer a transaction, which the sandbox plays and never sends."""
 
