@@ -14,6 +14,7 @@ __all__ = [
     "large_object",
     "locks_beside",
     "old_snapshot",
+    "prepared_name",
     "sets_constraints",
     "sets_constraints_beside",
     "several_statements",
@@ -67,6 +68,14 @@ def cursor_name(backend: object, other: object, name: str) -> str:
     return (
         f'{backend} names the cursor "{name}", and {other} has one of that name. On one '
         f"connection the two are the same. Give the cursors different names."
+    )
+
+
+def prepared_name(backend: object, other: object, name: str) -> str:
+    """Say that a connection names a prepared statement of another one."""
+    return (
+        f'{backend} names the prepared statement "{name}", and {other} has one of that name. On '
+        f"one connection the two are the same. Give the statements different names."
     )
 
 
