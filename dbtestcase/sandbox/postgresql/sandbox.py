@@ -26,6 +26,7 @@ from .advisory import AdvisoryLocks
 from .catalogue import Catalogue
 from .cursors import ServerCursors
 from .neighbours import Met, Neighbours
+from .prepared import PreparedStatements
 from .refusals import Refusals
 from .sequences import Sequences
 from .settings import SessionSettings
@@ -75,6 +76,7 @@ class PostgreSQLSandbox(Sandbox):
         self._settings = SessionSettings(self._wire, self._quote)
         self._advisory = AdvisoryLocks(self._wire, self.backends)
         self._temporary = TemporaryTables(self._wire)
+        self._prepared = PreparedStatements()
         self._cursors = ServerCursors(self._wire)
         self._catalogue = Catalogue(self._wire, self._server_version)
         self._refusals = Refusals(self)
@@ -192,7 +194,10 @@ class PostgreSQLSandbox(Sandbox):
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
         self._refusals.statement(
-            backend, statement, self._temporary.strangers(backend, statement)
+            backend,
+            statement,
+            self._temporary.strangers(backend, statement),
+            self._prepared.stranger(backend, statement),
         )
         self.raise_if_stuck()
         if backend.commits_seen is None and statement.verb not in _NO_QUERY:
@@ -281,6 +286,7 @@ class PostgreSQLSandbox(Sandbox):
             return
         backend.state = State.FAILED
         self.stack.fail_top()
+        self.stack.undo_if_above_all(backend, backend.level)
         if isinstance(error, self.driver_error):
             self._refusals.failure(backend, statement, others, error, self._neighbours)
 
@@ -293,6 +299,7 @@ class PostgreSQLSandbox(Sandbox):
         traces.locked |= statement.locks_rows or statement.temporary is not None
         traces.ddl |= statement.ddl
         self._temporary.note(backend, statement)
+        self._prepared.note(backend, statement)
         self._catalogue.note(statement)
         self._sequences.note(statement)
         if statement.sets_constraints and not backend.alone:
@@ -349,11 +356,12 @@ class PostgreSQLSandbox(Sandbox):
         self._temporary.rolled_back(backend)
 
     def end_session(self, backend: Backend) -> None:
-        """Let go of advisory locks and temporary tables, as the server does."""
+        """Let go of advisory locks, temporary tables and prepared statements."""
         if not self.alive:
             return
         self._advisory.end_session(backend)
-        if drops := self._temporary.at_close(backend):
+        drops = self._temporary.at_close(backend) + self._prepared.at_close(backend)
+        if drops:
             self._in_a_segment(backend, drops)
 
     def _in_a_segment(self, backend: Backend, statements: list[str]) -> None:
@@ -375,6 +383,7 @@ class PostgreSQLSandbox(Sandbox):
             self.stack.ask_top()
         if not any(segment.wrote is not Wrote.NO for segment in self.stack.of(backend)):
             return
+        self._refusals.serialization(backend)
         role = self._settings.in_force.get("role")
         if not (check := self._catalogue.check(self._quote(role) if role else "")):
             return
@@ -409,6 +418,7 @@ class PostgreSQLSandbox(Sandbox):
         self._wire.pending.clear()
         self._settings.forget()
         self._temporary.clear()
+        self._prepared.clear()
         self._catalogue.forget()
         self._advisory.used = False
         self.shared = False
@@ -477,6 +487,7 @@ class PostgreSQLSandbox(Sandbox):
         begun = "BEGIN" not in self._wire.pending
         self._wire.pending.clear()
         self._temporary.clear()
+        self._prepared.clear()
         self._catalogue.rolled_back()
         restore = self._sequences.restore()
         if begun and self._real_state() is State.IDLE:
