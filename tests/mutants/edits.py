@@ -138,4 +138,4 @@ class _Finder:
 def install(edits: Iterable[Edit]) -> None:
     """Make the changes in this process, which has not imported the package yet."""
     assert "dbtestcase" not in sys.modules, "too late: the package is imported already"
-    sys.meta_path.insert(0, _Finder(edits))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Finder(edits))

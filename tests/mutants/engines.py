@@ -32,8 +32,9 @@ RULES = [
     rule(
         "engines 1d",
         "Engines are known by their dialect, which their option engines share.",
-        swap("fixture:DatabaseFixture._key_of", "known.dialect is engine.dialect",
-             "known is engine"),
+        swap(
+            "fixture:DatabaseFixture._key_of", "known.dialect is engine.dialect", "known is engine"
+        ),
         each="fixture.TestDatabaseFixture.test_option_engine_of_the_app",
     ),
     rule(
@@ -81,8 +82,11 @@ RULES = [
     rule(
         "engines 1l",
         "A second driver for one database in one class is refused, and both are named.",
-        swap("fixture:DatabaseFixture._source", "elif sandbox.url.drivername != driver:",
-             "elif False:"),
+        swap(
+            "fixture:DatabaseFixture._source",
+            "elif sandbox.url.drivername != driver:",
+            "elif False:",
+        ),
         each="fixture.TestDatabaseFixture.test_two_drivers_for_one_database",
     ),
     rule(
@@ -112,8 +116,11 @@ RULES = [
     rule(
         "engines 1q",
         "An engine that somebody else redirected is left to it.",
-        swap(f"{DOOR}._admitted",
-             "if redirection_of(engine.pool) is not None:\n            return True", "pass"),
+        swap(
+            f"{DOOR}._admitted",
+            "if redirection_of(engine.pool) is not None:\n            return True",
+            "pass",
+        ),
         swap(f"{DOOR}._admitted", "redirection_of(engine.pool) is not None or ", ""),
         each="engines.TestDoor.test_redirected_by_somebody_else",
     ),
@@ -121,9 +128,11 @@ RULES = [
     rule(
         "engines 2a",
         "The copy of the pool keeps its class and options.",
-        swap(f"{REDIRECTION}.begin", "new = old.recreate()",
-             "import sqlalchemy\nnew = sqlalchemy.QueuePool(self._creator)"
-             .replace("\n", "; ")),
+        swap(
+            f"{REDIRECTION}.begin",
+            "new = old.recreate()",
+            "import sqlalchemy; new = sqlalchemy.QueuePool(self._creator)",
+        ),
         each="engines.TestRedirect.test_options_of_the_pool",
     ),
     rule(
@@ -172,8 +181,9 @@ RULES = [
     rule(
         "engines 3a",
         "The database of the engine's own URL is never contacted.",
-        swap(f"{REDIRECTION}.__call__", "with answering(answer):",
-             "with contextlib.nullcontext():"),
+        swap(
+            f"{REDIRECTION}.__call__", "with answering(answer):", "with contextlib.nullcontext():"
+        ),
         each="engines.TestRedirectPostgreSQL.test_own_server_is_not_contacted",
     ),
     rule(
@@ -185,8 +195,11 @@ RULES = [
     rule(
         "engines 3c",
         "connect_args stay …",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox._open", "**{**options, **self._where}",
-             "**self._where"),
+        swap(
+            f"{PSYCOPG2}.sandbox:Psycopg2Sandbox._open",
+            "**{**options, **self._where}",
+            "**self._where",
+        ),
         psycopg2="sandbox.TestEngines.test_other_connect_args",
     ),
     rule(
@@ -198,11 +211,16 @@ RULES = [
     rule(
         "engines 3e",
         "An engine whose connect_args differ from those of the connection is refused.",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect",
-             "elif cparams is not None and options != self._options:", "elif False:"),
-        swap("sandbox.sqlite.sandbox:SQLiteSandbox.connect",
-             "elif cparams is not None and _visible(options) != _visible(self._options):",
-             "elif False:"),
+        swap(
+            f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect",
+            "elif cparams is not None and options != self._options:",
+            "elif False:",
+        ),
+        swap(
+            "sandbox.sqlite.sandbox:SQLiteSandbox.connect",
+            "elif cparams is not None and _visible(options) != _visible(self._options):",
+            "elif False:",
+        ),
         psycopg2="sandbox.TestEngines.test_other_connect_args",
         sqlite3="sqlite.TestListeners.test_connect_args",
     ),
@@ -216,16 +234,21 @@ RULES = [
     rule(
         "engines 4a",
         "connect listeners get a connection that the driver's C functions take.",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect",
-             "self.listening = connection\n            return self.real",
-             "self.listening = connection\n            return connection"),
+        swap(
+            f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect",
+            "self.listening = connection\n            return self.real",
+            "self.listening = connection\n            return connection",
+        ),
         psycopg2="sandbox.TestEngines.test_json_of_each_engine",
     ),
     rule(
         "engines 4b",
         "What a listener commits, and undoes, is its virtual connection's.",
-        swap(f"{PSYCOPG2}.real:RealConnection",
-             '*("cursor", "commit", "rollback", "reset", ', '*("cursor", "reset", '),
+        swap(
+            f"{PSYCOPG2}.real:RealConnection",
+            '*("cursor", "commit", "rollback", "reset", ',
+            '*("cursor", "reset", ',
+        ),
         psycopg2="sandbox.TestEngines.test_listeners",
     ),
     rule(
@@ -237,8 +260,11 @@ RULES = [
     rule(
         "engines 4d",
         "What listeners SET is their connection's session setting, in every test.",
-        swap(f"{PSYCOPG2}.connections:VirtualConnection.listened",
-             "self._settings = dict(self._backend.session)", "pass"),
+        swap(
+            f"{PSYCOPG2}.connections:VirtualConnection.listened",
+            "self._settings = dict(self._backend.session)",
+            "pass",
+        ),
         psycopg2="sandbox.TestEngines.test_listeners",
     ),
     rule(
@@ -251,22 +277,30 @@ RULES = [
     rule(
         "engines 4f",
         "A listener that catches an error and rolls back undoes its own segment only.",
-        swap(f"{PSYCOPG2}.connections:VirtualConnection.rollback", "self._end(commit=False)",
-             "extensions.connection.rollback(self.real); self._end(commit=False)"),
+        swap(
+            f"{PSYCOPG2}.connections:VirtualConnection.rollback",
+            "self._end(commit=False)",
+            "extensions.connection.rollback(self.real); self._end(commit=False)",
+        ),
         psycopg2="sandbox.TestEngines.test_listener_that_rolls_back",
     ),
     rule(
         "engines 4g",
         "set_client_encoding(), which rolls back in the driver, is ours.",
-        body(f"{PSYCOPG2}.connections:VirtualConnection.set_client_encoding",
-             "extensions.connection.set_client_encoding(self.real, encoding)"),
+        body(
+            f"{PSYCOPG2}.connections:VirtualConnection.set_client_encoding",
+            "extensions.connection.set_client_encoding(self.real, encoding)",
+        ),
         psycopg2="sandbox.TestEngines.test_client_encoding",
     ),
     rule(
         "engines 4h",
         "The driver's autocommit stays off, for named cursors need it.",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox._open", "self.real.sandbox = self",
-             "self.real.sandbox = self; Connection.autocommit.__set__(self.real, True)"),
+        swap(
+            f"{PSYCOPG2}.sandbox:Psycopg2Sandbox._open",
+            "self.real.sandbox = self",
+            "self.real.sandbox = self; Connection.autocommit.__set__(self.real, True)",
+        ),
         psycopg2="psycopg2_driver.TestCursors.test_named",
     ),
     # -- the virtual one
@@ -285,9 +319,11 @@ RULES = [
     rule(
         "engines 5c",
         "An autocommit that earlier listeners switched on goes with the virtual connection.",
-        swap(f"{PSYCOPG2}.connections:VirtualConnection.listened",
-             "self.types = self.sandbox.registered_types()",
-             "self.types = self.sandbox.registered_types(); self._autocommit = False"),
+        swap(
+            f"{PSYCOPG2}.connections:VirtualConnection.listened",
+            "self.types = self.sandbox.registered_types()",
+            "self.types = self.sandbox.registered_types(); self._autocommit = False",
+        ),
         psycopg2="sandbox.TestEngines.test_isolation_levels",
     ),
     # -- cursors
@@ -306,24 +342,31 @@ RULES = [
     rule(
         "engines 6c",
         "executemany() does.",
-        body(f"{PSYCOPG2}.cursors:GuardedCursor.executemany",
-             "return super().executemany(query, vars_list)"),
+        body(
+            f"{PSYCOPG2}.cursors:GuardedCursor.executemany",
+            "return super().executemany(query, vars_list)",
+        ),
         psycopg2="psycopg2_driver.TestAutocommit.test_executemany",
     ),
     rule(
         "engines 6d",
         "callproc() does.",
-        body(f"{PSYCOPG2}.cursors:GuardedCursor.callproc",
-             "return super().callproc(procname, *args)"),
+        body(
+            f"{PSYCOPG2}.cursors:GuardedCursor.callproc", "return super().callproc(procname, *args)"
+        ),
         psycopg2="psycopg2_driver.TestCursors.test_callproc",
     ),
     rule(
         "engines 6e",
         "COPY does.",
-        body(f"{PSYCOPG2}.cursors:GuardedCursor.copy_expert",
-             "return super().copy_expert(sql, *args, **kwargs)"),
-        body(f"{PSYCOPG2}.cursors:GuardedCursor.copy_from",
-             "return super().copy_from(file, table, *args, **kwargs)"),
+        body(
+            f"{PSYCOPG2}.cursors:GuardedCursor.copy_expert",
+            "return super().copy_expert(sql, *args, **kwargs)",
+        ),
+        body(
+            f"{PSYCOPG2}.cursors:GuardedCursor.copy_from",
+            "return super().copy_from(file, table, *args, **kwargs)",
+        ),
         psycopg2="psycopg2_driver.TestCursors.test_batches_and_copy",
     ),
     rule(
@@ -342,14 +385,17 @@ RULES = [
     rule(
         "engines 7a",
         "An engine that was first contacted in a test is let go at the test's end.",
-        swap("mixins.sandbox:SandboxMixin._dbt_enter_test",
-             "self.addCleanup(fixture.let_go, fixture.mark())", "pass"),
+        swap(
+            "mixins.sandbox:SandboxMixin._dbt_leave_test",
+            "undo.append(functools.partial(fixture.let_go, mark))",
+            "pass",
+        ),
         each="mixins.TestSandboxMixin.test_engine_first_seen_in_a_test",
     ),
     rule(
         "engines 7b",
         "One that the class knows is not.",
-        swap(f"{DOOR}.let_go", "self._undos[mark:]\n            del", "self._undos[:]\n            del"),
+        swap(f"{DOOR}.let_go", "undos = self._undos[mark:]", "undos = self._undos[:]"),
         each="engines.TestDoor.test_let_go",
     ),
 ]

@@ -1,4 +1,4 @@
-"""The rules of what a session has to itself, of threads and processes, and of work beside others'."""
+"""The rules of what a session has to itself, of threads and processes, of work beside others'."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ NEIGHBOURS = "sandbox.postgresql.neighbours:Neighbours"
 ADVISORY = "sandbox.postgresql.advisory:AdvisoryLocks"
 TEMPORARY = "sandbox.postgresql.temporary:TemporaryTables"
 CURSORS = "sandbox.postgresql.cursors:ServerCursors"
+REFUSALS = "sandbox.postgresql.refusals:Refusals"
 PSYCOPG2 = "sandbox.psycopg2_driver"
 
 RULES = [
@@ -62,7 +63,7 @@ RULES = [
     rule(
         "session 11h",
         "An error that may come of it is refused.",
-        swap(f"{POSTGRESQL}._explain_failure", "if others:", "if False:"),
+        swap(f"{REFUSALS}.failure", "if not others:", "if True:"),
         psycopg2="postgresql.TestUncommitted.test_violation_beside",
     ),
     rule(
@@ -92,8 +93,11 @@ RULES = [
     rule(
         "session 11m",
         "NOWAIT and SKIP LOCKED beside uncommitted work are refused.",
-        swap("sandbox.statements:_single", "impatient=_IMPATIENT.search(plain) is not None",
-             "impatient=False"),
+        swap(
+            "sandbox.statements:_single",
+            "impatient=_IMPATIENT.search(plain) is not None",
+            "impatient=False",
+        ),
         psycopg2="postgresql.TestUncommitted.test_impatient",
     ),
     rule(
@@ -124,8 +128,11 @@ RULES = [
     rule(
         "session 12d",
         "A segment in which one was taken stays pinned: a rollback below would let it go.",
-        swap(f"{POSTGRESQL}._note_advisory",
-             "segment.pinned |= bool(backend.transaction_locks)", "pass"),
+        swap(
+            f"{POSTGRESQL}._note_advisory",
+            "segment.pinned |= bool(backend.transaction_locks)",
+            "pass",
+        ),
         psycopg2="postgresql.TestAdvisoryLocks.test_taken_above_what_is_rolled_back",
     ),
     rule(
@@ -145,7 +152,7 @@ RULES = [
         "session 13b",
         "It is closed with its transaction.",
         body(f"{CURSORS}.end", "pass"),
-        psycopg2="psycopg2_driver.TestCursors.test_declare",
+        psycopg2="psycopg2_driver.TestCursors.test_named",
     ),
     rule(
         "session 13c",
@@ -164,8 +171,11 @@ RULES = [
         "session 14a",
         "A temporary table belongs to one connection: another that names it is refused.",
         body(f"{TEMPORARY}.strangers", "return None"),
-        swap("sandbox.sqlite.sandbox:SQLiteSandbox._refuse",
-             "if owner is not backend and name in statement.words:", "if False:"),
+        swap(
+            "sandbox.sqlite.sandbox:SQLiteSandbox._refuse",
+            "if owner is not backend and name in statement.words:",
+            "if False:",
+        ),
         psycopg2="postgresql.TestTemporaryTables.test_of_another",
         sqlite3="sqlite.TestRefusals.test_temporary_tables",
     ),
@@ -197,37 +207,51 @@ RULES = [
     rule(
         "session 15a",
         "What cannot run in a transaction is refused: VACUUM, CREATE INDEX CONCURRENTLY (25001) …",
-        swap("sandbox.postgresql.sandbox:", '_CANNOT_BE_PLAYED_ALONE = {"25001", "2D000"}',
-             '_CANNOT_BE_PLAYED_ALONE = {"2D000"}'),
+        swap(
+            "sandbox.postgresql.refusals:",
+            '_CANNOT_BE_PLAYED_ALONE = {"25001", "2D000"}',
+            '_CANNOT_BE_PLAYED_ALONE = {"2D000"}',
+        ),
         psycopg2="postgresql.TestOutsideTransactions.test_alone",
     ),
     rule(
         "session 15b",
         "… a procedure that commits (2D000) …",
-        swap("sandbox.postgresql.sandbox:", '_CANNOT_BE_PLAYED_ALONE = {"25001", "2D000"}',
-             '_CANNOT_BE_PLAYED_ALONE = {"25001"}'),
+        swap(
+            "sandbox.postgresql.refusals:",
+            '_CANNOT_BE_PLAYED_ALONE = {"25001", "2D000"}',
+            '_CANNOT_BE_PLAYED_ALONE = {"25001"}',
+        ),
         psycopg2="postgresql.TestOutsideTransactions.test_alone",
     ),
     rule(
         "session 15c",
         "… the use of an enum's new value (55P04) …",
-        swap("sandbox.postgresql.sandbox:", '_CANNOT_BE_PLAYED = {"55P04", "55006"}',
-             '_CANNOT_BE_PLAYED = {"55006"}'),
+        swap(
+            "sandbox.postgresql.refusals:",
+            '_CANNOT_BE_PLAYED = {"55P04", "55006"}',
+            '_CANNOT_BE_PLAYED = {"55006"}',
+        ),
         psycopg2="postgresql.TestOutsideTransactions.test_new_enum_value",
     ),
     rule(
         "session 15d",
         "… and DDL on a table that its own deferred work keeps in use (55006).",
-        swap("sandbox.postgresql.sandbox:", '_CANNOT_BE_PLAYED = {"55P04", "55006"}',
-             '_CANNOT_BE_PLAYED = {"55P04"}'),
+        swap(
+            "sandbox.postgresql.refusals:",
+            '_CANNOT_BE_PLAYED = {"55P04", "55006"}',
+            '_CANNOT_BE_PLAYED = {"55P04"}',
+        ),
         psycopg2="postgresql.TestOutsideTransactions.test_in_use",
     ),
     rule(
         "session 15e",
         "In a transaction of the program's own they are the server's errors.",
-        swap(f"{POSTGRESQL}._explain_failure",
-             "state in _CANNOT_BE_PLAYED_ALONE and backend.alone",
-             "state in _CANNOT_BE_PLAYED_ALONE"),
+        swap(
+            f"{REFUSALS}.failure",
+            "state in _CANNOT_BE_PLAYED_ALONE and backend.alone",
+            "state in _CANNOT_BE_PLAYED_ALONE",
+        ),
         psycopg2="postgresql.TestOutsideTransactions.test_in_a_transaction",
     ),
     # -- threads
@@ -249,26 +273,29 @@ RULES = [
         "session 16c",
         "One that only reads is in nobody's way.",
         swap(f"{BASE}.wait_for_threads.free", "with self.leaving_unasked():", "if True:"),
-        psycopg2="sandbox.TestThreads.test_does_not_wait_for_a_reader",
+        psycopg2="sandbox.TestThreads.test_does_not_wait_for_what_has_read",
     ),
     rule(
         "session 16d",
         "After 5 seconds the write goes on.",
-        swap(f"{BASE}.wait_for_threads", "self.changed.wait_for(free, THREAD_PATIENCE)",
-             "self.changed.wait_for(free, THREAD_PATIENCE * 600)"),
+        swap(
+            f"{BASE}.wait_until",
+            "self.changed.wait_for(free, THREAD_PATIENCE)",
+            "self.changed.wait_for(free, THREAD_PATIENCE * 600)",
+        ),
         psycopg2="sandbox.TestThreads.test_goes_on_after_a_while",
     ),
     rule(
         "session 16e",
         "A thread that waits when its test ends does not write into the next.",
-        swap(f"{POSTGRESQL}._refuse", "if backend not in self.backends:", "if False:"),
+        swap(f"{BASE}.wait_until", "if backend not in self.backends:", "if False:"),
         psycopg2="sandbox.TestThreads.test_outlives_its_test",
     ),
     # -- forks
     rule(
         "session 18a",
         "Any use in a child process is refused.",
-        swap(f"{BASE}.entered", "if os.getpid() != self._pid:", "if False:"),
+        swap(f"{BASE}.entered", "if self.in_child:", "if False:"),
         psycopg2="sandbox.TestFork.test_child",
         sqlite3="sqlite.TestOutside.test_fork",
     ),
@@ -276,7 +303,9 @@ RULES = [
         "session 18b",
         "A child never ends its parent's connection.",
         body(f"{PSYCOPG2}.real:_detach_sockets", "pass"),
+        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.alive", " and not self.in_child", ""),
         body("sandbox.sqlite.sandbox:_keep_in_child", "pass"),
+        swap("sandbox.sqlite.sandbox:SQLiteSandbox.alive", " and not self.in_child", ""),
         psycopg2="sandbox.TestFork.test_child",
         sqlite3="sqlite.TestOutside.test_fork",
     ),

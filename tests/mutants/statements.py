@@ -9,6 +9,7 @@ BACKEND = "sandbox.backends:Backend"
 BASE = "sandbox.base:Sandbox"
 POSTGRESQL = "sandbox.postgresql.sandbox:PostgreSQLSandbox"
 SETTINGS = "sandbox.postgresql.settings:SessionSettings"
+REFUSALS = "sandbox.postgresql.refusals:Refusals"
 PSYCOPG2 = "sandbox.psycopg2_driver"
 
 RULES = [
@@ -16,32 +17,51 @@ RULES = [
     rule(
         "state 1",
         "After a textual COMMIT the driver believes to be in a transaction, and the server is not.",
-        swap(f"{PSYCOPG2}.connections:VirtualConnection._begin", "if not self._begun and (",
-             "if backend.state is State.IDLE and ("),
+        swap(
+            f"{PSYCOPG2}.connections:VirtualConnection._begin",
+            "if not self._begun and (",
+            "if backend.state is State.IDLE and (",
+        ),
         psycopg2="psycopg2_driver.TestTextualControl.test_textual_commit",
     ),
     rule(
         "state 2",
         "A virtual connection that is used in a later test starts anew.",
-        swap(f"{PSYCOPG2}.connections:VirtualConnection.backend",
-             " or self._generation != sandbox.generation", ""),
+        swap(
+            f"{PSYCOPG2}.connections:VirtualConnection.backend",
+            " or self._generation != sandbox.generation",
+            "",
+        ),
         body("sandbox.sqlite.connections:VirtualConnection.known_backend", "return self._backend"),
         psycopg2="sandbox.TestLife.test_connection_of_an_earlier_test",
         sqlite3="sqlite.TestPhases.test_connection_of_an_earlier_test",
+    ),
+    rule(
+        "state 3",
+        "What steers a transaction is played, and not sent.",
+        swap(f"{BACKEND}.execute", "if statement.control is not None:", "if False:"),
+        psycopg2="psycopg2_driver.TestTextualControl.test_every_spelling",
+        sqlite3="sqlite.TestSavepoints.test_savepoint_begins",
     ),
     # -- user savepoints
     rule(
         "statement 4a",
         "User savepoints send nothing.",
-        swap(f"{BACKEND}._savepoint", "self.savepoints.append(",
-             "sandbox.wire.ask('SELECT 1'); self.savepoints.append("),
+        swap(
+            f"{BACKEND}._savepoint",
+            "self.savepoints.append(",
+            "sandbox.wire.ask('SELECT 1'); self.savepoints.append(",
+        ),
         psycopg2="sandbox.TestMessages.test_savepoints",
     ),
     rule(
         "statement 4b",
         "ROLLBACK TO puts the settings back to what they were at the savepoint.",
-        swap(f"{BACKEND}._savepoint",
-             "self.session, self.local = dict(saved.session), dict(saved.local)", "pass"),
+        swap(
+            f"{BACKEND}._savepoint",
+            "self.session, self.local = dict(saved.session), dict(saved.local)",
+            "pass",
+        ),
         psycopg2="postgresql.TestSettings.test_session_and_local",
     ),
     rule(
@@ -54,7 +74,7 @@ RULES = [
     rule(
         "statement 4d",
         "ROLLBACK TO undoes what was done since.",
-        swap(f"{BACKEND}._savepoint", "sandbox.stack.undo(self, index + 1)", "pass"),
+        swap(f"{BACKEND}._savepoint", "sandbox.undo(self, index + 1)", "pass"),
         psycopg2="psycopg2_driver.TestTransactions.test_savepoints",
         sqlite3="sqlite.TestSavepoints.test_names",
     ),
@@ -67,16 +87,22 @@ RULES = [
     rule(
         "statement 4f",
         "Names may shadow each other: the innermost is meant.",
-        swap(f"{BACKEND}._savepoint", "range(len(self.savepoints) - 1, -1, -1)",
-             "range(len(self.savepoints))"),
+        swap(
+            f"{BACKEND}._savepoint",
+            "range(len(self.savepoints) - 1, -1, -1)",
+            "range(len(self.savepoints))",
+        ),
         psycopg2="psycopg2_driver.TestTransactions.test_savepoints",
         sqlite3="sqlite.TestSavepoints.test_names",
     ),
     rule(
         "statement 4g",
         "Names belong to one virtual connection.",
-        swap(BACKEND, "savepoints: list[UserSavepoint] = field(default_factory=list)",
-             "savepoints: list[UserSavepoint] = field(default_factory=lambda one=[]: one)"),
+        swap(
+            BACKEND,
+            "savepoints: list[UserSavepoint] = field(default_factory=list)",
+            "savepoints: list[UserSavepoint] = field(default_factory=lambda one=[]: one)",
+        ),
         psycopg2="psycopg2_driver.TestTransactions.test_savepoints_of_two",
     ),
     rule(
@@ -107,8 +133,10 @@ RULES = [
     rule(
         "statement 4l",
         "These errors are of the driver's own classes.",
-        body(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.error",
-             'return psycopg2.ProgrammingError(message + "\\n")'),
+        body(
+            f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.error",
+            'return psycopg2.ProgrammingError(message + "\\n")',
+        ),
         psycopg2="psycopg2_driver.TestTransactions.test_savepoint_outside",
     ),
     # -- failing statements
@@ -121,15 +149,21 @@ RULES = [
     rule(
         "statement 5b",
         "… and nobody else's.",
-        swap(f"{POSTGRESQL}._failed", "backend.state = State.FAILED",
-             "[setattr(each, 'state', State.FAILED) for each in self.backends]"),
+        swap(
+            f"{POSTGRESQL}._failed",
+            "backend.state = State.FAILED",
+            "[setattr(each, 'state', State.FAILED) for each in self.backends]",
+        ),
         psycopg2="psycopg2_driver.TestTransactions.test_failed_transaction",
     ),
     rule(
         "statement 5c",
         "In autocommit the connection is simply idle after it.",
-        swap(f"{BACKEND}.execute",
-             "self.end(commit=not self.sandbox.errors_fail_transactions)", "pass"),
+        swap(
+            f"{BACKEND}.execute",
+            "self.end(commit=not self.sandbox.errors_fail_transactions)",
+            "pass",
+        ),
         psycopg2="psycopg2_driver.TestAutocommit.test_switch",
         sqlite3="sqlite.TestErrors.test_executemany_that_fails",
     ),
@@ -144,8 +178,11 @@ RULES = [
     rule(
         "statement 6b",
         "Not by the rollback itself: if nobody looks again, nobody was misled.",
-        swap(f"{BASE}.undo", "self.stack.undo(backend, 0)",
-             "self.stack.undo(backend, 0); self.raise_if_stuck()"),
+        swap(
+            f"{BASE}.undo",
+            "self.changed.notify_all()",
+            "self.changed.notify_all(); self.raise_if_stuck()",
+        ),
         psycopg2="styles.TestRefusals.test_rollback_beneath_that_nobody_looks_at",
     ),
     rule(
@@ -159,16 +196,22 @@ RULES = [
     rule(
         "statement 7a",
         "Others' work above or below does not matter to a commit.",
-        swap(f"{BASE}.commit", "self.stack.commit(backend)",
-             "[s for s in self.stack.of_others(backend) if self.conflict('')]; "
-             "self.stack.commit(backend)"),
+        swap(
+            f"{BASE}.commit",
+            "self.stack.commit(backend)",
+            "[s for s in self.stack.of_others(backend) if self.conflict('')]; "
+            "self.stack.commit(backend)",
+        ),
         psycopg2="psycopg2_driver.TestTransactions.test_crossed_commits",
     ),
     rule(
         "statement 7b",
         "COMMIT of a failed transaction undoes it.",
-        swap(f"{BACKEND}.end", "commit = commit and self.state is State.ACTIVE",
-             "commit = bool(commit)"),
+        swap(
+            f"{BACKEND}.end",
+            "commit = commit and self.state is State.ACTIVE",
+            "commit = bool(commit)",
+        ),
         psycopg2="psycopg2_driver.TestTransactions.test_commit_of_a_failed_transaction",
     ),
     # -- deferred constraints
@@ -183,16 +226,21 @@ RULES = [
     rule(
         "statement 8b",
         "Only where this transaction wrote.",
-        swap(f"{POSTGRESQL}.before_commit",
-             "if not any(segment.wrote is not Wrote.NO for segment in self.stack.of(backend)):",
-             "if False:"),
+        swap(
+            f"{POSTGRESQL}.before_commit",
+            "if not any(segment.wrote is not Wrote.NO for segment in self.stack.of(backend)):",
+            "if False:",
+        ),
         psycopg2="postgresql.TestDeferrable.test_reader_beside_violations",
     ),
     rule(
         "statement 8c",
         "Those that are initially deferred are deferred again …",
-        swap("sandbox.postgresql.catalogue:Catalogue.check", 'return "; ".join(parts)',
-             "return parts[0]"),
+        swap(
+            "sandbox.postgresql.catalogue:Catalogue.check",
+            'return "; ".join(parts)',
+            "return parts[0]",
+        ),
         psycopg2="postgresql.TestDeferrable.test_checked_at_commit",
     ),
     rule(
@@ -216,11 +264,16 @@ RULES = [
     rule(
         "statement 8g",
         "A check that fails beside others' uncommitted work is refused …",
-        swap(f"{POSTGRESQL}.before_commit",
-             "self.stack.fail_top()\n            if others:",
-             "self.stack.fail_top()\n            if False:"),
-        swap("sandbox.sqlite.sandbox:SQLiteSandbox.before_commit",
-             "if others := self.stack.of_others(backend):", "if False:"),
+        swap(
+            f"{POSTGRESQL}.before_commit",
+            "self.stack.fail_top()\n            if others:",
+            "self.stack.fail_top()\n            if False:",
+        ),
+        swap(
+            "sandbox.sqlite.sandbox:SQLiteSandbox.before_commit",
+            "if others := self.stack.of_others(backend):",
+            "if False:",
+        ),
         psycopg2="postgresql.TestDeferrable.test_violated_beside",
         sqlite3="sqlite.TestForeignKeys.test_beside_others",
     ),
@@ -233,8 +286,11 @@ RULES = [
     rule(
         "statement 8i",
         "SET CONSTRAINTS holds for no other connection: beside it others are refused.",
-        swap(f"{POSTGRESQL}._refuse", "if other.sets_constraints and other is not backend:",
-             "if False:"),
+        swap(
+            f"{REFUSALS}.statement",
+            "if other.sets_constraints and other is not backend:",
+            "if False:",
+        ),
         psycopg2="postgresql.TestDeferrable.test_set_constraints_beside",
     ),
     rule(
@@ -277,28 +333,34 @@ RULES = [
     rule(
         "statement 9e",
         "And by close(): the next connection has the first settings.",
-        swap(f"{SETTINGS}.bring", "backend.session.get(name, first)",
-             "backend.session.get(name, self.in_force.get(name, first))"),
+        swap(
+            f"{SETTINGS}.bring",
+            "backend.session.get(name, first)",
+            "backend.session.get(name, self.in_force.get(name, first))",
+        ),
         psycopg2="postgresql.TestSettings.test_close_ends_the_session",
     ),
     rule(
         "statement 9f",
         "What cannot be told from a text is refused.",
-        swap(f"{POSTGRESQL}._refuse", "if statement.hides_setting:", "if False:"),
+        swap(f"{REFUSALS}.statement", "if statement.hides_setting:", "if False:"),
         psycopg2="postgresql.TestSettings.test_hidden",
     ),
     # -- isolation levels
     rule(
         "statement 10a",
         "A snapshot is refused once another connection has committed since.",
-        swap(f"{POSTGRESQL}._refuse", "backend.isolation in SNAPSHOT_LEVELS", "False"),
+        swap(f"{REFUSALS}.statement", "backend.isolation in SNAPSHOT_LEVELS", "False"),
         psycopg2="postgresql.TestTransactionModes.test_old_snapshot",
     ),
     rule(
         "statement 10b",
         "It begins with the transaction's first statement.",
-        swap(f"{BACKEND}.begin", "self.commits_seen, self.alone = None, False",
-             "self.commits_seen, self.alone = self.sandbox.stack.commits, False"),
+        swap(
+            f"{BACKEND}.begin",
+            "self.commits_seen, self.alone = None, False",
+            "self.commits_seen, self.alone = self.sandbox.stack.commits, False",
+        ),
         psycopg2="postgresql.TestTransactionModes.test_snapshot_begins_with_the_first_statement",
     ),
     rule(
@@ -310,9 +372,7 @@ RULES = [
     rule(
         "statement 10d",
         "A textual SET TRANSACTION is taken, and not sent.",
-        swap(f"{BACKEND}._control",
-             "if self.state is State.ACTIVE:\n                    self._characteristics(statement)",
-             "pass"),
+        swap(f"{BACKEND}._control", "if self.state is State.ACTIVE:", "if False:"),
         psycopg2="postgresql.TestTransactionModes.test_read_only",
     ),
     rule(
@@ -324,7 +384,7 @@ RULES = [
     rule(
         "statement 10f",
         "A two-phase transaction is refused.",
-        swap(f"{BACKEND}._control", "raise SandboxConflict(", "SandboxConflict("),
+        swap(f"{BACKEND}._control", "raise self.sandbox.conflict(messages.two_phase())", "return"),
         psycopg2="psycopg2_driver.TestTextualControl.test_two_phase",
     ),
 ]
