@@ -172,7 +172,7 @@ class TestTransactionModes(TwinTestCase):
             a = stage.actor()
             a("CREATE TEMP TABLE scratch (x int)")
             a.commit()
-            a.con.set_session(readonly=True)
+            a.session(readonly=True)
             a("SELECT count(*) FROM item")
             a("INSERT INTO scratch VALUES (1)")
             a("SHOW transaction_read_only")
@@ -181,7 +181,7 @@ class TestTransactionModes(TwinTestCase):
             a.rollback()
             a("DELETE FROM item")
             a.rollback()
-            a.con.set_session(readonly=False, autocommit=True)
+            a.session(readonly=False, autocommit=True)
             a("BEGIN READ ONLY")
             a("CREATE TABLE t (x int)")
             a("ROLLBACK")
@@ -228,7 +228,7 @@ class TestTransactionModes(TwinTestCase):
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
-            a.con.isolation_level = "SERIALIZABLE"
+            a.session(isolation_level="SERIALIZABLE")
             b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
             a("SHOW transaction isolation level")
@@ -264,7 +264,7 @@ class TestTransactionModes(TwinTestCase):
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
-            a.con.isolation_level = "SERIALIZABLE"
+            a.session(isolation_level="SERIALIZABLE")
             a("SELECT count(*) FROM item")
             b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
@@ -283,7 +283,7 @@ class TestTransactionModes(TwinTestCase):
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
-            a.con.isolation_level = "SERIALIZABLE"
+            a.session(isolation_level="SERIALIZABLE")
             a("SELECT count(*) FROM item")
             b("DO $$ BEGIN PERFORM 1; END $$")
             b.commit()

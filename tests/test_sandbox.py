@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-import psycopg2
 import sqlalchemy as sa
 from psycopg2 import extras
 from sqlalchemy.orm import Session
@@ -382,23 +381,29 @@ class TestLostConnection(SandboxTestCase):
 
 
 class TestEngines(SandboxTestCase):
+    @staticmethod
+    def register(connection: Any) -> None:
+        """Do what the driver's functions for types do to a connection."""
+        extras.register_uuid(None, connection)
+
     def test_listeners(self) -> None:
         """What listeners SET holds for their connections in every test, and not for others."""
         engine = self.redirected()
+        dbapi: Any = engine.dialect.loaded_dbapi
 
         @sa.event.listens_for(engine, "connect")
         def listen(connection: Any, record: Any) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("SET search_path = pg_catalog, public")
             connection.commit()
-            with contextlib.suppress(psycopg2.Error), connection.cursor() as cursor:
+            with contextlib.suppress(dbapi.Error), connection.cursor() as cursor:
                 cursor.execute("SELECT * FROM missing")
             connection.rollback()
             before, connection.autocommit = connection.autocommit, True
             with connection.cursor() as cursor:
                 cursor.execute("SET work_mem = '5MB'")
             connection.autocommit = before
-            extras.register_uuid(None, connection)
+            self.register(connection)
 
         show = sa.text("SELECT current_setting('search_path'), current_setting('work_mem')")
 
@@ -439,7 +444,7 @@ class TestEngines(SandboxTestCase):
 
         @sa.event.listens_for(engine, "connect")
         def listen(connection: Any, record: Any) -> None:
-            with contextlib.suppress(psycopg2.Error), connection.cursor() as cursor:
+            with contextlib.suppress(engine.dialect.loaded_dbapi.Error), connection.cursor() as cursor:
                 cursor.execute("INSERT INTO item (name) VALUES ('listener')")
                 cursor.execute("SELECT * FROM missing")
             connection.rollback()
@@ -450,22 +455,6 @@ class TestEngines(SandboxTestCase):
                 self.assertEqual(connection.exec_driver_sql("SELECT 1").scalar(), 1)
             open_one.commit()
         self.assertEqual(self.names(), ["first", "a"])
-
-    def test_listener_after_its_end(self) -> None:
-        """The real connection that a listener kept is of no use later."""
-        kept = []
-        engine = self.redirected()
-        sa.event.listen(engine, "connect", lambda connection, record: kept.append(connection))
-        self.names(engine)
-        with self.assertRaises(SandboxConflict) as caught:
-            kept[0].cursor()
-        self.assertEqual(
-            str(caught.exception),
-            "the connection that a `connect` listener was given is used after the listener "
-            "returned. All virtual connections share it. Keep the one that the engine gives.",
-        )
-        kept[0].close()
-        self.assertEqual(self.names(engine), ["first"])
 
     def test_isolation_levels(self) -> None:
         """AUTOCOMMIT and SERIALIZABLE, of an engine, an option or a connection."""
@@ -564,6 +553,43 @@ class TestEngines(SandboxTestCase):
             session.commit()
             self.assertEqual(self.names(), ["first", "a", "b", "c"])
 
+    def test_json_of_each_engine(self) -> None:
+        """Each engine reads JSON with its own function."""
+
+        def reader(name: str) -> Any:
+            # psycopg 3 gives bytes
+            return lambda text: f"{name} {text if isinstance(text, str) else bytes(text).decode()}"
+
+        one = self.redirected(json_deserializer=reader("one"))
+        two = self.redirected(json_deserializer=reader("two"))
+        found = []
+        for engine in (one, two, self.engine, one):
+            with engine.connect() as connection:
+                found.append(
+                    connection.scalar(sa.select(sa.literal_column("'[1]'::json", sa.JSON)))
+                )
+        self.assertEqual(found, ["one [1]", "two [1]", [1], "one [1]"])
+
+
+class TestPsycopg2(SandboxTestCase):
+    """What psycopg2 alone has."""
+
+    def test_listener_after_its_end(self) -> None:
+        """The real connection that a listener kept is of no use later."""
+        kept = []
+        engine = self.redirected()
+        sa.event.listen(engine, "connect", lambda connection, record: kept.append(connection))
+        self.names(engine)
+        with self.assertRaises(SandboxConflict) as caught:
+            kept[0].cursor()
+        self.assertEqual(
+            str(caught.exception),
+            "the connection that a `connect` listener was given is used after the listener "
+            "returned. All virtual connections share it. Keep the one that the engine gives.",
+        )
+        kept[0].close()
+        self.assertEqual(self.names(engine), ["first"])
+
     def test_connection_factory(self) -> None:
         """The program's connection class is kept, with the cursors that it makes."""
         with self._opened() as self.box:
@@ -591,18 +617,6 @@ class TestEngines(SandboxTestCase):
                 "was made at tests/test_sandbox.py:LINE as a LoggingConnection. All engines of one "
                 "database share one connection there. Give them the same connect_args.",
             )
-
-    def test_json_of_each_engine(self) -> None:
-        """Each engine reads JSON with its own function."""
-        one = self.redirected(json_deserializer=lambda text: f"one {text}")
-        two = self.redirected(json_deserializer=lambda text: f"two {text}")
-        found = []
-        for engine in (one, two, self.engine, one):
-            with engine.connect() as connection:
-                found.append(
-                    connection.scalar(sa.select(sa.literal_column("'[1]'::json", sa.JSON)))
-                )
-        self.assertEqual(found, ["one [1]", "two [1]", [1], "one [1]"])
 
     def test_client_encoding(self) -> None:
         """Another client encoding is refused."""
@@ -696,7 +710,7 @@ class TestThreads(SandboxTestCase):
         with (
             self.a_test(),
             self.engine.connect() as connection,
-            mock.patch("dbtestcase.sandbox.base.THREAD_PATIENCE", 0.1),
+            mock.patch("dbtestcase.sandbox.threads.PATIENCE", 0.1),
         ):
             connection.execute(INSERT, {"name": "a"})
             thread = threading.Thread(target=write)

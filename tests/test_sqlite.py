@@ -314,6 +314,17 @@ class TestTransactionControl(SQLiteCase):
             self.assertEqual(self.committed(engine), {"item": [(1, "first"), (2, "a")]})
         self.assertEqual(self.judge(), self.before)
 
+    @unittest.skipIf(NEW_AUTOCOMMIT, "the attribute autocommit came with Python 3.12")
+    def test_no_autocommit(self) -> None:
+        """Before Python 3.12 there is nothing of that name to be read or set."""
+
+        def program(connection: Any) -> Any:
+            with self.assertRaisesRegex(AttributeError, "autocommit"):
+                connection.autocommit = False
+            return hasattr(connection, "autocommit"), connection.in_transaction
+
+        self.assert_same(program)
+
     @unittest.skipUnless(NEW_AUTOCOMMIT, "the attribute autocommit came with Python 3.12")
     def test_autocommit_true(self) -> None:
         """With ``autocommit = True`` every statement stays, and commit and rollback do nothing."""
@@ -819,7 +830,8 @@ class TestForeignKeys(SQLiteCase):
 
         def program(connection: Any) -> Any:
             connection.execute("INSERT INTO item VALUES (2, 'b')")
-            connection.execute("PRAGMA defer_foreign_keys = ON")
+            cursor = connection.execute("PRAGMA defer_foreign_keys = ON")
+            self.assertEqual((cursor.fetchall(), cursor.description), ([], None))
             connection.execute("INSERT INTO child (item_id) VALUES (9)")
             said = [attempt(connection.commit)]
             connection.execute("INSERT INTO item VALUES (9, 'late')")
@@ -1487,6 +1499,29 @@ class TestSeveralConnections(SQLiteCase):
             r"would go on seeing what was there before\. End the other's transaction first, or "
             r"test this code on real connections, on a database of its own\.$",
         )
+
+    def test_commit_beside_open_rows(self) -> None:
+        """So it would beside rows that another has not fetched yet, and only then."""
+        for kept in (True, False):
+            rows = self.one.execute("SELECT 1 UNION SELECT 2")
+            self.assertEqual(next(rows), (1,))
+            rest = None if kept else rows.fetchall()
+            self.other.execute("INSERT INTO counted (name) VALUES (?)", (kept,))
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                self.other.commit()
+            self.assertEqual(["while connection 1" in str(w.message) for w in warned], [True][:kept])
+            self.assertIn(rest, (None, [(2,)]))
+            rows.close()
+
+    def test_commit_of_a_lock(self) -> None:
+        """BEGIN IMMEDIATE holds the lock that a reader keeps from being let go."""
+        self.one.isolation_level = self.other.isolation_level = None
+        self.one.execute("BEGIN")
+        self.one.execute("SELECT * FROM item").fetchall()
+        self.other.execute("BEGIN IMMEDIATE")
+        with self.assertWarnsRegex(UncommittedDataWarning, "while connection 1"):
+            self.other.commit()
 
     def test_violation_beside_a_write(self) -> None:
         """A violated constraint may be the other's doing."""

@@ -16,7 +16,7 @@ import enum
 import os
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -28,11 +28,9 @@ from .backends import SNAPSHOT_LEVELS, Author, Backend, State
 from .places import Place, trail
 from .segments import SegmentStack, Wire, Wrote
 from .statements import Control, Statement, analyse
+from .threads import Threads
 
 __all__ = ["Phase", "Sandbox"]
-
-#: How long a write waits for another thread's uncommitted write to end, in seconds.
-THREAD_PATIENCE = 5.0
 
 
 class Phase(enum.Enum):
@@ -105,6 +103,7 @@ class Sandbox(abc.ABC):
         self._pid = _process
         self._listening = threading.local()
         self.stack = self._new_stack()
+        self.threads = Threads(self)
 
     # -- for the engines -------------------------------------------------------
 
@@ -282,45 +281,10 @@ class Sandbox(abc.ABC):
         return error
 
     def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
-        """Let another thread's transaction that wrote end before this one writes.
-
-        Real connections would often wait for each other's row locks; here it keeps the one's
-        work from lying on top of the other's.
-        """
-        mine = backend.thread = threading.get_ident()
-        if not statement.writes:
-            return
-
-        def in_the_way() -> bool:
-            running = {thread.ident for thread in threading.enumerate()} - {mine}
-            return any(
-                isinstance(segment.owner, Backend) and segment.owner.thread in running
-                for segment in self.stack.of_others(backend)
-            )
-
-        def free() -> bool:
-            if not in_the_way():
-                return True
-            # one that has only read is in nobody's way
-            with self.leaving_unasked():
-                return not in_the_way()
-
-        if not free():
-            self.wait_until(free, backend, [s.owner for s in self.stack.of_others(backend)])
-
-    def wait_until(
-        self, free: Callable[[], bool], backend: Backend, others: Iterable[object]
-    ) -> None:
-        """Let other threads work until *backend* is free to write, or patience is at its end.
-
-        :param others: whom it waits for.
-        :raises SandboxConflict: its test has ended meanwhile.
-        """
-        # their transactions may be over when it is told
-        whose = [other.author for other in others if isinstance(other, Backend)]
-        self.changed.wait_for(free, THREAD_PATIENCE)
-        if backend not in self.backends:
-            raise self.conflict(messages.too_late(backend, whose))
+        """Let another thread's transaction that wrote end before this one writes."""
+        backend.thread = threading.get_ident()
+        if statement.writes:
+            self.threads.wait(backend)
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""

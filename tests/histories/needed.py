@@ -33,12 +33,14 @@ def wrote(step: Step, outcome: Outcome) -> bool:
 class Watched:
     """What the server said while real connections played the steps before a conflict.
 
+    :param closed: whether all connections were closed then.
     :param xids: after each step, the transaction id of each actor that has one.
     :param status: what became of each transaction up to the conflict.
     """
 
     history: History
     outcomes: Sequence[Outcome]
+    closed: bool = False
     xids: list[dict[int, int]] = field(default_factory=list)
     status: dict[int, str] = field(default_factory=dict)
 
@@ -74,7 +76,7 @@ class Watched:
                     if not depth:
                         return later
                     depth -= name == "nested.rollback"
-        return None
+        return len(self.outcomes) if self.closed else None
 
 
 def _undone_beneath(watched: Watched, number: int) -> bool:

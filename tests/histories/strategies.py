@@ -12,7 +12,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from . import postgresql
 from .steps import History, Operation, Step
 
 __all__ = ["Vocabulary", "histories", "web_histories"]
@@ -24,7 +23,7 @@ NUMBERS = st.integers(0, 5)
 class Vocabulary:
     """The operations of one kind of database, as often as they are drawn.
 
-    :param families: how often a family is drawn, and its operations.
+    :param families: how often a family is drawn, and its operations; those that read first.
     :param ends: what may end a phrase; None for nothing.
     """
 
@@ -45,6 +44,7 @@ class Vocabulary:
         self.commit, self.rollback, self.close = (
             by_name[name] for name in ("commit", "rollback", "close")
         )
+        self.reads = weighted(families[0][1])
         self.all = {o.name: o for _, family in families for o in family}
 
 
@@ -91,9 +91,9 @@ def web_histories(draw: Any, words: Vocabulary, variants: Sequence[str]) -> Any:
     The test's own session is actor 0, requests are actor 1, and what a request does past its
     own transaction is actor 2.
     """
-    reads = st.tuples(st.sampled_from(weighted(postgresql.READS)), NUMBERS)
+    reads = st.tuples(st.sampled_from(words.reads), NUMBERS)
     writes = st.tuples(
-        st.sampled_from([words.all[name] for name, n in _OF_REQUESTS.items() for _ in range(n)]),
+        st.sampled_from([words.all[name] for name, n in _OF_REQUESTS.items() for _ in range(n) if name in words.all]),
         NUMBERS,
     )
     steps: list[Step] = []

@@ -64,13 +64,11 @@ class Refusals:
 
     def beside(self, backend: Backend, statement: Statement, others: list[Segment]) -> None:
         """Refuse what cannot be done beside uncommitted work of *others*, whatever it touches."""
+        other = others[0].owner
         if statement.sets_constraints:
-            text = messages.sets_constraints_beside(backend, others[0].owner)
-        elif statement.impatient:
-            text = messages.impatient_beside(backend, others[0].owner)
-        else:
-            return
-        raise self._sandbox.conflict(text)
+            raise self._sandbox.conflict(messages.sets_constraints_beside(backend, other))
+        if statement.impatient:
+            raise self._sandbox.conflict(messages.impatient_beside(backend, other))
 
     def failure(
         self,

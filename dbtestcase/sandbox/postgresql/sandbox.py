@@ -60,6 +60,9 @@ class PostgreSQLSandbox(Sandbox):
     :param reset_sequences: whether sequences are put back after each test.
     """
 
+    #: whether the driver begins a transaction before the first statement on a new connection
+    driver_begins = True
+
     def __init__(
         self, url: URL, *, owner: str = "sandboxed()", reset_sequences: bool = True
     ) -> None:
@@ -399,7 +402,7 @@ class PostgreSQLSandbox(Sandbox):
     # -- the life of a class ---------------------------------------------------
 
     def _opened(self) -> None:
-        """Get to know a new real connection, on which the driver begins a transaction."""
+        """Get to know a new real connection."""
         self._connected, self.made_at = True, place()
         self._wire.pending.clear()
         self._settings.forget()
@@ -408,6 +411,8 @@ class PostgreSQLSandbox(Sandbox):
         self._advisory.used = False
         self.shared = False
         self._sequences = Sequences(self._wire.ask, self.url.database)
+        if not self.driver_begins:
+            self._wire.queue("BEGIN")
         self._wire.queue(_NO_TIMEOUTS)
         if self._reset_sequences:
             if self._first_sequences:
@@ -415,7 +420,7 @@ class PostgreSQLSandbox(Sandbox):
                 self._wire.queue(self._first_sequences)
             self._remember_sequences(for_good=False)
             self._first_sequences = self._sequences.statement
-        # the driver has sent a BEGIN of its own; what was set in there must outlive the tests
+        # what was set in the first transaction must outlive the tests
         self._wire.queue("COMMIT")
         self._begin_outer()
         if self.phase is not Phase.SETUP:

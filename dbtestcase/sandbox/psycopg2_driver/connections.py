@@ -13,7 +13,8 @@ from .. import messages as shared
 from ..backends import Backend, State
 from ..base import Phase
 from ..postgresql import messages
-from ..statements import Control, analyse
+from ..postgresql.several import play_parts
+from ..statements import analyse
 from .real import Cursor, RealConnection, is_closed
 
 if TYPE_CHECKING:
@@ -134,35 +135,13 @@ class VirtualConnection:
                 backend.begin()
 
     def run_parts(self, cursor: Any, parts: Iterable[str]) -> None:
-        """Run several statements, one of which steers the transaction, one by one.
-
-        Outside a transaction the server makes one of all up to the next COMMIT or BEGIN.
-        """
-        implicit = False
+        """Run several statements, one of which steers the transaction, one by one."""
         with self.sandbox.entered():
             self._check_open()
             backend = self.backend()
-            closing = self.sandbox.phase is Phase.CLOSING
-            if not closing:
+            if self.sandbox.phase is not Phase.CLOSING:
                 self._begin(backend)
-            try:
-                for part in parts:
-                    control = analyse(part).control
-                    if implicit and control is Control.BEGIN:
-                        implicit = False  # what was done so far is in the new block
-                        continue
-                    if control is None and backend.state is State.IDLE and not closing:
-                        backend.begin()
-                        implicit = True
-                    cursor.execute(part)
-                    if backend.state is State.IDLE:
-                        implicit = False
-            except BaseException:
-                if implicit:
-                    backend.end(commit=False)
-                raise
-            if implicit:
-                backend.end(commit=True)
+            play_parts(backend, parts, cursor.execute)
 
     def next_of_many(self) -> None:
         """Go on to the next statement of an executemany(): a transaction of its own, if alone."""

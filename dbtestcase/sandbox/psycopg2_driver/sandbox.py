@@ -13,7 +13,7 @@ from sqlalchemy.engine import Dialect
 from .. import messages as shared
 from ..backends import Backend, State
 from ..places import place
-from ..postgresql import PostgreSQLSandbox, messages
+from ..postgresql.connecting import OURS, ConnectingSandbox
 from ..postgresql.wire import Rows
 from .connections import VirtualConnection
 from .real import Connection, Cursor, forget_in_child, is_closed, real_class
@@ -21,10 +21,6 @@ from .real import Connection, Cursor, forget_in_child, is_closed, real_class
 __all__ = ["Psycopg2Sandbox"]
 
 __unittest = True  # its frames are left out of tracebacks
-
-#: What tells which database and who, and is the sandbox's to say.
-_OURS = {"host", "hostaddr", "port", "dbname", "database", "user", "password", "service"}
-_OURS |= {"passfile", "dsn"}
 
 _STATES = {
     extensions.TRANSACTION_STATUS_IDLE: State.IDLE,
@@ -34,16 +30,10 @@ _STATES = {
 Types = tuple[dict[int, Any], dict[int, Any]]
 
 
-class Psycopg2Sandbox(PostgreSQLSandbox):
+class Psycopg2Sandbox(ConnectingSandbox):
     """A sandbox whose engines use psycopg2."""
 
     driver_error = psycopg2.Error
-    real: Any = None
-
-    @property
-    def pid(self) -> int:
-        """The process that opened the sandbox."""
-        return self._pid
 
     def connect(self, dialect: Dialect, cparams: Mapping[str, Any] | None) -> Any:
         """Give the real connection, prepared for a new virtual one in this thread.
@@ -51,24 +41,17 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
         :raises SandboxConflict: when *cparams* differ from those of the connection that exists,
             or that was lost with what the test needs.
         """
-        options = {k: v for k, v in (cparams or {}).items() if k not in _OURS}
+        options = {k: v for k, v in (cparams or {}).items() if k not in OURS}
         factory = options.pop("connection_factory", None)
         cursor_factory = options.pop("cursor_factory", None)
         with self.entered():
-            if (left := self.listening) is not None:
-                # a listener raised: the connection that it was given is nobody's
-                self.listening = None
-                left.close()
+            self._leave_listener()
             if not self.alive:
                 self._refuse_after_loss()
                 self._open(dialect, factory or Connection, options)
-            elif cparams is not None and options != self._options:
-                raise self.conflict(
-                    shared.other_options(
-                        self.owner, self.made_at, self._options, options, place()
-                    )
-                )
-            elif factory is not None and factory is not self._factory:
+            elif cparams is not None:
+                self._refuse_others(options)
+            if factory is not None and factory is not self._factory:
                 raise self.conflict(
                     shared.other_factory(
                         self.owner, self.made_at, self._factory, factory, place()
@@ -79,10 +62,6 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
             self.use_types(self._first_types)
             self.listening = connection
             return self.real
-
-    def _refuse_after_loss(self) -> None:
-        if self.died and (self.shared or self.answered):
-            raise self.conflict(messages.connection_lost(self.owner))
 
     def _open(self, dialect: Dialect, factory: Any, options: dict[str, Any]) -> None:
         _, self._where = dialect.create_connect_args(self.url)
