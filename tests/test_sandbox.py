@@ -324,7 +324,7 @@ class TestLostConnection(SandboxTestCase):
             connection.cursor().execute("INSERT INTO item (name) VALUES ('a')")
             fairy.detach()
             self.kill()
-            with self.assertRaises(psycopg2.OperationalError):
+            with self.assertRaises(self.engine.dialect.loaded_dbapi.OperationalError):
                 connection.cursor().execute("SELECT 1")
             connection.close()
             self.assertTrue(connection.closed)
@@ -444,7 +444,8 @@ class TestEngines(SandboxTestCase):
 
         @sa.event.listens_for(engine, "connect")
         def listen(connection: Any, record: Any) -> None:
-            with contextlib.suppress(engine.dialect.loaded_dbapi.Error), connection.cursor() as cursor:
+            missing = contextlib.suppress(engine.dialect.loaded_dbapi.Error)
+            with missing, connection.cursor() as cursor:
                 cursor.execute("INSERT INTO item (name) VALUES ('listener')")
                 cursor.execute("SELECT * FROM missing")
             connection.rollback()
@@ -766,7 +767,7 @@ class TestThreads(SandboxTestCase):
         with (
             self.a_test(),
             self.engine.connect() as connection,
-            mock.patch("dbtestcase.sandbox.base.THREAD_PATIENCE", 60),
+            mock.patch("dbtestcase.sandbox.threads.PATIENCE", 60),
         ):
             connection.exec_driver_sql("DO $$ BEGIN PERFORM 1; END $$")
             thread = threading.Thread(target=write)

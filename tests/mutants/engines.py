@@ -8,6 +8,8 @@ from .rules import rule
 DOOR = "engines.door:Door"
 REDIRECTION = "engines.redirecting:Redirection"
 PSYCOPG2 = "sandbox.psycopg2_driver"
+PSYCOPG = "sandbox.psycopg_driver"
+CONNECTING = "sandbox.postgresql.connecting:ConnectingSandbox"
 
 RULES = [
     # -- the door
@@ -200,28 +202,30 @@ RULES = [
             "**{**options, **self._where}",
             "**self._where",
         ),
-        psycopg2="sandbox.TestEngines.test_other_connect_args",
+        swap(
+            f"{PSYCOPG}.sandbox:PsycopgSandbox._open",
+            "**{**options, **self._where}",
+            "**self._where",
+        ),
+        postgresql="sandbox.TestEngines.test_other_connect_args",
     ),
     rule(
         "engines 3d",
         "… but host, port, database, user and password are ours, and may differ.",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect", " if k not in _OURS", ""),
-        psycopg2="sandbox.TestEngines.test_other_url",
+        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect", " if k not in OURS", ""),
+        swap(f"{PSYCOPG}.sandbox:PsycopgSandbox.connect", " if k not in OURS", ""),
+        postgresql="sandbox.TestEngines.test_other_url",
     ),
     rule(
         "engines 3e",
         "An engine whose connect_args differ from those of the connection is refused.",
-        swap(
-            f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect",
-            "elif cparams is not None and options != self._options:",
-            "elif False:",
-        ),
+        body(f"{CONNECTING}._refuse_others", "pass"),
         swap(
             "sandbox.sqlite.sandbox:SQLiteSandbox.connect",
             "elif cparams is not None and _visible(options) != _visible(self._options):",
             "elif False:",
         ),
-        psycopg2="sandbox.TestEngines.test_other_connect_args",
+        postgresql="sandbox.TestEngines.test_other_connect_args",
         sqlite3="sqlite.TestListeners.test_connect_args",
     ),
     rule(
@@ -255,7 +259,7 @@ RULES = [
         "engines 4c",
         "A listener that keeps the real connection can do nothing with it later.",
         swap(f"{PSYCOPG2}.real:RealConnection.listening", "if connection is None:", "if False:"),
-        psycopg2="sandbox.TestEngines.test_listener_after_its_end",
+        psycopg2="sandbox.TestPsycopg2.test_listener_after_its_end",
     ),
     rule(
         "engines 4d",
@@ -265,12 +269,13 @@ RULES = [
             "self._settings = dict(self._backend.session)",
             "pass",
         ),
-        psycopg2="sandbox.TestEngines.test_listeners",
+        body(f"{PSYCOPG}.connections:VirtualConnection.listened", "pass"),
+        postgresql="sandbox.TestEngines.test_listeners",
     ),
     rule(
         "engines 4e",
         "What a listener did before it raised is undone, and the next contact starts anew.",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect", "left.close()", "pass"),
+        body(f"{CONNECTING}._leave_listener", "self.listening = None"),
         body(f"{PSYCOPG2}.real:RealConnection.close", "pass"),
         psycopg2="sandbox.TestEngines.test_listener_that_raises",
     ),
@@ -291,7 +296,7 @@ RULES = [
             f"{PSYCOPG2}.connections:VirtualConnection.set_client_encoding",
             "extensions.connection.set_client_encoding(self.real, encoding)",
         ),
-        psycopg2="sandbox.TestEngines.test_client_encoding",
+        psycopg2="sandbox.TestPsycopg2.test_client_encoding",
     ),
     rule(
         "engines 4h",
@@ -324,20 +329,65 @@ RULES = [
             "self.types = self.sandbox.registered_types()",
             "self.types = self.sandbox.registered_types(); self._autocommit = False",
         ),
-        psycopg2="sandbox.TestEngines.test_isolation_levels",
+        body(
+            f"{PSYCOPG}.connections:VirtualConnection.listened",
+            "self._settings = dict(self._backend.session) if self._backend else {}\n"
+            "self._autocommit = False",
+        ),
+        postgresql="sandbox.TestEngines.test_isolation_levels",
+    ),
+    rule(
+        "engines 5d",
+        "What the driver itself looks up at the first contact begins and ends nothing really.",
+        body(
+            f"{PSYCOPG}.connections:VirtualConnection._exec_command",
+            "return (yield from psycopg.Connection._exec_command(self, command, result_format))",
+        ),
+        psycopg="psycopg_sandbox.TestEngines.test_first_contact",
+    ),
+    rule(
+        "engines 5e",
+        "A block of psycopg's transaction() is played, with its savepoints and its end.",
+        body(
+            f"{PSYCOPG}.connections:VirtualConnection._exec_command",
+            "return (yield from psycopg.Connection._exec_command(self, command, result_format))",
+        ),
+        psycopg="psycopg_driver.TestTransaction.test_nested",
+    ),
+    rule(
+        "engines 5f",
+        "What one connection cannot give to several is refused: pipelines, notifications.",
+        body(f"{PSYCOPG}.connections:VirtualConnection.pipeline", "return super().pipeline()"),
+        body(f"{PSYCOPG}.connections:VirtualConnection.notifies", "return super().notifies()"),
+        psycopg="psycopg_driver.TestOwnThings.test_refused",
+    ),
+    rule(
+        "engines 5g",
+        "psycopg is told of the virtual connection's transaction, not of the real one's.",
+        body(f"{PSYCOPG}.private:asks_for_beliefs", "return False"),
+        psycopg="psycopg_driver.TestAttributes.test_state",
     ),
     # -- cursors
     rule(
         "engines 6a",
         "Cursors are of the class that was asked for.",
         swap(f"{PSYCOPG2}.real:CursorMaker.cursor", "guarded(factory,", "guarded(Cursor,"),
+        body(
+            f"{PSYCOPG}.cursors:_guarded",
+            "return type('Cursor', (GuardedCursor, psycopg.Cursor), {'__slots__': ()})",
+        ),
+        psycopg="psycopg_driver.TestCursors.test_factories",
         psycopg2="psycopg2_driver.TestCursors.test_factories",
     ),
     rule(
         "engines 6b",
         "execute() asks the sandbox first.",
         body(f"{PSYCOPG2}.cursors:GuardedCursor.execute", "return super().execute(query, vars)"),
-        psycopg2="psycopg2_driver.TestTransactions.test_commit_and_rollback",
+        body(
+            f"{PSYCOPG}.cursors:GuardedCursor.execute",
+            "return super().execute(query, params, prepare=prepare, binary=binary)",
+        ),
+        postgresql="psycopg2_driver.TestTransactions.test_commit_and_rollback",
     ),
     rule(
         "engines 6c",
@@ -346,6 +396,11 @@ RULES = [
             f"{PSYCOPG2}.cursors:GuardedCursor.executemany",
             "return super().executemany(query, vars_list)",
         ),
+        body(
+            f"{PSYCOPG}.cursors:GuardedCursor.executemany",
+            "return super().executemany(query, params_seq, returning=returning)",
+        ),
+        psycopg="psycopg_driver.TestCursors.test_executemany",
         psycopg2="psycopg2_driver.TestAutocommit.test_executemany",
     ),
     rule(
@@ -367,6 +422,11 @@ RULES = [
             f"{PSYCOPG2}.cursors:GuardedCursor.copy_from",
             "return super().copy_from(file, table, *args, **kwargs)",
         ),
+        body(
+            f"{PSYCOPG}.cursors:GuardedCursor.copy",
+            "return super().copy(statement, params, writer=writer)",
+        ),
+        psycopg="psycopg_driver.TestCopy.test_in",
         psycopg2="psycopg2_driver.TestCursors.test_batches_and_copy",
     ),
     rule(
@@ -380,6 +440,22 @@ RULES = [
         "What psycopg2.sql and register_… ask of a cursor's connection is answered.",
         body(f"{PSYCOPG2}.cursors:GuardedCursor.connection", "return self.virtual"),
         psycopg2="psycopg2_driver.TestTextualControl.test_forms_of_a_query",
+    ),
+    rule(
+        "engines 6h",
+        "Rows that are streamed are fetched at once, for others use the connection as well.",
+        body(
+            f"{PSYCOPG}.cursors:GuardedCursor.stream",
+            "return super().stream(query, params, binary=binary, size=size)",
+        ),
+        psycopg="psycopg_driver.TestCursors.test_stream_beside",
+    ),
+    rule(
+        "engines 6i",
+        "What the driver prepares for one connection has a name that no other uses.",
+        body(f"{PSYCOPG}.prepared:Prepared._prepared_idx", "return vars(self).get('index', 0)"),
+        body(f"{PSYCOPG}.prepared:Prepared._prepared_idx.setter", "vars(self)['index'] = number"),
+        psycopg="psycopg_driver.TestPreparedStatements.test_of_each_connection",
     ),
     # -- letting go
     rule(

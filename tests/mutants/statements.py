@@ -11,6 +11,7 @@ POSTGRESQL = "sandbox.postgresql.sandbox:PostgreSQLSandbox"
 SETTINGS = "sandbox.postgresql.settings:SessionSettings"
 REFUSALS = "sandbox.postgresql.refusals:Refusals"
 PSYCOPG2 = "sandbox.psycopg2_driver"
+PSYCOPG = "sandbox.psycopg_driver"
 
 RULES = [
     # -- what the driver believes, and what the server would say
@@ -32,15 +33,20 @@ RULES = [
             " or self._generation != sandbox.generation",
             "",
         ),
+        swap(
+            f"{PSYCOPG}.connections:VirtualConnection.backend",
+            " or self._generation != sandbox.generation",
+            "",
+        ),
         body("sandbox.sqlite.connections:VirtualConnection.known_backend", "return self._backend"),
-        psycopg2="sandbox.TestLife.test_connection_of_an_earlier_test",
+        postgresql="sandbox.TestLife.test_connection_of_an_earlier_test",
         sqlite3="sqlite.TestPhases.test_connection_of_an_earlier_test",
     ),
     rule(
         "state 3",
         "What steers a transaction is played, and not sent.",
         swap(f"{BACKEND}.execute", "if statement.control is not None:", "if False:"),
-        psycopg2="psycopg2_driver.TestTextualControl.test_every_spelling",
+        postgresql="psycopg2_driver.TestTextualControl.test_every_spelling",
         sqlite3="sqlite.TestSavepoints.test_savepoint_begins",
     ),
     # -- user savepoints
@@ -52,7 +58,7 @@ RULES = [
             "self.savepoints.append(",
             "sandbox.wire.ask('SELECT 1'); self.savepoints.append(",
         ),
-        psycopg2="sandbox.TestMessages.test_savepoints",
+        postgresql="sandbox.TestMessages.test_savepoints",
     ),
     rule(
         "statement 4b",
@@ -62,27 +68,27 @@ RULES = [
             "self.session, self.local = dict(saved.session), dict(saved.local)",
             "pass",
         ),
-        psycopg2="postgresql.TestSettings.test_session_and_local",
+        postgresql="postgresql.TestSettings.test_session_and_local",
     ),
     rule(
         "statement 4c",
         "RELEASE hands the work on to the level below.",
         swap(f"{BACKEND}._savepoint", "sandbox.stack.release(self, index)", "pass"),
-        psycopg2="psycopg2_driver.TestTransactions.test_released_work_is_out_of_reach",
+        postgresql="psycopg2_driver.TestTransactions.test_released_work_is_out_of_reach",
         sqlite3="sqlite.TestSavepoints.test_released_work_is_out_of_reach",
     ),
     rule(
         "statement 4d",
         "ROLLBACK TO undoes what was done since.",
         swap(f"{BACKEND}._savepoint", "sandbox.undo(self, index + 1)", "pass"),
-        psycopg2="psycopg2_driver.TestTransactions.test_savepoints",
+        postgresql="psycopg2_driver.TestTransactions.test_savepoints",
         sqlite3="sqlite.TestSavepoints.test_names",
     ),
     rule(
         "statement 4e",
         "ROLLBACK TO heals a failed transaction.",
         swap(f"{BACKEND}._savepoint", "self.state = State.ACTIVE", "pass"),
-        psycopg2="psycopg2_driver.TestTransactions.test_savepoints",
+        postgresql="psycopg2_driver.TestTransactions.test_savepoints",
     ),
     rule(
         "statement 4f",
@@ -92,7 +98,7 @@ RULES = [
             "range(len(self.savepoints) - 1, -1, -1)",
             "range(len(self.savepoints))",
         ),
-        psycopg2="psycopg2_driver.TestTransactions.test_savepoints",
+        postgresql="psycopg2_driver.TestTransactions.test_savepoints",
         sqlite3="sqlite.TestSavepoints.test_names",
     ),
     rule(
@@ -103,32 +109,32 @@ RULES = [
             "savepoints: list[UserSavepoint] = field(default_factory=list)",
             "savepoints: list[UserSavepoint] = field(default_factory=lambda one=[]: one)",
         ),
-        psycopg2="psycopg2_driver.TestTransactions.test_savepoints_of_two",
+        postgresql="psycopg2_driver.TestTransactions.test_savepoints_of_two",
     ),
     rule(
         "statement 4h",
         "A savepoint that does not exist is the server's error 3B001.",
         swap(f"{BACKEND}._savepoint", "raise sandbox.no_savepoint(name)", "return"),
-        psycopg2="psycopg2_driver.TestTransactions.test_savepoints",
+        postgresql="psycopg2_driver.TestTransactions.test_savepoints",
         sqlite3="sqlite.TestErrors.test_transaction_control",
     ),
     rule(
         "statement 4i",
         "Outside a transaction a savepoint is its error 25P01.",
         swap(f"{BACKEND}._savepoint", "raise sandbox.no_transaction(control)", "self.begin()"),
-        psycopg2="psycopg2_driver.TestTransactions.test_savepoint_outside",
+        postgresql="psycopg2_driver.TestTransactions.test_savepoint_outside",
     ),
     rule(
         "statement 4j",
         "In a failed transaction a statement is its error 25P02 …",
         swap(f"{BACKEND}.execute", "raise self.sandbox.aborted()", "pass"),
-        psycopg2="psycopg2_driver.TestTransactions.test_failed_transaction",
+        postgresql="psycopg2_driver.TestTransactions.test_failed_transaction",
     ),
     rule(
         "statement 4k",
         "… and so is a savepoint.",
         swap(f"{BACKEND}._savepoint", "raise sandbox.aborted()", "return"),
-        psycopg2="psycopg2_driver.TestTransactions.test_failed_transaction",
+        postgresql="psycopg2_driver.TestTransactions.test_failed_transaction",
     ),
     rule(
         "statement 4l",
@@ -137,14 +143,18 @@ RULES = [
             f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.error",
             'return psycopg2.ProgrammingError(message + "\\n")',
         ),
-        psycopg2="psycopg2_driver.TestTransactions.test_savepoint_outside",
+        body(
+            f"{PSYCOPG}.sandbox:PsycopgSandbox.error",
+            'return psycopg.ProgrammingError(message + "\\n")',
+        ),
+        postgresql="psycopg2_driver.TestTransactions.test_savepoint_outside",
     ),
     # -- failing statements
     rule(
         "statement 5a",
         "A failing statement fails its connection's transaction …",
         swap(f"{POSTGRESQL}._failed", "backend.state = State.FAILED", "pass"),
-        psycopg2="psycopg2_driver.TestTransactions.test_failed_transaction",
+        postgresql="psycopg2_driver.TestTransactions.test_failed_transaction",
     ),
     rule(
         "statement 5b",
@@ -154,7 +164,7 @@ RULES = [
             "backend.state = State.FAILED",
             "[setattr(each, 'state', State.FAILED) for each in self.backends]",
         ),
-        psycopg2="psycopg2_driver.TestTransactions.test_failed_transaction",
+        postgresql="psycopg2_driver.TestTransactions.test_failed_transaction",
     ),
     rule(
         "statement 5c",
@@ -164,6 +174,7 @@ RULES = [
             "self.end(commit=not self.sandbox.errors_fail_transactions)",
             "pass",
         ),
+        psycopg="psycopg_driver.TestAttributes.test_autocommit",
         psycopg2="psycopg2_driver.TestAutocommit.test_switch",
         sqlite3="sqlite.TestErrors.test_executemany_that_fails",
     ),
@@ -172,7 +183,7 @@ RULES = [
         "statement 6a",
         "A rollback that one connection cannot show is told at the next statement of anybody.",
         body(f"{BASE}.raise_if_stuck", "pass"),
-        psycopg2="psycopg2_driver.TestTransactions.test_rollback_beneath",
+        postgresql="psycopg2_driver.TestTransactions.test_rollback_beneath",
         sqlite3="sqlite.TestSeveralConnections.test_rollback_beneath",
     ),
     rule(
@@ -202,7 +213,7 @@ RULES = [
             "[s for s in self.stack.of_others(backend) if self.conflict('')]; "
             "self.stack.commit(backend)",
         ),
-        psycopg2="psycopg2_driver.TestTransactions.test_crossed_commits",
+        postgresql="psycopg2_driver.TestTransactions.test_crossed_commits",
     ),
     rule(
         "statement 7b",
@@ -212,7 +223,7 @@ RULES = [
             "commit = commit and self.state is State.ACTIVE",
             "commit = bool(commit)",
         ),
-        psycopg2="psycopg2_driver.TestTransactions.test_commit_of_a_failed_transaction",
+        postgresql="psycopg2_driver.TestTransactions.test_commit_of_a_failed_transaction",
     ),
     # -- deferred constraints
     rule(
@@ -220,7 +231,7 @@ RULES = [
         "Deferred constraints are checked at the virtual commit.",
         body("sandbox.postgresql.catalogue:Catalogue.check", "return ''"),
         body("sandbox.sqlite.sandbox:SQLiteSandbox.before_commit", "pass"),
-        psycopg2="postgresql.TestDeferrable.test_checked_at_commit",
+        postgresql="postgresql.TestDeferrable.test_checked_at_commit",
         sqlite3="sqlite.TestForeignKeys.test_commit_fails",
     ),
     rule(
@@ -231,7 +242,7 @@ RULES = [
             "if not any(segment.wrote is not Wrote.NO for segment in self.stack.of(backend)):",
             "if False:",
         ),
-        psycopg2="postgresql.TestDeferrable.test_reader_beside_violations",
+        postgresql="postgresql.TestDeferrable.test_reader_beside_violations",
     ),
     rule(
         "statement 8c",
@@ -241,25 +252,25 @@ RULES = [
             'return "; ".join(parts)',
             "return parts[0]",
         ),
-        psycopg2="postgresql.TestDeferrable.test_checked_at_commit",
+        postgresql="postgresql.TestDeferrable.test_checked_at_commit",
     ),
     rule(
         "statement 8d",
         "… and no others.",
         swap("sandbox.postgresql.catalogue:Catalogue.check", " if initially", ""),
-        psycopg2="postgresql.TestDeferrable.test_initially_immediate",
+        postgresql="postgresql.TestDeferrable.test_initially_immediate",
     ),
     rule(
         "statement 8e",
         "An error of the check is raised by the commit …",
         swap(f"{BACKEND}.end", "if error is not None:", "if False:"),
-        psycopg2="postgresql.TestDeferrable.test_checked_at_commit",
+        postgresql="postgresql.TestDeferrable.test_checked_at_commit",
     ),
     rule(
         "statement 8f",
         "… and undoes the transaction.",
         swap(f"{BACKEND}.end", "commit, error = False, exc", "error = exc"),
-        psycopg2="postgresql.TestDeferrable.test_failed_commit_undoes_all",
+        postgresql="postgresql.TestDeferrable.test_failed_commit_undoes_all",
     ),
     rule(
         "statement 8g",
@@ -274,14 +285,14 @@ RULES = [
             "if others := self.stack.of_others(backend):",
             "if False:",
         ),
-        psycopg2="postgresql.TestDeferrable.test_violated_beside",
+        postgresql="postgresql.TestDeferrable.test_violated_beside",
         sqlite3="sqlite.TestForeignKeys.test_beside_others",
     ),
     rule(
         "statement 8h",
         "… and so is one that holds by others' uncommitted work only.",
         swap(f"{POSTGRESQL}.before_commit", "in met.items():", "in ():"),
-        psycopg2="postgresql.TestDeferrable.test_satisfied_beside",
+        postgresql="postgresql.TestDeferrable.test_satisfied_beside",
     ),
     rule(
         "statement 8i",
@@ -291,44 +302,44 @@ RULES = [
             "if other.sets_constraints and other is not backend:",
             "if False:",
         ),
-        psycopg2="postgresql.TestDeferrable.test_set_constraints_beside",
+        postgresql="postgresql.TestDeferrable.test_set_constraints_beside",
     ),
     rule(
         "statement 8j",
         "It ends with its transaction, also with one that is rolled back.",
         swap(f"{POSTGRESQL}._note", "segment.wrote = Wrote.YES", "pass"),
-        psycopg2="postgresql.TestDeferrable.test_set_constraints_rolled_back",
+        postgresql="postgresql.TestDeferrable.test_set_constraints_rolled_back",
     ),
     rule(
         "statement 8k",
         "Constraints that the test itself made are checked, too.",
         body("sandbox.postgresql.catalogue:Catalogue.note", "pass"),
-        psycopg2="postgresql.TestDeferrable.test_new_constraint",
+        postgresql="postgresql.TestDeferrable.test_new_constraint",
     ),
     # -- settings
     rule(
         "statement 9a",
         "Before a statement the connection is brought to the settings that its user believes in.",
         body(f"{SETTINGS}.bring", "pass"),
-        psycopg2="postgresql.TestSettings.test_session_and_local",
+        postgresql="postgresql.TestSettings.test_session_and_local",
     ),
     rule(
         "statement 9b",
         "set_config() sets, too.",
         swap("sandbox.statements:_settings", 'if "set_config" in plain.lower():', "if False:"),
-        psycopg2="postgresql.TestSettings.test_set_config",
+        postgresql="postgresql.TestSettings.test_set_config",
     ),
     rule(
         "statement 9c",
         "SET LOCAL ends with its transaction.",
         swap(f"{BACKEND}._forget", "self.local = {}", "pass"),
-        psycopg2="postgresql.TestSettings.test_session_and_local",
+        postgresql="postgresql.TestSettings.test_session_and_local",
     ),
     rule(
         "statement 9d",
         "SET is undone by a rollback of its transaction.",
         swap(f"{BACKEND}._forget", "self.session = self._session_at_begin", "pass"),
-        psycopg2="postgresql.TestSettings.test_session_and_local",
+        postgresql="postgresql.TestSettings.test_session_and_local",
     ),
     rule(
         "statement 9e",
@@ -338,20 +349,20 @@ RULES = [
             "backend.session.get(name, first)",
             "backend.session.get(name, self.in_force.get(name, first))",
         ),
-        psycopg2="postgresql.TestSettings.test_close_ends_the_session",
+        postgresql="postgresql.TestSettings.test_close_ends_the_session",
     ),
     rule(
         "statement 9f",
         "What cannot be told from a text is refused.",
         swap(f"{REFUSALS}.statement", "if statement.hides_setting:", "if False:"),
-        psycopg2="postgresql.TestSettings.test_hidden",
+        postgresql="postgresql.TestSettings.test_hidden",
     ),
     # -- isolation levels
     rule(
         "statement 10a",
         "A snapshot is refused once another connection has committed since.",
         swap(f"{REFUSALS}.statement", "backend.isolation in SNAPSHOT_LEVELS", "False"),
-        psycopg2="postgresql.TestTransactionModes.test_old_snapshot",
+        postgresql="postgresql.TestTransactionModes.test_old_snapshot",
     ),
     rule(
         "statement 10b",
@@ -361,30 +372,30 @@ RULES = [
             "self.commits_seen, self.alone = None, False",
             "self.commits_seen, self.alone = self.sandbox.stack.commits, False",
         ),
-        psycopg2="postgresql.TestTransactionModes.test_snapshot_begins_with_the_first_statement",
+        postgresql="postgresql.TestTransactionModes.test_snapshot_begins_with_the_first_statement",
     ),
     rule(
         "statement 10c",
         "A commit of one that only read puts no snapshot out of date.",
         swap(f"{BASE}.commit", "self.stack.ask_top()", "pass"),
-        psycopg2="postgresql.TestTransactionModes.test_commit_of_a_reader",
+        postgresql="postgresql.TestTransactionModes.test_commit_of_a_reader",
     ),
     rule(
         "statement 10d",
         "A textual SET TRANSACTION is taken, and not sent.",
         swap(f"{BACKEND}._control", "if self.state is State.ACTIVE:", "if False:"),
-        psycopg2="postgresql.TestTransactionModes.test_read_only",
+        postgresql="postgresql.TestTransactionModes.test_read_only",
     ),
     rule(
         "statement 10e",
         "READ ONLY holds for its transaction.",
         swap(f"{POSTGRESQL}.run", "self._wire.queue(_BEGIN_READ_ONLY)", "pass"),
-        psycopg2="postgresql.TestTransactionModes.test_read_only",
+        postgresql="postgresql.TestTransactionModes.test_read_only",
     ),
     rule(
         "statement 10f",
         "A two-phase transaction is refused.",
         swap(f"{BACKEND}._control", "raise self.sandbox.conflict(messages.two_phase())", "return"),
-        psycopg2="psycopg2_driver.TestTextualControl.test_two_phase",
+        postgresql="psycopg2_driver.TestTextualControl.test_two_phase",
     ),
 ]

@@ -17,20 +17,20 @@ RULES = [
         "A test that does not touch the database sends nothing.",
         body(f"{BASE}.used", "return True"),
         swap(f"{BASE}._rewind", "if self.touched and self.alive:", "if self.alive:"),
-        psycopg2="sandbox.TestLife.test_untouched",
+        postgresql="sandbox.TestLife.test_untouched",
     ),
     rule(
         "test 2",
         "What a test did is undone at its end.",
         swap(f"{BASE}.end_test", "self._rewind()", "pass"),
-        psycopg2="sandbox.TestLife.test_tests_are_undone",
+        postgresql="sandbox.TestLife.test_tests_are_undone",
         sqlite3="sqlite.TestPhases.test_class_data",
     ),
     rule(
         "test 3",
         "While a test is closed nothing is ended.",
         body(f"{BASE}.closing", "pass"),
-        psycopg2="sandbox.TestLife.test_closing",
+        postgresql="sandbox.TestLife.test_closing",
         sqlite3="sqlite.TestPhases.test_closing",
     ),
     rule(
@@ -42,7 +42,7 @@ RULES = [
             "self.shared = any(s.wrote is not Wrote.NO for s in self.stack)",
             "self.shared = True",
         ),
-        psycopg2="sandbox.TestLife.test_own_transactions",
+        postgresql="sandbox.TestLife.test_own_transactions",
         sqlite3="sqlite.TestPhases.test_no_class_data",
     ),
     rule(
@@ -54,21 +54,21 @@ RULES = [
             "self.shared = any(s.wrote is not Wrote.NO for s in self.stack)",
             "self.shared = False",
         ),
-        psycopg2="sandbox.TestLife.test_tests_are_undone",
+        postgresql="sandbox.TestLife.test_tests_are_undone",
         sqlite3="sqlite.TestPhases.test_class_data",
     ),
     rule(
         "test 4c",
         "What it left uncommitted is undone, with a warning.",
         swap(f"{BASE}.freeze", "self._undo_leftovers()", "pass"),
-        psycopg2="sandbox.TestLife.test_left_uncommitted",
+        postgresql="sandbox.TestLife.test_left_uncommitted",
         sqlite3="sqlite.TestPhases.test_leftovers_of_the_set_up",
     ),
     rule(
         "test 17",
         "What is written between two tests is undone before the next.",
         swap(f"{BASE}.begin_test", "self._rewind()", "pass"),
-        psycopg2="sandbox.TestLife.test_between_tests",
+        postgresql="sandbox.TestLife.test_between_tests",
         sqlite3="sqlite.TestPhases.test_between_tests",
     ),
     # -- escape
@@ -85,14 +85,14 @@ RULES = [
             "if not self._wire.begin_waits and not self._wire.in_transaction:",
             "if False:",
         ),
-        psycopg2="sandbox.TestEscape.test_noticed",
+        postgresql="sandbox.TestEscape.test_noticed",
         sqlite3="sqlite.TestPhases.test_escape",
     ),
     rule(
         "escape 2",
         "If another was begun meanwhile, our savepoint is not there.",
         swap(f"{POSTGRESQL}._rewind_test", "raise self._escaped() from error", "pass"),
-        psycopg2="sandbox.TestEscape.test_noticed_by_the_savepoint",
+        postgresql="sandbox.TestEscape.test_noticed_by_the_savepoint",
     ),
     rule(
         "escape 3",
@@ -110,7 +110,7 @@ RULES = [
     rule(
         "lost 1",
         "A test whose connection died gets no new one where something would be missing.",
-        body("sandbox.psycopg2_driver.sandbox:Psycopg2Sandbox._refuse_after_loss", "pass"),
+        body("sandbox.postgresql.connecting:ConnectingSandbox._refuse_after_loss", "pass"),
         each="fixture.TestDatabaseFixture.test_use_after_the_connection_was_lost",
     ),
     rule(
