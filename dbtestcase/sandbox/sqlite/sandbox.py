@@ -96,8 +96,8 @@ class SQLiteSandbox(Sandbox):
 
     @property
     def alive(self) -> bool:
-        """Whether there is a real connection."""
-        return self.real is not None
+        """Whether there is a real connection. Not in a forked child, which must not end it."""
+        return self.real is not None and not self.in_child
 
     @property
     def pid(self) -> int:
