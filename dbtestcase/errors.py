@@ -46,6 +46,14 @@ __all__ = [
 class DatabaseTestError(Exception):
     """Base class of every error that the library raises by itself."""
 
+    @property
+    def asserted(self) -> bool:
+        """Whether a test caught it by ``assertRaises()``, and so has looked at it itself.
+
+        That takes the traceback off what it catches; nothing else that catches errors does.
+        """
+        return self.__traceback__ is None
+
 
 class SettingsError(DatabaseTestError):
     """No database is chosen, or the choice cannot be understood."""
@@ -84,8 +92,9 @@ class TestDataError(DatabaseTestError):
 class SandboxConflict(DatabaseTestError):
     """One connection cannot show what several real connections would show here.
 
-    Raised instead of an answer that would be wrong. ``CommittedTestCase`` runs such code on
-    real connections.
+    Raised instead of an answer that would be wrong. Its text names the connections and the lines
+    of code at which their transactions began. Where a program swallows it, its test fails with it
+    at the end all the same.
     """
 
 

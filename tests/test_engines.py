@@ -787,13 +787,14 @@ class TestDoor(EnginesTestCase):
 
     def test_own_database_afterwards(self):
         """With the door closed every engine has its own pool, and SQLAlchemy its own methods."""
-        raw_connection = Engine.raw_connection
+        raw_connection, pool_connect = Engine.raw_connection, Pool.connect
         engine = self.engine(f"sqlite:///{self.ours}")
         before = options_of(engine.pool)
         with door(self.source, self.urls):
             self.assertRedirected(engine)
             self.assertIsNot(Engine.raw_connection, raw_connection)
         self.assertIs(Engine.raw_connection, raw_connection)
+        self.assertIs(Pool.connect, pool_connect)
         self.assertEqual(options_of(engine.pool), before)
         self.assertEqual(list(engine.dialect.dispatch.do_connect), [])
         self.assertEqual(list(Session().dispatch.after_begin), [])
@@ -902,6 +903,34 @@ class TestDoor(EnginesTestCase):
                 engine.pool.connect,
             )
         listener.assert_not_called()
+
+    def test_pool_of_a_stranger_with_a_creator(self):
+        """``engine.pool.connect()`` does not call the ``creator=`` of an engine unknown so far."""
+        opened = self.open()
+        creator = mock.Mock(side_effect=lambda: sqlite3.connect(":memory:"))
+        for poolclass in POOLS:
+            with self.subTest(poolclass.__name__):
+                engine = self.engine(creator=creator, poolclass=poolclass)
+                self.assertRefused(
+                    "refusing to connect to what a creator= would connect to by "
+                    "engine.pool.connect(): SignupTest does not know the pool, because its engine "
+                    "has not connected yet. Use engine.connect() or engine.raw_connection(), or "
+                    "name the database in let_through.",
+                    engine.pool.connect,
+                )
+        creator.assert_not_called()
+        self.assertEqual(len(opened.refusals), len(POOLS))
+        opened.refusals.clear()
+
+    def test_pools_that_may_connect(self):
+        """A pool of an engine that was let through, or of no engine, is not ours to refuse."""
+        self.open(let_through=("outside",))
+        creator = mock.Mock(side_effect=lambda: sqlite3.connect(":memory:"))
+        engine = self.engine(f"sqlite:///{self.directory}/outside.db", creator=creator)
+        engine.connect().close()
+        for pool in (engine.pool, QueuePool(creator)):
+            with contextlib.closing(pool.connect()) as connection:
+                self.assertEqual(connection.cursor().execute("SELECT 1").fetchone(), (1,))
 
     def test_pool_of_a_redirected_engine(self):
         """``engine.pool.connect()`` works where the engine has been there before."""
@@ -1081,7 +1110,8 @@ class TestDoor(EnginesTestCase):
         self.assertRedirected(second)
         door.let_go(mark)
         self.assertEqual(options_of(second.pool), before)
-        self.assertNotEqual(private.creator_of(first.pool), before["_creator"])
+        self.assertTrue(private.is_standard(before["_creator"]))
+        self.assertFalse(private.is_standard(private.creator_of(first.pool)))
         self.assertEqual(door.mark(), mark)
         self.assertRedirected(second)
         self.assertEqual(door.mark(), mark + 1)
@@ -1451,6 +1481,13 @@ class TestPrivateNames(EnginesTestCase):
         self.assertTrue(private.is_standard(private.creator_of(async_engine().pool)))
         for creator in (lambda: None, mock.Mock(), sqlite3.connect, print):
             self.assertFalse(private.is_standard(creator))
+
+    def test_dialect_of(self):
+        """``Pool._dialect`` is that of the pool's engine, and a stub where there is none."""
+        engine = self.engine()
+        self.assertIs(private.dialect_of(engine.pool), engine.dialect)
+        self.assertIs(private.dialect_of(engine.pool.recreate()), engine.dialect)
+        self.assertIsNone(private.dialect_of(QueuePool(lambda: sqlite3.connect(":memory:"))))
 
     def test_overflow(self):
         """``QueuePool._max_overflow`` is the limit; -1 is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import doctest
 import secrets
 import unittest
@@ -13,12 +14,12 @@ import psycopg2.extensions
 import sqlalchemy as sa
 
 from dbtestcase import MetadataSchema, embedded, fixture
-from dbtestcase.databases import release_all
+from dbtestcase.databases import clean, release_all
 from dbtestcase.errors import EscapeError, SandboxConflict, UncommittedDataWarning
 from dbtestcase.fixture import DatabaseFixture
 from dbtestcase.settings import choose
 
-from .support import connect_past_sqlalchemy, look, no_settings
+from .support import Project, connect_past_sqlalchemy, look, no_settings, without_lines
 
 metadata = sa.MetaData()
 item = sa.Table(
@@ -117,6 +118,24 @@ class TestDatabaseFixture(FixtureTest):
             self.assertEqual(self.insert(fixture.engine(None), "one"), 1)
             self.assertNotEqual(self.oid(fixture.urls[None]), before)
 
+    def test_dead_rows(self) -> None:
+        """What rolled back rows left on the disk is cleared away at the end."""
+        with self.fixture() as fixture:
+            fixture.engine(None).connect().close()
+            fixture.freeze()
+            fixture.begin_test()
+            self.insert(fixture.engine(None), "one")
+            fixture.end_test()
+            self.assertGreater(self.size(fixture.urls[None]), 0)
+        self.assertEqual(self.size(fixture.urls[None]), 0)
+
+    def size(self, url: str) -> int:
+        """Give how many bytes the table has on the disk."""
+        with connect_past_sqlalchemy(url) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT pg_relation_size('item')")
+            return int(cursor.fetchone()[0])
+
     def oid(self, url: str) -> int:
         """Give the number of a database, which a new one of the same name does not have."""
         with connect_past_sqlalchemy(url) as connection:
@@ -162,10 +181,11 @@ class TestDatabaseFixture(FixtureTest):
             with self.assertRaises(SandboxConflict) as caught:
                 other.connect()
             self.assertEqual(
-                str(caught.exception),
-                f"{other!r} uses postgresql+another, and the connection of ItemTest was made "
-                f"with postgresql+psycopg2. Two drivers cannot share one connection. Use one "
-                f"driver for {where}.",
+                without_lines(caught.exception),
+                f"{other!r} connects at tests/test_fixture.py:LINE by postgresql+another, and the "
+                f"connection of ItemTest was made at tests/test_fixture.py:LINE by "
+                f"postgresql+psycopg2. Two drivers cannot share one connection. Use one driver for "
+                f"{where}.",
             )
 
     def test_two_binds_of_one_database(self) -> None:
@@ -183,6 +203,16 @@ class TestDatabaseFixture(FixtureTest):
                 self.assertEqual(names(connection), ["one"])
             self.assertEqual(look(url).tables, set())
         self.assertEqual(look(url).tables, set())
+
+    def test_option_engine_of_the_app(self) -> None:
+        """An engine of the app is known by its option engines, too, whatever its URL says."""
+        app = sa.create_engine("postgresql+psycopg2://shop@production.example/shop")
+        self.addCleanup(app.dispose)
+        with self.fixture(app_engines=lambda: {None: app}) as fixture:
+            self.insert(app.execution_options(isolation_level="AUTOCOMMIT"), "one")
+            with app.connect() as connection:
+                self.assertEqual(names(connection), ["one"])
+            self.assertEqual(look(fixture.urls[None]).rows, {})
 
     def named_database(self) -> str:
         """Make a database that is taken as it is, and drop it at the end."""
@@ -301,6 +331,8 @@ class TestDatabaseFixture(FixtureTest):
             with self.assertRaises(SandboxConflict) as caught:
                 engine.connect()
             self.assertEqual(str(caught.exception), text)
+            with contextlib.suppress(SandboxConflict):
+                engine.connect()
             fixture.closing()
             fixture.end_test()
             with self.assertRaises(SandboxConflict):
@@ -343,6 +375,30 @@ class TestDatabaseFixture(FixtureTest):
             self.assertEqual(look(fixture.urls[None]).rows, {})
             self.assertEqual(self.insert(engine, "again"), 1)
             fixture.freeze()
+        self.assertEqual(look(fixture.urls[None]).rows, {})
+
+    def test_commit_past_the_sandbox_and_another_template(self) -> None:
+        """The new database may be of a new template, whose sequences have other numbers."""
+        Project(self, {}).enter(self)
+        with self.fixture() as fixture:
+            engine = fixture.engine(None)
+            self.insert(engine, "of the class")
+            fixture.freeze()
+            fixture.begin_test()
+            real: Any = fixture.sandboxes[None].real  # type: ignore[attr-defined]
+            with psycopg2.extensions.connection.cursor(
+                real, cursor_factory=psycopg2.extensions.cursor
+            ) as cursor:
+                self.insert(engine, "escaped")
+                psycopg2.extensions.cursor.execute(cursor, "COMMIT")
+            fixture.closing()
+            with self.assertRaises(EscapeError):
+                fixture.end_test()
+            clean(choose("postgresql"), templates_too=True)
+            fixture.revive()
+            fixture.begin_test()
+            self.assertEqual(self.insert(engine, "again"), 1)
+            fixture.end_test()
         self.assertEqual(look(fixture.urls[None]).rows, {})
 
     def kill(self, pid: Any) -> None:

@@ -13,8 +13,10 @@ from dbtestcase import (
     EngineMixin,
     FlaskMixin,
     MetadataSchema,
+    SandboxConflict,
     SandboxMixin,
     SetUpError,
+    UnsafeDatabaseError,
 )
 
 from .support import no_settings, run
@@ -119,7 +121,6 @@ class TestEngineMixin(unittest.TestCase):
             each.pop("tearDown_exceptions", None)
         self.assertEqual(after, before)
 
-
     def test_hook_that_is_async(self) -> None:
         """A hook that nobody would await is refused."""
 
@@ -183,6 +184,33 @@ class TestEngineMixin(unittest.TestCase):
         self.assertEqual(len(messages), 2, messages)
         for message in messages:
             self.assertRegex(message, '^UnsafeDatabaseError: refusing to connect to .*"shop"')
+
+    def test_refusal_that_is_asserted(self) -> None:
+        """A refusal that the test itself expects by assertRaises() was not swallowed."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def connect(self) -> None:
+                sa.create_engine("postgresql+psycopg2://x@db.example/shop").connect()
+
+            def test_with(self) -> None:
+                with self.assertRaises(UnsafeDatabaseError):
+                    self.connect()
+
+            def test_call(self) -> None:
+                self.assertRaisesRegex(UnsafeDatabaseError, "^refusing", self.connect)
+
+            def test_another_is_swallowed(self) -> None:
+                with contextlib.suppress(Exception):
+                    self.connect()
+                self.assertRaises(UnsafeDatabaseError, self.connect)
+
+        report = run(ShopTest)
+        self.assertEqual(report.ran, 3)
+        self.assertEqual(
+            [name.split()[0] for name, _ in report.problems], ["test_another_is_swallowed"]
+        )
 
     def test_hook_that_is_hidden(self) -> None:
         """A hook of a class to the right of ours would never be called, and is refused."""
@@ -425,7 +453,7 @@ class TestFlaskMixin(unittest.TestCase):
 
         self.assertEqual(
             run(ShopTest).messages,
-            ["SetUpError: ShopTest.app_scope is 'module'. It may be \"class\" or \"test\"."],
+            ['SetUpError: ShopTest.app_scope is \'module\'. It may be "class" or "test".'],
         )
 
     def test_without_app(self) -> None:
@@ -453,7 +481,7 @@ class TestSandboxMixin(unittest.TestCase):
 
         self.assertEqual(
             run(ShopTest).messages,
-            ["SetUpError: ShopTest.isolation is 'module'. It may be \"test\" or \"class\"."],
+            ['SetUpError: ShopTest.isolation is \'module\'. It may be "test" or "class".'],
         )
 
     def test_set_up_test_data_as_an_instance_method(self) -> None:
@@ -521,6 +549,49 @@ class TestSandboxMixin(unittest.TestCase):
                 messages = run(case).messages
                 self.assertEqual(len(messages), 1, messages)
                 self.assertRegex(messages[0], "^SandboxConflict: VACUUM cannot be run")
+
+    def test_engine_first_seen_in_a_test(self) -> None:
+        """An engine that a test makes is let go with it: its pool is nobody's afterwards."""
+        kept: list[sa.Engine] = []
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_1(self) -> None:
+                kept.append(sa.create_engine(self.database_url))
+                with kept[0].connect() as connection:
+                    self.assertEqual(connection.exec_driver_sql("SELECT 1").scalar(), 1)
+
+            def test_2(self) -> None:
+                with self.assertRaises(UnsafeDatabaseError):
+                    kept[0].pool.connect()
+
+        self.assertEqual(run(ShopTest).messages, [])
+        kept[0].dispose()
+
+    def test_conflict_that_is_asserted(self) -> None:
+        """A conflict that the test itself expects by assertRaises() is no error at its end."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_with(self) -> None:
+                with self.assertRaises(SandboxConflict) as caught, self.engine.connect() as c:
+                    c.exec_driver_sql("VACUUM")
+                self.assertIn("VACUUM", str(caught.exception))
+
+            def test_its_cause(self) -> None:
+                with self.assertRaises(ZeroDivisionError):
+                    try:
+                        with self.engine.connect() as connection:
+                            connection.exec_driver_sql("VACUUM")
+                    except Exception as error:
+                        raise ZeroDivisionError from error
+
+        report = run(ShopTest)
+        self.assertEqual(report.ran, 2)
+        self.assertEqual([name.split()[0] for name, _ in report.problems], ["test_its_cause"])
+        self.assertRegex(report.messages[0], "^SandboxConflict: VACUUM cannot be run")
 
     def test_set_up_test_data_that_raises(self) -> None:
         """What it had left on the class is taken away, and its error is told as it is."""

@@ -245,6 +245,13 @@ class TestRunners(RobustnessTest):
             code, output = self.project.run("unittest_parallel", "-j", "2", "--level", level)
             self.assertRegex(output, r"(?s)Ran 4 tests.*\nOK\n")
             self.assertEqual(code, 0)
+            # its workers are ended by SIGTERM, when they have nothing to do any more
+            _, told = self.project.run("dbtestcase", "info")
+            self.assertEqual(
+                re.findall(rf"dbtestcase_{self.project.name}_\d+: (.*)", told),
+                ["ready"] * len(self.databases()),
+                told,
+            )
         self.assert_passes()
 
     def test_pytest_fixture_order(self) -> None:

@@ -20,6 +20,7 @@ from ..schemas import Schema, digest
 from . import templates
 from .admin import Admin, Mark, Refused, identifier, literal, place
 from .base import Lease, wait_for
+from .endings import at_rest, at_work, to_its_end
 
 __all__ = ["MAINTENANCE", "NamedDatabase", "OwnDatabase", "prefix_of"]
 
@@ -148,6 +149,7 @@ class OwnDatabase(Lease):
             self._take(schema)
 
     def check(self) -> None:
+        at_work(self)
         held = False
         if self._lock is not None:
             with contextlib.suppress(Refused):
@@ -262,8 +264,9 @@ class OwnDatabase(Lease):
         self._content = None
 
     def release(self) -> None:
-        self._give_back()
-        self._drop_connection()
+        with to_its_end(self):
+            self._give_back()
+            self._drop_connection()
 
     # -- what it holds -------------------------------------------------------------------------
 
@@ -317,6 +320,7 @@ class OwnDatabase(Lease):
                 if not isinstance(error, (ServerError, Refused)):
                     raise
         self._in_class = False
+        at_rest(self)
 
     def _escape_error(self, what: str) -> EscapeError:
         return EscapeError(

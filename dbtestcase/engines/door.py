@@ -1,8 +1,9 @@
 """The door: while a test class runs, every engine's first contact goes through it.
 
-It is the one place where another library is patched (``Engine.raw_connection``, which
-``connect()``, ``begin()``, sessions, option engines and revalidation all call), and only while
-the door is open.
+It is the one place where another library is patched, and only while the door is open:
+``Engine.raw_connection``, which ``connect()``, ``begin()``, sessions, option engines and
+revalidation all call, and ``Pool.connect``, by which a pool with a ``creator=`` would be asked
+past its engine.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ from typing import Any, Final
 from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection, Dialect, Engine
 from sqlalchemy.orm import Session, SessionTransaction
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.pool import Pool, PoolProxiedConnection, SingletonThreadPool
 
 from ..errors import SetUpError, UnsafeDatabaseError
+from . import private
 from .places import Place, place_of
 from .redirecting import (
     ConnectionSource,
     answering,
     guarding,
+    is_answered,
     place_of_engine,
     redirect,
     redirection_of,
@@ -105,6 +108,8 @@ class Door:
         self._undos: list[Callable[[], None]] = []
         self._passed: weakref.WeakSet[Dialect] = weakref.WeakSet()
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        # to look into a WeakSet takes longer than all else at the end of a test that used none
+        self._sessions_began = False
         self._stack = contextlib.ExitStack()
 
     # -- open and closed -------------------------------------------------------------------------
@@ -161,6 +166,24 @@ class Door:
 
         Engine.raw_connection = raw_connection  # type: ignore[method-assign,assignment]
         stack.callback(restore)
+        for kind in (Pool, SingletonThreadPool):  # which has a connect() of its own
+            self._patch_pools(kind, stack)
+
+    def _patch_pools(self, kind: type[Pool], stack: contextlib.ExitStack) -> None:
+        original = kind.connect
+
+        @functools.wraps(original)
+        def connect(pool: Pool) -> PoolProxiedConnection:
+            if _open is self and not is_answered():
+                self._check_pool(pool)
+            return original(pool)
+
+        def restore() -> None:
+            if kind.connect is connect:
+                kind.connect = original  # type: ignore[method-assign]
+
+        kind.connect = connect  # type: ignore[method-assign,assignment]
+        stack.callback(restore)
 
     # -- engines ---------------------------------------------------------------------------------
 
@@ -169,14 +192,19 @@ class Door:
 
         :raises UnsafeDatabaseError: as the program got it.
         """
-        if self.refusals:
-            first = self.refusals[0]
-            self.refusals.clear()
-            raise first
+        swallowed = [error for error in self.refusals if not error.asserted]
+        self.refusals.clear()
+        if swallowed:
+            raise swallowed[0]
 
     def mark(self) -> int:
         """Return a point in time for :meth:`let_go`."""
         return len(self._undos)
+
+    @property
+    def has_seen_something(self) -> bool:
+        """Whether a session began or an engine was refused since that was last asked for."""
+        return self._sessions_began or bool(self.refusals)
 
     def enlist(self, engine: Engine) -> None:
         """Redirect an engine before its first contact, without contacting anything.
@@ -275,17 +303,35 @@ class Door:
         place = place_of(dialect, url, (cargs, cparams))
         if dialect in self._passed or place.private or place.names & self._let_through:
             return
-        raise UnsafeDatabaseError(
-            f"refusing to connect to {place.label or 'a database'} by engine.pool.connect(): "
+        raise self._pool_refusal(place.label or "a database")
+
+    def _check_pool(self, pool: Pool) -> None:
+        """Refuse it for a pool whose ``creator=`` would connect without asking ``do_connect``."""
+        creator = private.creator_of(pool)
+        if private.is_standard(creator) or redirection_of(pool) is not None:
+            return
+        dialect = private.dialect_of(pool)
+        # a pool without an engine is not SQLAlchemy's way to a database: it may hold anything
+        if dialect is not None and dialect not in self._passed:
+            raise self._pool_refusal("what a creator= would connect to")
+
+    def _pool_refusal(self, label: str) -> UnsafeDatabaseError:
+        refusal = UnsafeDatabaseError(
+            f"refusing to connect to {label} by engine.pool.connect(): "
             f"{self._owner} does not know the pool, because its engine has not connected yet. Use "
             "engine.connect() or engine.raw_connection(), or name the database in let_through."
         )
+        self.refusals.append(refusal)
+        return refusal
 
     # -- sessions --------------------------------------------------------------------------------
 
     def close_sessions(self) -> None:
         """Close each session that began a transaction since the last call, even if some fail."""
+        if not self._sessions_began:
+            return
         with self._lock:
+            self._sessions_began = False
             sessions = list(self._sessions)
             self._sessions.clear()
         _run_all(f"closing sessions of {self._owner}", [session.close for session in sessions])
@@ -295,6 +341,7 @@ class Door:
     ) -> None:
         with self._lock:
             self._sessions.add(session)
+            self._sessions_began = True
 
 
 def _run_all(doing: str, calls: Iterable[Callable[[], object]]) -> None:

@@ -5,6 +5,7 @@ They are the same in SQLAlchemy 2.0 and 2.1; ``tests/test_engines.py`` fails whe
 =================================  ============================================================
 ``Pool._creator``                  what a pool calls for a new connection; ``recreate()`` hands it
                                    on, and setting it also sets ``_invoke_creator``
+``Pool._dialect``                  that of its engine; a stub where the pool has none
 ``create_engine.<locals>.connect`` the creator of an engine that was given no ``creator=``
 ``QueuePool._max_overflow``        -1 means no limit
 ``StaticPool.connection``,         how many connections are in use, for the pools that cannot say
@@ -42,6 +43,12 @@ NO_LIMIT = -1
 def creator_of(pool: Pool) -> Creator:
     """Return what the pool calls for a new connection."""
     return pool._creator
+
+
+def dialect_of(pool: Pool) -> Dialect | None:
+    """Return the dialect of the pool's engine, None for a pool that was made without one."""
+    dialect = pool._dialect
+    return dialect if isinstance(dialect, Dialect) else None
 
 
 def set_creator(pool: Pool, creator: Creator) -> None:

@@ -229,6 +229,11 @@ def answering(answer: Answer) -> Iterator[None]:
         _connecting.answer = before
 
 
+def is_answered() -> bool:
+    """Whether connections of this thread are answered for, be it by letting them through."""
+    return _connecting.answer is not None
+
+
 @contextlib.contextmanager
 def guarding(guard: Answer) -> Iterator[None]:
     """Ask ``guard`` before any connection that nobody answers for."""

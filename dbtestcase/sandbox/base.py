@@ -15,7 +15,6 @@ import abc
 import enum
 import os
 import threading
-import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,15 +22,15 @@ from typing import Any
 
 from sqlalchemy.engine import URL, Dialect, Engine
 
-from ..errors import SandboxConflict, UncommittedDataWarning
-from .backends import SNAPSHOT_LEVELS, Backend, State
+from ..errors import SandboxConflict
+from . import messages, uncommitted
+from .backends import SNAPSHOT_LEVELS, Author, Backend, State
+from .places import Place, trail
 from .segments import SegmentStack, Wire, Wrote
 from .statements import Control, Statement, analyse
+from .threads import Threads
 
 __all__ = ["Phase", "Sandbox"]
-
-#: How long a write waits for another thread's uncommitted write to end, in seconds.
-THREAD_PATIENCE = 5.0
 
 
 class Phase(enum.Enum):
@@ -41,6 +40,21 @@ class Phase(enum.Enum):
     TEST = "test"
     CLOSING = "closing"
     BETWEEN = "between tests"
+
+
+# Asked for each statement and each test, several times: the system takes longer to answer.
+_process = os.getpid()
+
+
+def _note_fork() -> None:
+    global _process
+    _process = os.getpid()
+
+
+os.register_at_fork(after_in_child=_note_fork)
+
+# Python 3.11 calls a function for each member that is read of an enum, which adds up in each test.
+_, _TEST, _CLOSING, _BETWEEN = Phase
 
 
 class Sandbox(abc.ABC):
@@ -81,12 +95,15 @@ class Sandbox(abc.ABC):
         self.shared = False
         self._names = 0
         self._connected = False
+        #: where in the user's code the real connection was made
+        self.made_at: Place | None = None
         #: how many statements looked as if they wrote, since the sandbox was made
         self.write_hints = 0
         self._commits_at_begin = 0
-        self._pid = os.getpid()
+        self._pid = _process
         self._listening = threading.local()
         self.stack = self._new_stack()
+        self.threads = Threads(self)
 
     # -- for the engines -------------------------------------------------------
 
@@ -124,9 +141,18 @@ class Sandbox(abc.ABC):
 
     @abc.abstractmethod
     def run(
-        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
+        self,
+        backend: Backend,
+        statement: Statement,
+        text: str,
+        call: Callable[[], Any],
+        *,
+        values_only: bool = False,
     ) -> Any:
-        """Send one statement of *backend* by *call*, so that it sees what it would see alone."""
+        """Send one statement of *backend* by *call*, so that it sees what it would see alone.
+
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
+        """
 
     @abc.abstractmethod
     def before_commit(self, backend: Backend) -> None:
@@ -151,6 +177,10 @@ class Sandbox(abc.ABC):
     def nothing_to_chain(self, control: Control | None) -> Exception:
         """Make the driver's error for COMMIT AND CHAIN outside a transaction."""
         return self.no_transaction(control)
+
+    def too_late(self, backend: Backend, statement: Statement) -> Exception | None:
+        """Make the driver's error for SET TRANSACTION where the transaction is too old for it."""
+        return None
 
     def begun_twice(self) -> None:  # noqa: B027 - most say nothing that a program could read
         """Say what the server says of BEGIN inside a transaction."""
@@ -202,6 +232,11 @@ class Sandbox(abc.ABC):
 
     # -- virtual connections ---------------------------------------------------
 
+    @property
+    def in_child(self) -> bool:
+        """Whether this is a process that was forked while the sandbox was open."""
+        return self._pid != _process
+
     def new_backend(self, session: Mapping[str, str | None]) -> Backend:
         """Make the server's side of a virtual connection."""
         self._names += 1
@@ -215,12 +250,8 @@ class Sandbox(abc.ABC):
 
         :raises SandboxConflict: in a process that was forked while the sandbox was open.
         """
-        if os.getpid() != self._pid:
-            raise SandboxConflict(
-                f"a forked process uses a connection of {self.owner}'s sandbox. It shares the "
-                f"socket of its parent, and would take its parent's answers. Dispose of the "
-                f"engine in the child, and connect to a database of its own there."
-            )
+        if self.in_child:
+            raise SandboxConflict(messages.forked(self.owner))
         with self.lock:
             yield
 
@@ -238,12 +269,10 @@ class Sandbox(abc.ABC):
                 for segment in self.stack.above(dead)
             }
         )
-        raise self.conflict(
-            f"{dead.author} rolled back what it had written, but above it lies work of "
-            f"{' and of '.join(whose)}. "
-            f"On one connection the one cannot be undone without the other. Let the transactions "
-            f"end in the order in which they wrote, or test this code on real connections."
-        )
+        error = self.conflict(messages.stuck(dead.author, dead.undone.end, whose))
+        # the program may have called the rollback long ago, and in one of many ways
+        error.add_note(f"The rollback was called by (most recent call last):\n{dead.undone}")
+        raise error
 
     def conflict(self, message: str) -> SandboxConflict:
         """Make a conflict, and note it: it fails its test even if the program swallows it."""
@@ -252,31 +281,10 @@ class Sandbox(abc.ABC):
         return error
 
     def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
-        """Let another thread's transaction that wrote end before this one writes.
-
-        Real connections would often wait for each other's row locks; here it keeps the one's
-        work from lying on top of the other's.
-        """
-        mine = backend.thread = threading.get_ident()
-        if not statement.writes:
-            return
-
-        def in_the_way() -> bool:
-            running = {thread.ident for thread in threading.enumerate()} - {mine}
-            return any(
-                isinstance(segment.owner, Backend) and segment.owner.thread in running
-                for segment in self.stack.of_others(backend)
-            )
-
-        def free() -> bool:
-            if not in_the_way():
-                return True
-            # one that has only read is in nobody's way
-            with self.leaving_unasked():
-                return not in_the_way()
-
-        if not free():
-            self.changed.wait_for(free, THREAD_PATIENCE)
+        """Let another thread's transaction that wrote end before this one writes."""
+        backend.thread = threading.get_ident()
+        if statement.writes:
+            self.threads.wait(backend)
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
@@ -289,10 +297,13 @@ class Sandbox(abc.ABC):
         self.stack.commit(backend)
         self.changed.notify_all()
 
-    def undo(self, backend: Backend) -> None:
-        """Undo the work of *backend*. Never raises."""
+    def undo(self, backend: Backend, level: int = 0) -> None:
+        """Undo the work of *backend* from that level on. Never raises."""
         if self.alive:
-            self.stack.undo(backend, 0)
+            self.stack.undo(backend, level)
+            for segment in self.stack:
+                if segment.dead and segment.undone is None:
+                    segment.undone = trail()
         self.changed.notify_all()
 
     @contextmanager
@@ -318,7 +329,9 @@ class Sandbox(abc.ABC):
         if not self.alive or not self.touched:
             return []
         with self.lock:
-            with self.leaving_unasked():
+            # what is nobody's was committed, and needs no asking
+            nobodys = self.stack.top.owner is None
+            with nullcontext() if nobodys else self.leaving_unasked():
                 found = {segment.owner for segment in self.stack.of_others(None)}
             backends = [owner for owner in found if isinstance(owner, Backend)]
             return sorted(backends, key=lambda backend: backend.name)
@@ -356,20 +369,15 @@ class Sandbox(abc.ABC):
         connections no test would see it.
         """
         with self.lock:
-            self._undo_leftovers("the class's set-up")
+            self._undo_leftovers()
             if self.alive:
                 self._freeze_setup()
             self._new_generation()
             self.phase = Phase.BETWEEN
 
-    def _undo_leftovers(self, what: str) -> None:
+    def _undo_leftovers(self) -> None:
         for backend in self.uncommitted():
-            warnings.warn(
-                f"{what} left uncommitted data in {backend}: on real connections no test would "
-                f"see it, so it is undone. Commit it, or close the session that wrote it.",
-                UncommittedDataWarning,
-                stacklevel=4,
-            )
+            uncommitted.warn(uncommitted.left_by_setup(backend), backend.began)
         if self.alive:
             for backend in list(self.backends):
                 backend.end(commit=False)
@@ -386,35 +394,51 @@ class Sandbox(abc.ABC):
 
     def begin_test(self) -> None:
         """Begin a test. What was written since the last one ended is undone first."""
+        if self.phase is _BETWEEN and not self.used:
+            self.conflicts.clear()
+            self.phase = _TEST
+            return
         with self.lock:
             if self.phase is Phase.SETUP:
                 self.freeze()
             elif self.wrote():
-                warnings.warn(
-                    f"what was written to the database of {self.owner} between two tests is "
-                    f"undone. Write it in setUp(), or for all tests of the class in "
-                    f"setUpTestData().",
-                    UncommittedDataWarning,
-                    stacklevel=4,
-                )
+                self._warn_between()
             self._rewind()
             self._new_generation()
             self.conflicts.clear()
             self.phase = Phase.TEST
 
+    def _warn_between(self) -> None:
+        authors = {s.author for s in self.stack if isinstance(s.author, Author)}
+        whose = sorted(authors, key=str)
+        where = whose[0].began if whose else None
+        uncommitted.warn(uncommitted.between_tests(whose, self.owner), where)
+
     def closing(self) -> None:
         """From here on statements still run, and commits and rollbacks do nothing."""
-        with self.lock:
-            self.phase = Phase.CLOSING
+        self.phase = _CLOSING
 
     def end_test(self) -> None:
         """Undo everything that was done since :meth:`begin_test`."""
+        if not self.used:
+            self.phase = _BETWEEN
+            return
         with self.lock:
             try:
                 self._rewind()
             finally:
                 self._new_generation()
                 self.phase = Phase.BETWEEN
+
+    @property
+    def used(self) -> bool:
+        """Whether a connection did anything since the last generation began.
+
+        If not, there is nothing to undo and nobody to start anew, and a test that needs no
+        database pays for none. Asked without the lock: a thread that does its first thing just
+        now does it in one test or in the next, as it would with the lock.
+        """
+        return self.touched or self._names > 0
 
     def _rewind(self) -> None:
         if self.touched and self.alive:
@@ -442,21 +466,23 @@ class Sandbox(abc.ABC):
         with self.lock:
             if not self.touched or not self.alive:
                 return False
+            if self.stack.commits > self._commits_at_begin:
+                return True
             segments = self.stack.segments[1:] if self.shared else self.stack.segments
             with self.leaving_unasked():
-                return self.stack.commits > self._commits_at_begin or any(
-                    segment.wrote is not Wrote.NO for segment in segments
-                )
+                return any(segment.wrote is not Wrote.NO for segment in segments)
 
     def raise_swallowed(self) -> None:
         """Raise the first conflict of this test that the program caught and went on from.
 
+        One that ``assertRaises()`` caught is what the test is about.
+
         :raises SandboxConflict: what the test has seen since is not what it would have seen.
         """
-        if self.conflicts:
-            first = self.conflicts[0]
-            self.conflicts.clear()
-            raise first
+        swallowed = [error for error in self.conflicts if not error.asserted]
+        self.conflicts.clear()
+        if swallowed:
+            raise swallowed[0]
 
 
 class _Later:
@@ -464,6 +490,10 @@ class _Later:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+
+    @property
+    def asks_free(self) -> bool:
+        return self._sandbox.wire.asks_free
 
     def queue(self, sql: str) -> None:
         self._sandbox.wire.queue(sql)

@@ -61,6 +61,7 @@ class Statement:
     :param hides_setting: it sets something whose name, or whose end, the text does not tell.
     :param renders: its parameters may decide what it is: analyse the text that they give.
     :param shows_isolation: it asks for the isolation level of the transaction.
+    :param may_only_read: nothing in the text writes, unless a function, a view or an operator does.
     """
 
     verb: str
@@ -85,11 +86,14 @@ class Statement:
     hides_setting: bool = False
     renders: bool = False
     shows_isolation: bool = False
+    may_only_read: bool = False
 
 
 # What these are is told by their first word, whatever the parameters.
 _TOLD = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "COPY", "TABLE"}
 _WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "REPLACE"}
+_READING = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW"}
+_WRITING_WORDS = {"insert", "update", "delete", "merge", "into", "share"}
 _DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "COMMENT", "REINDEX", "REFRESH"}
 
 _TOKENS = r"""
@@ -219,6 +223,8 @@ _LOCKS = re.compile(r"\bFOR\s+(?:UPDATE|SHARE|NO\s+KEY|KEY\s+SHARE)\b", re.I)
 _IMPATIENT = re.compile(r"\bNOWAIT\b|\bSKIP\s+LOCKED\b", re.I)
 _ON_CONFLICT = re.compile(r"\bON\s+CONFLICT\b", re.I)
 _WORDS = re.compile(r"\w+")
+# a name whose letters may be written as numbers
+_ESCAPED_NAME = re.compile(r'\bU&"', re.I)
 
 
 def fold(name: str) -> str:
@@ -310,6 +316,7 @@ def _single(text: str) -> Statement:
     temporary = _TEMPORARY.match(plain) if verb == "CREATE" else _INTO_TEMPORARY.search(plain)
     settings = _settings(text, plain, verb, second)
     on_commit = _ON_COMMIT.search(plain) if temporary else None
+    words = frozenset(word.lower() for word in _WORDS.findall(plain))
     return Statement(
         verb=verb,
         writes=ddl or verb in _WRITING,
@@ -323,10 +330,14 @@ def _single(text: str) -> Statement:
         temporary=fold(temporary[1]) if temporary else None,
         on_commit=on_commit[1].lower() if on_commit else None,
         cursor=_cursor(plain, verb),
-        words=frozenset(word.lower() for word in _WORDS.findall(plain)),
+        words=words,
         hides_setting=None in settings,
         renders=verb not in _TOLD or "set_config" in plain.lower(),
         shows_isolation=verb == "SHOW" and _SHOW_ISOLATION.match(plain) is not None,
+        may_only_read=verb in _READING
+        and not settings
+        and words.isdisjoint(_WRITING_WORDS)
+        and _ESCAPED_NAME.search(plain) is None,
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .. import messages as shared
+from ..places import place
+from . import messages
 from .sandbox import PostgreSQLSandbox
 
 __all__ = ["OURS", "ConnectingSandbox"]
@@ -36,16 +39,10 @@ class ConnectingSandbox(PostgreSQLSandbox):
 
     def _refuse_after_loss(self) -> None:
         if self.died and (self.shared or self.answered):
-            raise self.conflict(
-                f"the real connection of {self.owner}'s sandbox was lost, and with it what was "
-                f"done since the class's set-up began, committed or not. A new connection would "
-                f"show none of it. Let the test end here; the next one starts anew."
-            )
+            raise self.conflict(messages.connection_lost(self.owner))
 
     def _refuse_others(self, options: Mapping[str, Any]) -> None:
         if options != self._options:
             raise self.conflict(
-                f"an engine connects with {options!r}, and the connection of {self.owner}'s "
-                f"sandbox was made with {self._options!r}. All engines of one database share "
-                f"one connection there. Give them the same connect_args."
+                shared.other_options(self.owner, self.made_at, self._options, options, place())
             )

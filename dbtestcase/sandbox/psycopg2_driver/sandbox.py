@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,10 +10,11 @@ import psycopg2.errors
 from psycopg2 import extensions
 from sqlalchemy.engine import Dialect
 
+from .. import messages as shared
 from ..backends import Backend, State
+from ..places import place
 from ..postgresql.connecting import OURS, ConnectingSandbox
 from ..postgresql.wire import Rows
-from ..statements import Statement
 from .connections import VirtualConnection
 from .real import Connection, Cursor, forget_in_child, is_closed, real_class
 
@@ -53,10 +53,9 @@ class Psycopg2Sandbox(ConnectingSandbox):
                 self._refuse_others(options)
             if factory is not None and factory is not self._factory:
                 raise self.conflict(
-                    f"an engine connects with connection_factory={factory.__name__}, and the "
-                    f"connection of {self.owner}'s sandbox is a {self._factory.__name__}. All "
-                    f"engines of one database share one connection there. Give them the same "
-                    f"connect_args."
+                    shared.other_factory(
+                        self.owner, self.made_at, self._factory, factory, place()
+                    )
                 )
             connection = VirtualConnection(self, self.real)
             connection.cursor_factory = cursor_factory
@@ -80,11 +79,11 @@ class Psycopg2Sandbox(ConnectingSandbox):
     @property
     def alive(self) -> bool:
         """Whether there is a real connection, and it is not broken. Not in a forked child."""
-        return self.real is not None and not is_closed(self.real) and os.getpid() == self._pid
+        return self.real is not None and not is_closed(self.real) and not self.in_child
 
-    def go_on(self, backend: Backend, statement: Statement) -> None:
+    def go_on(self, backend: Backend) -> None:
         """Make room for the next of several statements that are sent by one call."""
-        self._claim(backend, statement.writes)
+        self._claim(backend)
         self._wire.flush()
 
     # -- how values are read: each engine may have its own JSON loader -----------
@@ -119,6 +118,9 @@ class Psycopg2Sandbox(ConnectingSandbox):
     def send_as_is(self, text: str) -> None:
         """Send a statement of the program's that no cursor of the driver would send."""
         self._send(text)
+
+    def _server_version(self) -> int:
+        return int(self.real.server_version)
 
     def _send_apart(self, text: str) -> None:
         connection = psycopg2.connect(**{**self._options, **self._where})

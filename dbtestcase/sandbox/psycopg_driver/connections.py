@@ -12,8 +12,10 @@ import psycopg
 from psycopg import pq
 from psycopg.sql import Composable
 
+from .. import messages as shared
 from ..backends import Backend, State
 from ..base import Phase
+from ..postgresql import messages
 from ..statements import Control, analyse
 from . import private
 from .cursors import guard
@@ -32,12 +34,6 @@ _TRANSACTION_STATUS = {
     State.ACTIVE: pq.TransactionStatus.INTRANS,
     State.FAILED: pq.TransactionStatus.INERROR,
 }
-
-_TWO_PHASE = (
-    "two-phase transactions cannot be played in a sandbox: a prepared transaction outlives its "
-    "connection, and nothing may outlive the test. Test this code on real connections, on a "
-    "database of its own."
-)
 
 
 class _Lock:
@@ -170,8 +166,11 @@ class VirtualConnection(psycopg.Connection[Any]):
             self.backend()
             private.begin(self)
 
-    def run(self, text: str, call: Callable[[], Any]) -> Any:
-        """Run one statement: by *call*, unless it steers the transaction and is played."""
+    def run(self, text: str, call: Callable[[], Any], *, values_only: bool = False) -> Any:
+        """Run one statement: by *call*, unless it steers the transaction and is played.
+
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
+        """
         sandbox = self.sandbox
 
         def send() -> Any:
@@ -190,7 +189,7 @@ class VirtualConnection(psycopg.Connection[Any]):
             try:
                 if sandbox.phase is Phase.CLOSING:
                     return sandbox.run_closing(backend, statement, send)
-                result = backend.execute(text, send)
+                result = backend.execute(text, send, values_only=values_only)
             finally:
                 sandbox.let_speak(before)
             if statement.control in (Control.ROLLBACK, Control.ROLLBACK_TO):
@@ -261,25 +260,17 @@ class VirtualConnection(psycopg.Connection[Any]):
 
         :raises SandboxConflict: always.
         """
-        raise self.sandbox.conflict(
-            "notifies() would wait for ever in a sandbox: the server sends notifications when a "
-            "transaction is really committed, and none ever is. Test this code on real "
-            "connections, on a database of its own."
-        )
+        raise self.sandbox.conflict(messages.notifications())
 
     def pipeline(self) -> NoReturn:
         """Refuse pipeline mode.
 
         :raises SandboxConflict: always.
         """
-        raise self.sandbox.conflict(
-            "pipeline() cannot be played in a sandbox: in pipeline mode the real connection takes "
-            "no messages of other connections, nor the sandbox's own. executemany() uses a "
-            "pipeline by itself, and may be used. Test this code on real connections."
-        )
+        raise self.sandbox.conflict(messages.pipeline())
 
     def _two_phase(self, *args: Any) -> NoReturn:
-        raise self.sandbox.conflict(_TWO_PHASE)
+        raise self.sandbox.conflict(shared.two_phase())
 
     for _name in ("xid", "tpc_begin", "tpc_prepare", "tpc_commit", "tpc_rollback", "tpc_recover"):
         locals()[_name] = _two_phase

@@ -78,16 +78,24 @@ class GuardedCursor:
             if (instead := self.connection.show_isolation()) is not None:
                 self._run(text, statement, lambda: send(instead, None))
                 return self
-        self._run(text, statement, send)
+        # parameters that go to the server apart from the statement are never SQL
+        self._run(text, statement, send, values_only=not (client and params))
         return self
 
-    def _run(self, text: str, statement: Statement, send: Callable[[], Any]) -> None:
+    def _run(
+        self,
+        text: str,
+        statement: Statement,
+        send: Callable[[], Any],
+        *,
+        values_only: bool = False,
+    ) -> None:
         connection = self.connection
         with connection.sandbox.entered():
             connection.begin()
             backend = connection.backend()
             tag = _tag(statement, backend)
-            connection.run(text, send)
+            connection.run(text, send, values_only=values_only)
             if tag is not None:
                 private.set_results(self, [connection.sandbox.answers[tag]])
 

@@ -152,6 +152,9 @@ class PsycopgSandbox(ConnectingSandbox):
         """Send what is part of a statement of the program's."""
         self._send(text)
 
+    def _server_version(self) -> int:
+        return int(self.real.pgconn.server_version)
+
     def _send_apart(self, text: str) -> None:
         with psycopg.connect(**{**self._options, **self._where}) as connection:
             connection.execute(text)
