@@ -621,6 +621,21 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             ],
         )
 
+    def test_prepared_statement_of_another(self) -> None:
+        """So does a prepared statement."""
+        a, b = self.two()
+        a.exec_driver_sql("PREPARE p AS SELECT 1")  # A
+        with self.refused() as said:
+            b.exec_driver_sql("EXECUTE p")  # B
+        self.assertEqual(
+            said,
+            [
+                f'{self.connection(2, "B")} names the prepared statement "p", and '
+                f"{self.connection(1, 'A')} has one of that name. On one connection the two are "
+                f"the same. Give the statements different names."
+            ],
+        )
+
     def test_advisory_lock_of_another(self) -> None:
         """An advisory lock that nobody would wait for names who holds it, and who asks."""
         a, b = self.two()
