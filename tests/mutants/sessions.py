@@ -106,6 +106,12 @@ RULES = [
         body("sandbox.backends:Author.__str__", "return self.name"),
         postgresql="postgresql.TestUncommitted.test_read_beside",
     ),
+    rule(
+        "session 11o",
+        "A request that is made beside the test's own uncommitted work warns.",
+        body("fixture:DatabaseFixture.warn_of_uncommitted", "pass"),
+        each="conflicts.TestFixture.test_request_beside",
+    ),
     # -- advisory locks
     rule(
         "session 12a",
