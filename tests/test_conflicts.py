@@ -314,7 +314,7 @@ class EveryKind(TextCase):
         )
         thread = threading.Thread(target=write)
         thread.start()
-        while not self.box.changed._waiters:  # type: ignore[attr-defined]
+        while not self.box.changed.waiting:
             time.sleep(0.01)
         self.box.closing()
         self.box.end_test()

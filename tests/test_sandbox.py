@@ -802,7 +802,7 @@ class TestThreads(SandboxTestCase):
         thread = threading.Thread(target=write)
         thread.start()
         ready.wait(10)
-        while not self.box.changed._waiters:  # type: ignore[attr-defined]
+        while not self.box.changed.waiting:
             threading.Event().wait(0.01)
         self.box.closing()
         self.box.end_test()

@@ -606,6 +606,13 @@ class SQLiteSandbox(Sandbox):
         else:
             self._end_outer()
 
+    def give_up(self) -> None:
+        """Close the real connection, since the database is to be filled anew: it counts as lost."""
+        if self.alive:
+            with self.lock, contextlib.suppress(sqlite3.Error):
+                self._roll_back_and_close()
+        self._connected = True  # and lost, also where there was no need of one so far
+
     def _disconnect(self, finish: Callable[[Callable[[str], object]], object] | None) -> None:
         if self.alive:
             self._roll_back_and_close(finish)
