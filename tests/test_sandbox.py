@@ -496,7 +496,10 @@ class TestEngines(SandboxTestCase):
 
     def test_other_url(self) -> None:
         """Whatever server, database and role an engine names, it shares the connection."""
-        engine = sa.create_engine("postgresql+psycopg2://shop:secret@production.example:1/shop")
+        production = sa.URL.create(
+            self.url.drivername, "shop", "secret", "production.example", 1, "shop"
+        )
+        engine = sa.create_engine(production)
         self.addCleanup(engine.dispose)
         self.addCleanup(redirect(engine, self.box))
         self.insert("a")
