@@ -164,6 +164,10 @@ class TestDeferrable(test_postgresql.TestDeferrable):
     driver = PSYCOPG
 
 
+class TestCatalogue(test_postgresql.TestCatalogue):
+    driver = PSYCOPG
+
+
 class TestTemporaryTables(test_postgresql.TestTemporaryTables):
     driver = PSYCOPG
 
