@@ -1330,6 +1330,24 @@ class TestTexts(unittest.TestCase):
         # what makes a conflict of a text
         self.assertEqual(strays, ["sandbox/base.py:SandboxConflict(message)"])
 
+    def test_every_text_is_explained(self) -> None:
+        """Whoever pastes the text of a conflict or warning into a search finds it in the FAQ."""
+        faq = (PACKAGE.parent / "README.rst").read_text("utf-8").partition("\nFAQ\n")[2]
+        faq = " ".join(faq.split())
+        missing = []
+        for path in TEXTS:
+            for function in ast.parse(path.read_text("utf-8")).body:
+                if isinstance(function, ast.FunctionDef) and is_text(function):
+                    # enough of a piece to find it by
+                    found = [
+                        piece.strip(' "`.')[:28]
+                        for piece in pieces(without_docstring(function))
+                        if len(piece) > 12
+                    ]
+                    if found and not any(piece in faq for piece in found):
+                        missing.append(f"{path.relative_to(PACKAGE)}: {function.name}")
+        self.assertEqual(missing, [])
+
     def test_every_text_is_used(self) -> None:
         """No text is left that nobody prints."""
         source = "\n".join(
