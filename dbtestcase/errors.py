@@ -92,8 +92,9 @@ class TestDataError(DatabaseTestError):
 class SandboxConflict(DatabaseTestError):
     """One connection cannot show what several real connections would show here.
 
-    Raised instead of an answer that would be wrong. ``CommittedTestCase`` runs such code on
-    real connections.
+    Raised instead of an answer that would be wrong. Its text names the connections and the lines
+    of code at which their transactions began. Where a program swallows it, its test fails with it
+    at the end all the same.
     """
 
 

@@ -24,14 +24,9 @@ from sqlalchemy.engine import Dialect, Engine
 from .databases import Lease, explain, lease
 from .databases.base import build
 from .engines import PRIVATE, UNKNOWN, Door, Key, engine_for, redirect
-from .errors import (
-    DatabaseTestWarning,
-    EscapeError,
-    SandboxConflict,
-    UncommittedDataWarning,
-)
-from .sandbox import Phase, Sandbox, open_sandbox
-from .sandbox.places import warn_user
+from .errors import DatabaseTestWarning, EscapeError
+from .sandbox import Phase, Sandbox, messages, open_sandbox, uncommitted
+from .sandbox.places import place
 from .schemas import Schema
 from .settings import Setting
 
@@ -93,6 +88,8 @@ class DatabaseFixture:
         self._app_engines = app_engines
         self._reset_sequences = reset_sequences
         self._in_test = False
+        # each sandbox once, though several binds may share it: asked many times in each test
+        self._each: tuple[Sandbox, ...] = ()
         self._began = 0.0
         self._built = False
         self._filled_before: dict[Key, str | None] = {}
@@ -192,14 +189,21 @@ class DatabaseFixture:
                     self._filled.pop(other, None)
                 raise
         elif sandbox.url.drivername != driver:
-            raise SandboxConflict(
-                f"{engine!r} uses {driver}, and the connection of {self.owner} was made with "
-                f"{sandbox.url.drivername}. Two drivers cannot share one connection. Use one "
-                f"driver for {held.url.render_as_string(hide_password=True)}."
+            raise sandbox.conflict(
+                messages.two_drivers(
+                    engine,
+                    driver,
+                    place(),
+                    self.owner,
+                    sandbox.url.drivername,
+                    sandbox.made_at,
+                    held.url.render_as_string(hide_password=True),
+                )
             )
         elif key not in self._filled:
             self._fill(key, sandbox)
         self.sandboxes[key] = sandbox
+        self._each = tuple(dict.fromkeys(self.sandboxes.values()))
         self._redirected.add(engine)
         return sandbox
 
@@ -252,7 +256,7 @@ class DatabaseFixture:
         The database tells, unless it holds what we built there ourselves; then the texts do.
         """
         if self._built:
-            self.app_wrote = any(sandbox.write_hints for sandbox in self._each())
+            self.app_wrote = any(sandbox.write_hints for sandbox in self._each)
         else:
             self.app_wrote = self.wrote()
 
@@ -315,6 +319,8 @@ class DatabaseFixture:
     def let_go(self, mark: tuple[int, int]) -> None:
         """Dispose of the engines that were first seen since *mark*, and give them back."""
         redirections, engines = mark
+        if mark == self.mark():
+            return
         with contextlib.ExitStack() as stack:
             stack.callback(self.door.let_go, redirections)
             for engine in self._to_dispose[engines:]:
@@ -323,12 +329,9 @@ class DatabaseFixture:
 
     # -- phases -------------------------------------------------------------------------
 
-    def _each(self) -> list[Sandbox]:
-        return list(dict.fromkeys(self.sandboxes.values()))
-
     def freeze(self) -> None:
         """End the class's set-up, if it has not ended: what it committed stays for all tests."""
-        for sandbox in self._each():
+        for sandbox in self._each:
             if sandbox.phase is Phase.SETUP:
                 sandbox.freeze()
 
@@ -336,18 +339,18 @@ class DatabaseFixture:
         """Begin a test, on every database that the class has touched."""
         self._in_test = True
         self._began = time.monotonic()
-        for sandbox in self._each():
+        for sandbox in self._each:
             sandbox.begin_test()
-        self._filled_before = dict(self._filled)
+        self._filled_before = self._filled.copy()
 
     def closing(self) -> None:
         """From here on statements still run, and commits and rollbacks do nothing."""
-        for sandbox in self._each():
+        for sandbox in self._each:
             sandbox.closing()
 
     def reopen(self) -> None:
         """Go on after :meth:`closing` until :meth:`end_test`, without what was left uncommitted."""
-        for sandbox in self._each():
+        for sandbox in self._each:
             sandbox.reopen()
 
     def end_test(self) -> None:
@@ -358,9 +361,27 @@ class DatabaseFixture:
         """
         self._in_test = False
         self._filled = self._filled_before  # what was built in the test is undone with it
+        if len(self._each) == 1:
+            self._end_test(self._each[0])
+            return
         with contextlib.ExitStack() as stack:
-            for sandbox in self._each():
+            for sandbox in self._each:
                 stack.callback(self._end_test, sandbox)
+
+    def end_untouched_test(self, mark: tuple[int, int]) -> bool:
+        """End a test, if nothing came by since it began.
+
+        :param mark: what :meth:`mark` returned then.
+        :returns: False where there is more to do: :meth:`raise_swallowed`, :meth:`end_test`,
+            ``door.close_sessions()`` and :meth:`let_go`.
+        """
+        if self.mark() != mark or self.door.has_seen_something:
+            return False
+        for sandbox in self._each:
+            if sandbox.used or sandbox.conflicts:
+                return False
+        self.end_test()
+        return True
 
     def raise_swallowed(self) -> None:
         """Raise the first conflict or refusal that the program caught and went on from.
@@ -368,7 +389,7 @@ class DatabaseFixture:
         :raises SandboxConflict: what was seen since is not what real connections would show.
         :raises UnsafeDatabaseError: the program wanted another database, and made do without.
         """
-        for sandbox in self._each():
+        for sandbox in self._each:
             sandbox.raise_swallowed()
         self.door.raise_swallowed()
 
@@ -377,7 +398,7 @@ class DatabaseFixture:
 
         :param told: an error that the test ends with; by default all that were raised so far.
         """
-        lists: list[list[Any]] = [sandbox.conflicts for sandbox in self._each()]
+        lists: list[list[Any]] = [sandbox.conflicts for sandbox in self._each]
         for noted in [*lists, self.door.refusals]:
             noted[:] = [error for error in noted if told is not None and error is not told]
 
@@ -401,13 +422,17 @@ class DatabaseFixture:
     def _leases_of(self, sandbox: Sandbox) -> list[Lease]:
         return [self._leases[key] for key, each in self.sandboxes.items() if each is sandbox]
 
+    def lost(self) -> bool:
+        """Whether a connection was lost, so that :meth:`revive` has something to do."""
+        return any(sandbox.died for sandbox in self._each)
+
     def revive(self) -> bool:
         """Let connections that were lost be made anew.
 
         :returns: whether what the class's set-up wrote was lost with one of them. Its database
             is then in the set-up again, until :meth:`freeze`.
         """
-        dead = [sandbox for sandbox in self._each() if sandbox.died]
+        dead = [sandbox for sandbox in self._each if sandbox.died]
         if dead:
             for engine in list(self._redirected):
                 engine.dispose()  # the virtual connections in its pool are dead, too
@@ -424,15 +449,10 @@ class DatabaseFixture:
 
     def wrote(self) -> bool:
         """Whether anything was written in this test."""
-        return any(sandbox.wrote() for sandbox in self._each())
+        return any(sandbox.wrote() for sandbox in self._each)
 
     def warn_of_uncommitted(self) -> None:
         """Warn that a request begins while the test itself holds uncommitted writes."""
-        for sandbox in self._each():
+        for sandbox in self._each:
             for backend in sandbox.uncommitted():
-                warn_user(
-                    f"a request is made while {backend} holds data that is not committed: on real "
-                    f"connections the request would not see it, or would wait for its locks. "
-                    f"Commit it before the request.",
-                    UncommittedDataWarning,
-                )
+                uncommitted.warn(uncommitted.request_beside(place(), backend))

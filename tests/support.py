@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -119,6 +120,11 @@ def _lock_noted(found: Content) -> Iterator[None]:
         if "locked" not in str(error):
             raise
         found.locked = True
+
+
+def without_lines(text: object) -> str:
+    """Give a text in which ``LINE`` stands for the number of each line of code."""
+    return re.sub(r"(?<=\.py:)\d+", "LINE", str(text))
 
 
 # -- test classes that are run inside a test -------------------------------------------------------

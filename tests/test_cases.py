@@ -23,7 +23,15 @@ from dbtestcase.errors import SetUpError, UncommittedDataWarning
 
 from .apps import flask_sqlalchemy_factory, load, plain
 from .apps.flask_sqlalchemy_factory import AuditEntry, Post, User, db
-from .support import Project, Report, connect_past_sqlalchemy, look, no_settings, run
+from .support import (
+    Project,
+    Report,
+    connect_past_sqlalchemy,
+    look,
+    no_settings,
+    run,
+    without_lines,
+)
 
 PRODUCTION = "postgresql+psycopg2://shop:secret@db.shop.example/shop"
 users = plain.User.__table__
@@ -729,11 +737,13 @@ class TestClientAndSession(CaseTest):
         report = run(Forgetting)
         self.assertEqual(report.messages, [])
         self.assertEqual([each.category for each in report.warned], [UncommittedDataWarning])
+        self.assertEqual(report.warned[0].filename, __file__)  # and not Werkzeug's
         self.assertEqual(
             re.sub(r"(?<=test_cases.py:)\d+", "LINE", str(report.warned[0].message)),
-            "a request is made while connection 1 (its transaction began at "
-            "tests/test_cases.py:LINE) holds data that is not committed: on real connections the "
-            "request would not see it, or would wait for its locks. Commit it before the request.",
+            "a request is made at tests/test_cases.py:LINE while connection 1 (its transaction "
+            "began at tests/test_cases.py:LINE) holds data that is not committed: on real "
+            "connections the request, which has a connection of its own, would not see it, or "
+            "would wait for its locks. Commit it before the request.",
         )
         line = linecache.getline(report.warned[0].filename, report.warned[0].lineno)
         self.assertIn('self.client.get("/ping")', line)
@@ -1022,10 +1032,12 @@ class TestIsolation(CaseTest):
         report = run(Between)
         self.assertEqual((report.ran, report.messages), (2, []))
         self.assertEqual(
-            [str(warning.message) for warning in report.warned],
+            [without_lines(warning.message) for warning in report.warned],
             [
-                "what was written to the database of Between between two tests is undone. Write "
-                "it in setUp(), or for all tests of the class in setUpTestData()."
+                "what was written by connection 1 (its transaction began at "
+                "tests/test_cases.py:LINE) to the database of Between between two tests is undone: "
+                "each test begins with what the class's set-up left. Write it in setUp(), or for "
+                "all tests of the class in setUpTestData()."
             ],
         )
 
@@ -1264,7 +1276,8 @@ class TestConnections(CaseTest):
         report = run(Dying)
         self.assertEqual(report.ran, 2)
         self.assertEqual({name.split()[0] for name, _ in report.problems}, {"test_1"})
-        self.assertIn("server closed the connection unexpectedly", report.messages[0])
+        # the view had the driver's error, and answered 500
+        self.assertIn("the real connection of Dying's sandbox was lost", report.messages[0])
 
     def test_connection_that_dies_unseen(self) -> None:
         """A connection that died after a test's last statement harms neither it nor the next."""

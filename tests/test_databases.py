@@ -864,7 +864,7 @@ class TestLeaseOnServer(LeaseTests):
                 MissingExtraError,
                 '"postgresql+psycopg" (database) needs a driver that is not installed: import of '
                 "psycopg halted; None in sys.modules. Install it with: pip install "
-                '"psycopg[binary]"',
+                '"dbtestcase[psycopg3]"',
                 lambda: databases.lease(setting),
             )
 

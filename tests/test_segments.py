@@ -17,6 +17,7 @@ class Wire:
         #: how many savepoints there are down to the highest one that wrote
         self.writing = 0
         self.asked = 0
+        self.asks_free = False
 
     def queue(self, sql: str) -> None:
         self.sent.append(sql)
@@ -53,16 +54,16 @@ class SegmentTestCase(unittest.TestCase):
         self.wire.take()
         self.a, self.b, self.c = Owner("A"), Owner("B"), Owner("C")
 
-    def write(self, owner: Owner, *, hint: bool = True) -> None:
+    def write(self, owner: Owner) -> None:
         """Let *owner* send a statement that writes."""
         self.assertIsNone(self.stack.stuck())
-        self.stack.claim(owner, writes=hint)
+        self.stack.claim(owner)
         self.wire.writing = len(self.stack.segments)
 
-    def read(self, owner: Owner) -> None:
-        """Let *owner* send a statement that reads."""
+    def read(self, owner: Owner, *, proven: bool = False) -> None:
+        """Let *owner* send a statement that reads; *proven*, where the database can tell."""
         self.assertIsNone(self.stack.stuck())
-        self.stack.claim(owner, writes=False)
+        self.stack.claim(owner, only_reads=proven)
         self.wire.writing = min(self.wire.writing, len(self.stack.segments))
 
     def drawn(self) -> str:
@@ -116,8 +117,19 @@ class TestSegmentStack(SegmentTestCase):
         self.assertEqual(self.wire.take(), ["RELEASE s0", "SAVEPOINT s1"])
         self.assertEqual(self.stack.commits, 1)
 
+    def test_committed_is_not_taken_over(self) -> None:
+        """What is committed is out of reach for the next connection's rollback."""
+        self.write(self.a)
+        self.stack.commit(self.a)
+        self.write(self.b)
+        self.wire.take()
+        self.stack.undo(self.b, 0)
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO s1"])
+        self.assertEqual(self.drawn(), "·")
+
     def test_reader_is_let_go(self) -> None:
-        """Above a reader nothing lies: it is asked, and its savepoint taken over."""
+        """A savepoint in which a reader was is taken over, where asking costs nothing."""
+        self.wire.asks_free = True
         self.read(self.a)
         self.read(self.b)
         self.assertEqual(self.wire.take(), ["?"])
@@ -125,19 +137,49 @@ class TestSegmentStack(SegmentTestCase):
         self.stack.undo(self.a, 0)
         self.assertEqual(self.wire.take(), [])
 
-    def test_writer_above_a_reader(self) -> None:
-        """A writer opens its savepoint in the same message that asks about the one below."""
+    def test_hidden_writer(self) -> None:
+        """What wrote is not taken over."""
+        self.wire.asks_free = True
+        self.write(self.a)
+        self.read(self.b)
+        self.assertEqual(self.wire.take(), ["?", "SAVEPOINT s1"])
+        self.assertEqual(self.drawn(), "A* B?")
+
+    def test_above_an_unasked(self) -> None:
+        """A savepoint is set in the same message that asks about the one below."""
         self.read(self.a)
         self.write(self.b)
         self.assertEqual(self.wire.take(), ["SAVEPOINT s1", "?"])
         self.assertEqual(self.drawn(), "· B?")
 
-    def test_hidden_writer(self) -> None:
-        """What looks like a read and wrote is not taken over."""
-        self.write(self.a, hint=False)
-        self.read(self.b)
-        self.assertEqual(self.wire.take(), ["?", "SAVEPOINT s1"])
-        self.assertEqual(self.drawn(), "A* B?")
+    def test_proven_readers(self) -> None:
+        """Who surely only reads shares one savepoint with all who do, and sends nothing."""
+        for owner in (self.a, self.b, self.a, self.c):
+            self.read(owner, proven=True)
+        self.stack.commit(self.b)
+        self.stack.undo(self.a, 0)
+        self.read(self.b, proven=True)
+        self.assertEqual(self.drawn(), "B")
+        self.assertEqual(self.stack.commits, 0)
+        self.assertEqual(self.wire.take(), [])
+
+    def test_writer_after_proven_readers(self) -> None:
+        """The first who may write takes the readers' savepoint, open or not."""
+        self.read(self.a, proven=True)
+        self.write(self.b)
+        self.assertEqual(self.wire.take(), [])
+        self.read(self.a, proven=True)
+        self.assertEqual(self.wire.take(), ["SAVEPOINT s1", "?"])
+        self.assertEqual(self.drawn(), "B* A")
+
+    def test_proven_reader_after_a_writer(self) -> None:
+        """A reader needs a savepoint above what was written, for it may fail; the next has it."""
+        self.write(self.a)
+        self.stack.commit(self.a)
+        self.read(self.b, proven=True)
+        self.stack.undo(self.b, 0)
+        self.read(self.c, proven=True)
+        self.assertEqual(self.wire.take(), ["RELEASE s0", "SAVEPOINT s1"])
 
     def test_asked_again(self) -> None:
         """A segment that was found clean is unasked as soon as its owner goes on."""
@@ -175,6 +217,36 @@ class TestSegmentStack(SegmentTestCase):
         self.stack.undo(self.a, 0)
         self.assertEqual(self.wire.take(), ["?", "ROLLBACK TO s0"])
         self.assertIsNone(self.stack.stuck())
+
+    def test_rollback_of_a_reader(self) -> None:
+        """What was found to have read only needs no rollback; a cursor ends by itself."""
+        self.read(self.a)
+        self.stack.top.pinned = True
+        self.write(self.b)
+        self.stack.commit(self.b)
+        self.wire.take()
+        self.stack.undo(self.a, 0)
+        self.assertEqual(self.wire.take(), [])
+        self.assertIsNone(self.stack.stuck())
+        self.assertEqual(self.drawn(), "· ·?")
+
+    def test_rollback_beneath_what_is_pinned(self) -> None:
+        """A cursor that another has open would not outlive a rollback of what lies beneath."""
+        self.write(self.a)
+        self.read(self.b)
+        self.stack.top.pinned = True
+        self.stack.undo(self.a, 0)
+        self.assertIsNotNone(self.stack.stuck())
+        self.assertEqual(self.drawn(), "A† B")
+
+    def test_dead_takes_no_work(self) -> None:
+        """A segment that is to be undone is not gone on with."""
+        self.write(self.a)
+        self.write(self.b)
+        self.stack.undo(self.a, 0)
+        self.stack.top.dead, self.stack.segments[1].dead = True, False
+        self.stack.claim(self.b)
+        self.assertEqual(self.drawn(), "A* B† B?")
 
     def test_rollback_beneath_the_undone(self) -> None:
         """A dead segment is trimmed as soon as what lay on it is undone, too."""

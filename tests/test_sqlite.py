@@ -35,6 +35,8 @@ from dbtestcase.errors import (
 from dbtestcase.sandbox import Sandbox, open_sandbox, sandboxed
 from dbtestcase.sandbox.sqlite import statements
 
+from .support import without_lines
+
 SCHEMA = """
 CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT UNIQUE);
 CREATE TABLE counted (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT);
@@ -311,6 +313,17 @@ class TestTransactionControl(SQLiteCase):
                 connection.execute(text("INSERT INTO item (name) VALUES ('c')"))
             self.assertEqual(self.committed(engine), {"item": [(1, "first"), (2, "a")]})
         self.assertEqual(self.judge(), self.before)
+
+    @unittest.skipIf(NEW_AUTOCOMMIT, "the attribute autocommit came with Python 3.12")
+    def test_no_autocommit(self) -> None:
+        """Before Python 3.12 there is nothing of that name to be read or set."""
+
+        def program(connection: Any) -> Any:
+            with self.assertRaisesRegex(AttributeError, "autocommit"):
+                connection.autocommit = False
+            return hasattr(connection, "autocommit"), connection.in_transaction
+
+        self.assert_same(program)
 
     @unittest.skipUnless(NEW_AUTOCOMMIT, "the attribute autocommit came with Python 3.12")
     def test_autocommit_true(self) -> None:
@@ -610,11 +623,13 @@ class TestErrors(SQLiteCase):
         with self.assertRaises(SandboxConflict) as caught:
             connection.execute("INSERT INTO strict_item VALUES ('x')")
         self.assertEqual(
-            str(caught.exception),
-            "SQLite ended the whole transaction for an error of connection 1: UNIQUE constraint "
-            "failed: strict_item.name. It does so for ON CONFLICT ROLLBACK in a table and for "
-            "RAISE(ROLLBACK), and in a sandbox what others had committed is lost with it. Test "
-            "this code on real connections, on a database of its own.",
+            without_lines(caught.exception),
+            "SQLite ended the whole transaction for an error of connection 1 (its transaction "
+            "began at tests/test_sqlite.py:LINE): UNIQUE constraint failed: strict_item.name. It "
+            "does so for ON CONFLICT ROLLBACK in a table and for RAISE(ROLLBACK), and in a sandbox "
+            "what was written by connection 1 (its transaction began at "
+            "tests/test_sqlite.py:LINE) is lost with it. Test this code on real connections, on a "
+            "database of its own.",
         )
         self.assertTrue(sandbox.died)
         self.assertIsInstance(attempt(lambda: connection.execute("SELECT 1")), tuple)
@@ -676,6 +691,24 @@ class TestSavepoints(SQLiteCase):
             return inside
 
         self.assertEqual(self.assert_same(program)[0], True)
+
+    def test_released_work_is_out_of_reach(self) -> None:
+        """A savepoint that is set after a RELEASE does not reach what was released."""
+
+        def program(connection: Any) -> Any:
+            connection.execute("BEGIN")
+            for sent in (
+                "SAVEPOINT one",
+                "INSERT INTO item (name) VALUES ('1')",
+                "RELEASE one",
+                "SAVEPOINT two",
+                "INSERT INTO item (name) VALUES ('2')",
+                "ROLLBACK TO two",
+                "COMMIT",
+            ):
+                connection.execute(sent)
+
+        self.assert_same(program)
 
     def test_ddl(self) -> None:
         """DDL is undone by a savepoint, too."""
@@ -797,7 +830,8 @@ class TestForeignKeys(SQLiteCase):
 
         def program(connection: Any) -> Any:
             connection.execute("INSERT INTO item VALUES (2, 'b')")
-            connection.execute("PRAGMA defer_foreign_keys = ON")
+            cursor = connection.execute("PRAGMA defer_foreign_keys = ON")
+            self.assertEqual((cursor.fetchall(), cursor.description), ([], None))
             connection.execute("INSERT INTO child (item_id) VALUES (9)")
             said = [attempt(connection.commit)]
             connection.execute("INSERT INTO item VALUES (9, 'late')")
@@ -916,36 +950,36 @@ class TestListeners(SQLiteCase):
         engines[0].connect().close()
         with self.assertRaises(SandboxConflict) as caught:
             engines[1].connect()
-        return str(caught.exception)
+        return without_lines(caught.exception)
 
     def test_different_pragmas(self) -> None:
         """Engines whose PRAGMAs differ are refused, and both are named."""
         self.assertEqual(
             self.different("PRAGMA foreign_keys = ON", "PRAGMA foreign_keys = OFF"),
-            "a connection asks for PRAGMA foreign_keys = 0, and the connection of ShopTest's "
-            "sandbox was made with PRAGMA foreign_keys = 1. All connections to one database share "
-            "it there, and foreign_keys cannot differ between them. Give the engines the same "
-            "`connect` listeners.",
+            "a connection asks for PRAGMA foreign_keys = 0 at tests/test_sqlite.py:LINE, and the "
+            "connection of ShopTest's sandbox was made at tests/test_sqlite.py:LINE with PRAGMA "
+            "foreign_keys = 1. All connections to one database share it there, and foreign_keys "
+            "cannot differ between them. Give the engines the same `connect` listeners.",
         )
 
     def test_missing_pragma(self) -> None:
         """An engine without a PRAGMA that another has is refused, if it changes answers."""
         self.assertEqual(
             self.different("PRAGMA foreign_keys = ON", None),
-            "a connection does not send PRAGMA foreign_keys, and the connection of ShopTest's "
-            "sandbox was made with PRAGMA foreign_keys = 1. All connections to one database share "
-            "it there, and foreign_keys cannot differ between them. Give the engines the same "
-            "`connect` listeners.",
+            "a connection does not send PRAGMA foreign_keys at tests/test_sqlite.py:LINE, and the "
+            "connection of ShopTest's sandbox was made at tests/test_sqlite.py:LINE with PRAGMA "
+            "foreign_keys = 1. All connections to one database share it there, and foreign_keys "
+            "cannot differ between them. Give the engines the same `connect` listeners.",
         )
 
     def test_additional_pragma(self) -> None:
         """So is one that has a PRAGMA more."""
         self.assertEqual(
             self.different(None, "PRAGMA foreign_keys = ON"),
-            "a connection asks for PRAGMA foreign_keys = 1, and the connection of ShopTest's "
-            "sandbox was made without it (it is 0). All connections to one database share it "
-            "there, and foreign_keys cannot differ between them. Give the engines the same "
-            "`connect` listeners.",
+            "a connection asks for PRAGMA foreign_keys = 1 at tests/test_sqlite.py:LINE, and the "
+            "connection of ShopTest's sandbox was made at tests/test_sqlite.py:LINE without it (it "
+            "is 0). All connections to one database share it there, and foreign_keys cannot differ "
+            "between them. Give the engines the same `connect` listeners.",
         )
 
     def test_unseen_differences(self) -> None:
@@ -977,7 +1011,8 @@ class TestListeners(SQLiteCase):
             str(caught.exception),
             "PRAGMA foreign_keys = 0 cannot take effect in a sandbox, where everything that is "
             "done is one transaction, and something was written already. Send it in a `connect` "
-            "listener of the engine, or test this code on real connections.",
+            "listener of the engine, or test this code on real connections, on a database of its "
+            "own.",
         )
 
     def test_listener_that_writes(self) -> None:
@@ -1003,9 +1038,10 @@ class TestListeners(SQLiteCase):
         kept = []
         engine = self.engine()
         event.listen(engine, "connect", lambda connection, record: kept.append(connection))
-        with sandboxed(engine):
+        with self.assertRaises(SandboxConflict) as caught, sandboxed(engine):
             engine.connect().close()
-            with self.assertRaises(SandboxConflict) as caught:
+            # it ends the block, too, where the program swallows it
+            with contextlib.suppress(SandboxConflict):
                 kept[0].execute("COMMIT")
         self.assertEqual(
             str(caught.exception),
@@ -1060,10 +1096,11 @@ class TestListeners(SQLiteCase):
         with self.assertRaises(SandboxConflict) as caught:
             other.create_function("which", 0, lambda: 2)
         self.assertEqual(
-            str(caught.exception),
-            'two connections register different things as function "which", and in ShopTest\'s '
-            "sandbox they share one connection. Register the same object on each, or give them "
-            "different names.",
+            without_lines(caught.exception),
+            'two connections register different things as function "which", connection 1 at '
+            "tests/test_sqlite.py:LINE and connection 2 at tests/test_sqlite.py:LINE, and in "
+            "ShopTest's sandbox they share one connection. Register the same object on each, or "
+            "give them different names.",
         )
         one.create_function("which", 0, lambda: 3)
         self.assertEqual(one.execute("SELECT which()").fetchone(), (3,))
@@ -1081,8 +1118,9 @@ class TestListeners(SQLiteCase):
         with self.assertRaises(SandboxConflict) as caught:
             stranger.connect()
         self.assertEqual(
-            str(caught.exception),
-            "an engine connects with {}, and the connection of ShopTest's sandbox was made with "
+            without_lines(caught.exception),
+            "an engine connects at tests/test_sqlite.py:LINE with {}, and the connection of "
+            "ShopTest's sandbox was made at tests/test_sqlite.py:LINE with "
             f"{{'detect_types': {sqlite3.PARSE_COLNAMES}}}. All engines of one database share one "
             "connection there. Give them the same connect_args.",
         )
@@ -1204,10 +1242,12 @@ class TestConnection(SQLiteCase):
         with self.assertRaises(SandboxConflict) as caught:
             other.execute("SELECT * FROM item")
         self.assertEqual(
-            str(caught.exception),
-            "connection 2 sends a statement while another connection has not fetched all rows of "
-            "an INSERT, UPDATE or DELETE ... RETURNING. On real connections the database would be "
-            "locked. Fetch all rows first.",
+            without_lines(caught.exception),
+            "connection 2 (its transaction began at tests/test_sqlite.py:LINE) sends a statement "
+            "while connection 1 (its transaction began at tests/test_sqlite.py:LINE) has not "
+            "fetched all rows of an INSERT, UPDATE or DELETE ... RETURNING. On real connections "
+            "the database would be locked, and one connection cannot keep the two apart. Fetch all "
+            "rows first.",
         )
         sandbox.end_test()
         sandbox.begin_test()
@@ -1286,7 +1326,7 @@ class TestConnection(SQLiteCase):
             copy.deserialize(connection.serialize())
             self.assertEqual(rows(copy)["item"], [(1, "first"), (2, "a")])
         other = self.raw(engine)
-        with self.assertRaisesRegex(SandboxConflict, r"^backup\(\) beside uncommitted work of con"):
+        with self.assertRaisesRegex(SandboxConflict, r"calls backup\(\) beside uncommitted work"):
             other.backup(None)
 
     def test_blob(self) -> None:
@@ -1311,7 +1351,8 @@ class TestConnection(SQLiteCase):
         self.assertEqual(
             str(caught.exception),
             "deserialize() cannot be played in a sandbox, because it replaces the database in "
-            "which the transaction is open. Fill it by SQL, or test this code on real connections.",
+            "which the transaction is open. Fill it by SQL, or test this code on real connections, "
+            "on a database of its own.",
         )
 
 
@@ -1354,9 +1395,10 @@ class TestRefusals(SQLiteCase):
             other.execute("SELECT * FROM made")
         self.assertRegex(
             str(caught.exception),
-            r'^connection 2 names "made", which is a temporary table of connection 1 \(its '
-            r"transaction began at .*\). On real connections it would not see that table. Use the "
-            r"same connection, or give the table another name.$",
+            r'^connection 2 \(.*\) names "made", which is a temporary table of connection 1 \(its '
+            r"last transaction began at .*\)\. On real connections it would not see that table, "
+            r"and one connection cannot hide it\. Use the same connection, give the table another "
+            r"name, or test this code on real connections, on a database of its own\.$",
         )
         one.close()
         other.execute("CREATE TEMP TABLE made (id, name)")
@@ -1388,8 +1430,8 @@ class TestSeveralConnections(SQLiteCase):
             r"^connection 2 \(its transaction began at .*\) writes while connection 1 \(its "
             r"transaction began at .*\) has written and not committed: on real connections it "
             r'would wait, and then end in "database is locked"\. Commit the other first, or test '
-            r"this code on real connections\. The statement: INSERT INTO counted \(name\) VALUES "
-            r"\('x'\)$",
+            r"this code on real connections, on a database of its own\. The statement: INSERT "
+            r"INTO counted \(name\) VALUES \('x'\)$",
         )
         self.other.execute("INSERT INTO counted (name) VALUES ('y')")
 
@@ -1455,8 +1497,31 @@ class TestSeveralConnections(SQLiteCase):
             r"^connection 2 \(.*\) commits what it wrote while connection 1 \(.*\) has read: on "
             r'real connections it would end in "database is locked", or in WAL mode the other '
             r"would go on seeing what was there before\. End the other's transaction first, or "
-            r"test this code on real connections\.$",
+            r"test this code on real connections, on a database of its own\.$",
         )
+
+    def test_commit_beside_open_rows(self) -> None:
+        """So it would beside rows that another has not fetched yet, and only then."""
+        for kept in (True, False):
+            rows = self.one.execute("SELECT 1 UNION SELECT 2")
+            self.assertEqual(next(rows), (1,))
+            rest = None if kept else rows.fetchall()
+            self.other.execute("INSERT INTO counted (name) VALUES (?)", (kept,))
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                self.other.commit()
+            self.assertEqual(["while connection 1" in str(w.message) for w in warned], [True][:kept])
+            self.assertIn(rest, (None, [(2,)]))
+            rows.close()
+
+    def test_commit_of_a_lock(self) -> None:
+        """BEGIN IMMEDIATE holds the lock that a reader keeps from being let go."""
+        self.one.isolation_level = self.other.isolation_level = None
+        self.one.execute("BEGIN")
+        self.one.execute("SELECT * FROM item").fetchall()
+        self.other.execute("BEGIN IMMEDIATE")
+        with self.assertWarnsRegex(UncommittedDataWarning, "while connection 1"):
+            self.other.commit()
 
     def test_violation_beside_a_write(self) -> None:
         """A violated constraint may be the other's doing."""
@@ -1467,7 +1532,9 @@ class TestSeveralConnections(SQLiteCase):
             str(caught.exception),
             r"^a statement of connection 2 \(.*\) failed beside what connection 1 \(.*\) has "
             r"written and not committed: UNIQUE constraint failed: item\.name\. Real connections "
-            r'might have gone on, or ended in "database is locked"\. Commit that work first\.$',
+            r'might have gone on, or ended in "database is locked", which one connection cannot '
+            r"show\. Commit that work first, or test this code on real connections, on a database "
+            r"of its own\.$",
         )
 
     def test_error_beside_a_changed_schema(self) -> None:
@@ -1512,6 +1579,17 @@ class TestSeveralConnections(SQLiteCase):
         self.box.end_test()
         self.box.begin_test()
         self.assertEqual(self.committed(self.shared_engine), self.before)
+
+    def test_rollback_beneath_a_reader(self) -> None:
+        """A transaction that has only read is no hindrance to a rollback beneath it."""
+        self.one.execute("INSERT INTO item (name) VALUES ('a')")
+        self.other.execute("BEGIN")
+        self.other.execute("SELECT * FROM counted").fetchall()
+        self.one.rollback()
+        found = self.other.execute("SELECT name FROM item").fetchall()
+        self.assertEqual(found, [("first",)])
+        self.other.rollback()
+        self.assertEqual(self.box.conflicts, [])
 
     def test_threads_wait(self) -> None:
         """Threads that write wait for each other, as SQLite's lock would make them."""
@@ -1662,6 +1740,8 @@ with sandboxed(engine):
     child = os.fork()
     if child:
         assert os.waitpid(child, 0)[1] == 0
+        # what a rollback, the child's too, would take away
+        assert os.path.exists({str(self.path)!r} + "-journal")
         assert connection.scalar(text("SELECT count(*) FROM item")) == 2
         connection.commit()
         connection.execute(text("INSERT INTO item (name) VALUES ('b')"))

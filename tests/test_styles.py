@@ -587,9 +587,10 @@ class TestRefusals(unittest.TestCase):
             self.refused(self.write_beneath),
             "SandboxConflict: connection 1 (its transaction began at tests/test_styles.py:LINE) "
             "rolled back what it had written, but above it lies work of connection 2 (its "
-            "transaction began at tests/test_styles.py:LINE), which committed it. On one "
-            "connection the one cannot be undone without the other. Let the transactions end in "
-            "the order in which they wrote, or test this code on real connections.",
+            "transaction began at tests/test_styles.py:LINE), which committed it. The rollback was "
+            "called at tests/test_styles.py:LINE. On one connection the one cannot be undone "
+            "without the other. Let the transactions end in the order in which they wrote, or test "
+            "this code on real connections, on a database of its own.",
         )
 
     def test_rollback_beneath_that_nobody_looks_at(self) -> None:
@@ -616,9 +617,10 @@ class TestRefusals(unittest.TestCase):
             self.refused(code),
             "SandboxConflict: connection 1 (its transaction began at tests/test_styles.py:LINE) "
             "rolled back what it had written, but above it lies work of connection 2 (its "
-            "transaction began at tests/test_styles.py:LINE), which committed it. On one "
-            "connection the one cannot be undone without the other. Let the transactions end in "
-            "the order in which they wrote, or test this code on real connections.",
+            "transaction began at tests/test_styles.py:LINE), which committed it. The rollback was "
+            "called at tests/test_styles.py:LINE. On one connection the one cannot be undone "
+            "without the other. Let the transactions end in the order in which they wrote, or test "
+            "this code on real connections, on a database of its own.",
         )
 
     def test_serializable_beside_a_commit(self) -> None:
@@ -636,6 +638,8 @@ class TestRefusals(unittest.TestCase):
         self.assertEqual(
             self.refused(code),
             "SandboxConflict: connection 1 (its transaction began at tests/test_styles.py:LINE) "
-            "is SERIALIZABLE, and another connection has committed since it began. One connection "
-            "cannot show the old snapshot. Test this code on real connections.",
+            "is SERIALIZABLE, and connection 2 (its transaction began at "
+            "tests/test_styles.py:LINE) has committed since it began. One connection cannot show "
+            "the old snapshot. End the first transaction before the other commits, or test this "
+            "code on real connections, on a database of its own.",
         )

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg2
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import URL
 
@@ -82,7 +82,29 @@ class Actor:
 
     def status(self) -> None:
         """Note what the driver and the server say of the transaction."""
-        self.note("status", lambda: (self.con.status, self.con.get_transaction_status()))
+        # psycopg 3 believes what the server says
+        self.note(
+            "status", lambda: (getattr(self.con, "status", None), self.con.info.transaction_status)
+        )
+
+    def session(
+        self,
+        *,
+        isolation_level: str | None = None,
+        readonly: bool | None = None,
+        autocommit: bool | None = None,
+    ) -> None:
+        """Set what later transactions are like, by the means of the driver."""
+        if hasattr(self.con, "set_session"):
+            self.con.set_session(isolation_level, readonly, None, autocommit)
+            return
+        if isolation_level is not None:
+            level = psycopg.IsolationLevel[isolation_level.replace(" ", "_")]
+            self.con.isolation_level = level
+        if readonly is not None:
+            self.con.read_only = readonly
+        if autocommit is not None:
+            self.con.autocommit = autocommit
 
 
 class Stage:
@@ -116,9 +138,8 @@ class Stage:
         except Exception as e:
             original = getattr(e, "orig", e)
             first = str(original).splitlines()[0] if str(original) else ""
-            self.log.append(
-                (what, (type(original).__name__, getattr(original, "pgcode", None), first))
-            )
+            state = getattr(original, "pgcode", None) or getattr(original, "sqlstate", None)
+            self.log.append((what, (type(original).__name__, state, first)))
             return None
         self.log.append((what, answer))
         return answer
@@ -132,7 +153,7 @@ class Stage:
 
     def close(self) -> None:
         for actor in self._actors:
-            with contextlib.suppress(psycopg2.Error):
+            with contextlib.suppress(self.engine.dialect.loaded_dbapi.Error):
                 actor.con.close()
 
 
@@ -145,13 +166,13 @@ class TwinTestCase(unittest.TestCase):
     url: URL
     #: the tests' own connection past everything, to the database of the sandbox
     judge: Any
-    #: whether the sandbox's outer transaction spans a class
-    shared = True
+    #: what the scenarios are played with
+    driver = "postgresql+psycopg2"
 
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        server = cls.server_url()
+        server = cls.server_url().set(drivername=cls.driver)
         cls._server = sa.create_engine(
             server.set(database="postgres"), isolation_level="AUTOCOMMIT", poolclass=sa.NullPool
         )

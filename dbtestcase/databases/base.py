@@ -107,7 +107,8 @@ def private_engine(url: URL, origin: str) -> sa.Engine:
             url, poolclass=NullPool, execution_options={"dbtestcase_private": True}
         )
     except (ImportError, NoSuchModuleError) as error:
-        package = "psycopg[binary]" if url.drivername.endswith("+psycopg") else "psycopg2-binary"
+        third = url.drivername.endswith("+psycopg")
+        package = "dbtestcase[psycopg3]" if third else "psycopg2-binary"
         raise MissingExtraError(
             f'"{url.drivername}" ({origin}) needs a driver that is not installed: {error}. '
             f'Install it with: pip install "{package}"'

@@ -108,6 +108,8 @@ class Door:
         self._undos: list[Callable[[], None]] = []
         self._passed: weakref.WeakSet[Dialect] = weakref.WeakSet()
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
+        # to look into a WeakSet takes longer than all else at the end of a test that used none
+        self._sessions_began = False
         self._stack = contextlib.ExitStack()
 
     # -- open and closed -------------------------------------------------------------------------
@@ -198,6 +200,11 @@ class Door:
     def mark(self) -> int:
         """Return a point in time for :meth:`let_go`."""
         return len(self._undos)
+
+    @property
+    def has_seen_something(self) -> bool:
+        """Whether a session began or an engine was refused since that was last asked for."""
+        return self._sessions_began or bool(self.refusals)
 
     def enlist(self, engine: Engine) -> None:
         """Redirect an engine before its first contact, without contacting anything.
@@ -321,7 +328,10 @@ class Door:
 
     def close_sessions(self) -> None:
         """Close each session that began a transaction since the last call, even if some fail."""
+        if not self._sessions_began:
+            return
         with self._lock:
+            self._sessions_began = False
             sessions = list(self._sessions)
             self._sessions.clear()
         _run_all(f"closing sessions of {self._owner}", [session.close for session in sessions])
@@ -331,6 +341,7 @@ class Door:
     ) -> None:
         with self._lock:
             self._sessions.add(session)
+            self._sessions_began = True
 
 
 def _run_all(doing: str, calls: Iterable[Callable[[], object]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -23,13 +24,11 @@ _CONTAINERS = frozenset({dict, list, set})
 class contexts_restored:
     """Pop at the end the contexts that were pushed meanwhile and left there."""
 
-    def __enter__(self) -> None:
-        self._before = {name: _current(name) for name in ("request_ctx", "app_ctx")}
+    def __enter__(self) -> Any:
+        self._request, self._app = _current_request(), _current_app()
 
     def __exit__(self, *exception: object) -> None:
-        for name, last in self._before.items():
-            while (left := _current(name)) is not None and left is not last:
-                left.pop()
+        _pop_down_to(self._request, self._app)
 
 
 class pushed_context:
@@ -43,26 +42,45 @@ class pushed_context:
 
     def __init__(self, app: Flask) -> None:
         self._context = app.app_context()
-        self._left = contexts_restored()
 
     def __enter__(self) -> Any:
+        self._request = _current_request()
         self._context.push()
-        self._left.__enter__()
         return self._context
 
     def __exit__(self, *exception: object) -> None:
         try:
-            self._left.__exit__(*exception)
+            _pop_down_to(self._request, self._context)
         finally:
             self._context.pop()
 
 
-def _current(name: str) -> Any:
-    """Return the current ``app_ctx`` or ``request_ctx``; Flask 3.2 has only the first."""
-    import flask.globals
+def _pop_down_to(request: Any, app: Any) -> None:
+    while (left := _current_request()) is not None and left is not request:
+        left.pop()
+    while (left := _current_app()) is not None and left is not app:
+        left.pop()
 
-    proxy = vars(flask.globals).get(name)
-    return proxy._get_current_object() if proxy else None
+
+# Whether there is one is asked first, because a proxy of nothing takes long to say so.
+
+
+def _current_request() -> Any:
+    import flask
+
+    if not flask.has_request_context():
+        return None
+    # Flask 3.2 has app contexts only
+    proxy = vars(flask.globals).get("request_ctx")
+    return None if proxy is None else proxy._get_current_object()
+
+
+def _current_app() -> Any:
+    import flask
+
+    if not flask.has_app_context():
+        return None
+    return flask.globals.app_ctx._get_current_object()  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager
@@ -81,30 +99,65 @@ def in_context(context: Any) -> Iterator[None]:
             yield
 
 
-@contextlib.contextmanager
-def config_restored(app: Flask) -> Iterator[None]:
+class config_restored:
     """Put ``app.config`` back at the end: keys, values, and what is in its dicts, lists and sets.
 
     The config object and the containers in it stay the same objects, since extensions keep
-    references to them.
+    references to them. May be entered again and again: what was saved is saved anew only where
+    something has changed since.
 
     :param app: the app.
     """
-    config = app.config
-    saved = dict(config)
-    contents = _contents(saved.values())
-    try:
-        yield
-    finally:
-        for container, content in contents:
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+        self._config: Any = None
+        self._keys: list[str] = []
+        self._values: list[Any] = []
+        self._contents: list[tuple[Any, Any]] = []
+
+    def __enter__(self) -> None:
+        if not self._is_as_saved():
+            self._config = config = self._app.config
+            self._keys, self._values = list(config), list(config.values())
+            self._contents = _contents(self._values)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._is_as_saved():
+            return
+        for container, content in self._contents:
             container.clear()
             if isinstance(container, list):
                 container.extend(content)
             else:
                 container.update(content)
-        config.clear()
-        config.update(saved)
-        app.config = config
+        self._config.clear()
+        self._config.update(zip(self._keys, self._values, strict=True))
+        self._app.config = self._config
+
+    def _is_as_saved(self) -> bool:
+        """Whether all is what it was, and not only equal: 1 is not True to every extension."""
+        config = self._app.config
+        if (
+            config is not self._config
+            or list(config) != self._keys
+            or not all(map(operator.is_, config.values(), self._values))
+        ):
+            return False
+        for container, content in self._contents:
+            if (container or content) and not _same(container, content):
+                return False
+        return True
+
+
+def _same(container: Any, content: Any) -> bool:
+    if len(container) != len(content):
+        return False
+    if type(container) is set:  # a copy may have another order
+        return set(map(id, container)) == set(map(id, content))
+    if type(container) is dict and not _same(list(container.values()), list(content.values())):
+        return False
+    return all(map(operator.is_, container, content))
 
 
 def _contents(values: Iterable[object]) -> list[tuple[Any, Any]]:

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from ..engines import Key
 from ..errors import DatabaseTestError, SetUpError
+from ..flaskapp import (
+    config_restored,
+    contexts_restored,
+    engines_of,
+    find_create_app,
+    isolated_requests,
+    make_app,
+    pushed_context,
+)
 from .engines import EngineMixin
 from .sessions import expire_session_of
-from .state import ClassState, Given
+from .state import ClassState, Given, Undo
 
 if TYPE_CHECKING:
     from flask import Flask
+    from flask.ctx import AppContext
     from flask.testing import FlaskClient
     from sqlalchemy.engine import Engine
 
 __all__ = ["FlaskMixin"]
 
 __unittest = True  # its frames are left out of tracebacks
+
+
+_Entered = TypeVar("_Entered")
+
+
+def _pop(state: ClassState, pushed: pushed_context, before: AppContext | None) -> None:
+    try:
+        pushed.__exit__()
+    finally:
+        state.context = before
 
 
 class FlaskMixin(EngineMixin):
@@ -46,8 +68,6 @@ class FlaskMixin(EngineMixin):
 
     @classmethod
     def _dbt_set_up_app(cls, state: ClassState) -> None:
-        from ..flaskapp import find_create_app
-
         factory = find_create_app(cls)
         if cls.app_scope not in ("class", "test"):
             raise SetUpError(
@@ -55,9 +75,10 @@ class FlaskMixin(EngineMixin):
             )
         if factory is None:
             return
+        state.app_per_test = cls.app_scope == "test"
         if cls.app_scope == "class" or cls._dbt_has_class_data():
             app = cls._dbt_make_app(state, factory, cls.enterClassContext)
-            state.app = app
+            state.app, state.config = app, config_restored(app)
             if cls.app_scope == "class":
                 state.set("app", app)
             engines = cls._dbt_push_and_ask(state, app, cls.enterClassContext)
@@ -73,8 +94,6 @@ class FlaskMixin(EngineMixin):
 
         :param enter: ``enterClassContext`` of the class or ``enterContext`` of the test.
         """
-        from ..flaskapp import config_restored, contexts_restored, isolated_requests, make_app
-
         # a factory may push a context and leave it there, as Flask's own tutorials do
         enter(contexts_restored())
         try:
@@ -99,10 +118,10 @@ class FlaskMixin(EngineMixin):
         cls, state: ClassState, app: Flask, enter: Callable[..., Any]
     ) -> dict[Key, Engine]:
         """Push an app context, if wanted, and ask the app's extension for its engines."""
-        from ..flaskapp import engines_of
-
         if cls.push_app_context:
-            cls._dbt_push_context(state, app, enter)
+            stack = enter(contextlib.ExitStack())
+            stack.callback(setattr, state, "context", state.context)
+            state.context = stack.enter_context(pushed_context(app))
             engines = engines_of(app)
         else:
             with app.app_context():
@@ -110,44 +129,39 @@ class FlaskMixin(EngineMixin):
         state.fixture.add_engines(engines)
         return engines
 
-    @staticmethod
-    def _dbt_push_context(state: ClassState, app: Flask, enter: Callable[..., Any]) -> None:
-        from ..flaskapp import pushed_context
-
-        stack = enter(contextlib.ExitStack())
-        stack.callback(setattr, state, "context", state.context)
-        state.context = stack.enter_context(pushed_context(app))
-
     @classmethod
     def _dbt_makes_app_per_test(cls) -> bool:
-        from ..flaskapp import find_create_app
-
         return cls.app_scope == "test" and find_create_app(cls) is not None
 
-    def _dbt_enter_test(self, state: ClassState) -> None:
-        super()._dbt_enter_test(state)
-        if self._dbt_makes_app_per_test():
-            self._dbt_set_up_app_of_test(state)
-        elif state.app is not None:
-            from ..flaskapp import config_restored, contexts_restored
-
-            self.enterContext(config_restored(state.app))
+    def _dbt_enter_test(self, state: ClassState, undo: Undo) -> None:
+        super()._dbt_enter_test(state, undo)
+        if state.app_per_test:
+            self._dbt_set_up_app_of_test(state, undo)
+        elif state.app is not None and state.config is not None:
+            state.config.__enter__()
+            undo.append(state.config.__exit__)
             if self.push_app_context:
-                self._dbt_push_context(state, state.app, self.enterContext)
+                pushed, before = pushed_context(state.app), state.context
+                state.context = pushed.__enter__()
+                undo.append(functools.partial(_pop, state, pushed, before))
             else:
-                self.enterContext(contexts_restored())
+                contexts = contexts_restored()
+                contexts.__enter__()
+                undo.append(contexts.__exit__)
 
-    def _dbt_set_up_app_of_test(self, state: ClassState) -> None:
-        from ..flaskapp import find_create_app
+    def _dbt_set_up_app_of_test(self, state: ClassState, undo: Undo) -> None:
+        def enter(context: AbstractContextManager[_Entered]) -> _Entered:
+            entered = context.__enter__()
+            undo.append(lambda: context.__exit__(None, None, None))
+            return entered
 
-        app = self._dbt_make_app(state, find_create_app(type(self)), self.enterContext)
-        engines = self._dbt_push_and_ask(state, app, self.enterContext)
+        app = self._dbt_make_app(state, find_create_app(type(self)), enter)
+        engines = self._dbt_push_and_ask(state, app, enter)
         engines = {**state.engines, **engines} or {None: state.fixture.engine(None)}
         engine = engines.get(None)
         # past properties that users may have of these names
         given = {"app": app, "engine": engine, "engines": engines}
         given |= {"_dbt_app": app, "_dbt_engine": engine}
         self.__dict__.update(given)
-        for name in given:
-            self.addCleanup(self.__dict__.pop, name, None)
+        undo += [functools.partial(self.__dict__.pop, name, None) for name in given]
         state.fixture.build_missing()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import unittest
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy.engine import Engine
@@ -15,11 +14,13 @@ from ..engines import Key
 from ..errors import AppError, DatabaseTestError, SetUpError
 from ..fixture import DatabaseURLs
 from ..schemas import Schema
-from .state import STATE, ClassState, end_forgotten, noting_errors
+from .state import STATE, ClassState, Undo, end_forgotten
 
 __all__ = ["EngineMixin"]
 
 __unittest = True  # its frames are left out of tracebacks
+
+_MISSING = object()
 
 if TYPE_CHECKING:
     _Base = unittest.TestCase
@@ -210,34 +211,52 @@ class EngineMixin(_Base):
     def _dbt_set_up_data(cls, state: ClassState) -> None:
         """Make the class data."""
 
-    def _dbt_enter_test(self, state: ClassState) -> None:
-        """Begin what surrounds the test, each part with its cleanup."""
+    def _dbt_enter_test(self, state: ClassState, undo: Undo) -> None:
+        """Begin what surrounds the test, each part followed by what undoes it."""
 
     # -- the test --------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def _dbt_surrounded(self) -> Iterator[None]:
-        """Let the instance's ``setUp`` begin with ours, for one run of the test."""
-        users = self.setUp
+    # Every test pays for what stands here: no context managers, no decorators, and one cleanup,
+    # as unittest takes longer to call a cleanup than most of ours take.
 
-        @functools.wraps(users)
-        def set_up() -> Any:
-            state = self._dbt_state()
-            self._dbt_enter_test(state)
-            return users()
-
-        kept = dict(vars(self))
-        name = self.id().rpartition(".")[2]
-        self.setUp = set_up  # type: ignore[method-assign]
-        if (method := getattr(self, name, None)) is not None:  # users may override id()
-            setattr(self, name, noting_errors(method, self._dbt_told))
+    def _dbt_surrounded(self, run: Callable[..., Any], *args: Any) -> Any:
+        """Run the test with an instance's ``setUp`` that begins with ours."""
+        given = self.__dict__
+        kept = given.get("setUp", _MISSING)
+        given["setUp"] = functools.partial(self._dbt_set_up, self.setUp)
         try:
-            yield
+            return run(*args)
         finally:
-            for ours in {"setUp", name} & set(vars(self)):
-                delattr(self, ours) if ours not in kept else setattr(self, ours, kept[ours])
+            if kept is _MISSING:
+                given.pop("setUp", None)
+            else:
+                given["setUp"] = kept
             if (state := type(self).__dict__.get(STATE)) is not None:
                 state.test = None  # Ctrl-C leaves the cleanups out
+
+    def _dbt_set_up(self, users: Callable[[], Any]) -> Any:
+        state = self._dbt_state()
+        undo: Undo = []
+        self.addCleanup(self._dbt_undo, undo)
+        self._dbt_enter_test(state, undo)
+        return users()
+
+    def _dbt_undo(self, undo: Undo) -> None:
+        """Undo what surrounds the test, the last first, whatever fails."""
+        try:
+            while undo:
+                undo.pop()()
+        finally:
+            if undo:  # unittest tells of the error, and goes on with the next cleanup
+                self.addCleanup(self._dbt_undo, undo)
+
+    def _callTestMethod(self, method: Callable[[], Any]) -> None:
+        """Note what the test method raises; the name is unittest's own."""
+        try:
+            super()._callTestMethod(method)  # type: ignore[misc]
+        except BaseException as error:
+            self._dbt_told(error)
+            raise
 
     def _dbt_told(self, error: BaseException) -> None:
         """Leave out of what the program swallowed what the test itself ends with."""
@@ -266,13 +285,12 @@ class EngineMixin(_Base):
 
     def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
         """Run the test, surrounded by what the mixins do."""
-        with self._dbt_surrounded():
-            return super().run(result)
+        surrounded: unittest.TestResult | None = self._dbt_surrounded(super().run, result)
+        return surrounded
 
     def debug(self) -> None:
         """Run the test without collecting the result, surrounded by what the mixins do."""
-        with self._dbt_surrounded():
-            super().debug()
+        self._dbt_surrounded(super().debug)
 
 
 def _is_ours(base: type) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import unittest
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from ..testdata import ClassData
 from .engines import EngineMixin
 from .pytests import around_fixtures
 from .sessions import app_session, close_own_session, session_of_test
-from .state import STATE, ClassState, Given
+from .state import STATE, ClassState, Given, Undo
 
 __all__ = ["SandboxMixin"]
 
@@ -127,7 +128,8 @@ class SandboxMixin(EngineMixin):
             yield
             return
         fixture = state.fixture
-        type(self)._dbt_revive(state)
+        if state.data_lost or fixture.lost():
+            type(self)._dbt_revive(state)
         fixture.begin_test()
         state.begun = True
         with contextlib.ExitStack() as stack:
@@ -138,30 +140,49 @@ class SandboxMixin(EngineMixin):
             stack.callback(setattr, state, "begun", False)
             yield
 
-    def _dbt_enter_test(self, state: ClassState) -> None:
+    def _dbt_enter_test(self, state: ClassState, undo: Undo) -> None:
         fixture = state.fixture
         if not state.begun:
-            type(self)._dbt_revive(state)
-        if state.data is not None:
+            if state.data_lost or fixture.lost():
+                type(self)._dbt_revive(state)
+            if self.isolation == "test":
+                fixture.begin_test()
+            else:
+                fixture.freeze()
+        elif state.data is not None:
             # what a fixture has read is of another session
             state.data.forget(self)
-            self.addCleanup(state.data.forget, self)
-        self.addCleanup(fixture.raise_swallowed)
-        if state.begun:
-            self.addCleanup(fixture.reopen)
-        elif self.isolation == "test":
-            fixture.begin_test()
-            self.addCleanup(fixture.end_test)
-        else:
-            fixture.freeze()
-        self.addCleanup(fixture.door.close_sessions)
-        self.addCleanup(fixture.let_go, fixture.mark())
+        undo.append(functools.partial(self._dbt_leave_test, state, undo, fixture.mark()))
         state.test = self
-        self.addCleanup(setattr, state, "test", None)
-        self.addCleanup(close_own_session, self)
-        super()._dbt_enter_test(state)
+        super()._dbt_enter_test(state, undo)
         if self.isolation == "test":
-            self.addCleanup(fixture.closing)
+            undo.append(fixture.closing)
+
+    def _dbt_leave_test(self, state: ClassState, undo: Undo, mark: tuple[int, int]) -> None:
+        """Do what ends the test; where it needed no database, that is next to nothing."""
+        fixture, data = state.fixture, state.data
+        state.test = None
+        own_session = "_dbt_session" in self.__dict__
+        isolated = self.isolation == "test"
+        if (
+            isolated
+            and not state.begun
+            and not own_session
+            and fixture.end_untouched_test(mark)
+        ):
+            if data is not None:
+                data.forget(self)
+            return
+        if data is not None:
+            undo.append(functools.partial(data.forget, self))
+        undo.append(fixture.raise_swallowed)
+        if state.begun:
+            undo.append(fixture.reopen)
+        elif isolated:
+            undo.append(fixture.end_test)
+        undo.append(fixture.door.close_sessions)
+        undo.append(functools.partial(fixture.let_go, mark))
+        undo.append(functools.partial(close_own_session, self))
 
 
 def _restore(cls: type, before: Mapping[str, object]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from ..errors import SetUpError
+from ..flaskapp import expire_gently, in_context, session_of
 from .state import ClassState
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ __all__ = ["app_session", "close_own_session", "expire_session_of", "session_of_
 
 def expire_session_of(state: ClassState) -> None:
     """After a request the test reads what the database holds."""
-    from ..flaskapp import expire_gently
-
     if state.test is not None:
         session = session_of_test(state.test, make=False)
         if session is not None:
@@ -56,7 +55,5 @@ def app_session(state: ClassState, app: Flask | None) -> Session | None:
     """Give the session that the app's extension has in the context that we pushed."""
     if app is None or state.context is None:
         return None
-    from ..flaskapp import in_context, session_of
-
     with in_context(state.context):
         return session_of(app)

@@ -21,12 +21,16 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.ctx import AppContext
 
+    from ..flaskapp import config_restored
     from .engines import EngineMixin
 
-__all__ = ["STATE", "ClassState", "Given", "declaring", "end_forgotten", "noting_errors"]
+__all__ = ["STATE", "ClassState", "Given", "Undo", "declaring", "end_forgotten"]
 
 #: The attribute of a test class that holds its :class:`ClassState`.
 STATE = "_dbtestcase"
+
+#: What undoes the surroundings of a test, in the order in which they were made.
+Undo = list[Callable[[], object]]
 
 
 class ClassState:
@@ -35,6 +39,9 @@ class ClassState:
     def __init__(self, owner: type[EngineMixin]) -> None:
         self.owner = owner
         self.app: Flask | None = None
+        #: what puts the app's config back after each test
+        self.config: config_restored | None = None
+        self.app_per_test = False
         self.context: AppContext | None = None
         self.engines: dict[Key, Engine] = {}
         self.session: Session | None = None
@@ -111,31 +118,6 @@ def end_forgotten() -> None:
     """
     if _latest is not None and _latest.test is None:
         cast("type[unittest.TestCase]", _latest.owner).doClassCleanups()
-
-
-def noting_errors(method: Callable[[], Any], note: Callable[[BaseException], None]) -> Any:
-    """Wrap a test method, which may be async, so that what it raises is noted."""
-    if inspect.iscoroutinefunction(method):
-
-        @functools.wraps(method)
-        async def noting_async() -> Any:
-            try:
-                return await method()
-            except BaseException as error:
-                note(error)
-                raise
-
-        return noting_async
-
-    @functools.wraps(method)
-    def noting() -> Any:
-        try:
-            return method()
-        except BaseException as error:
-            note(error)
-            raise
-
-    return noting
 
 
 def declaring(owner: type, name: str) -> str:

@@ -2,8 +2,10 @@
 
 ``segments`` explains how the work of several connections is kept apart, and knows no driver;
 ``statements`` says what a text is; ``backends`` what the server would know of each connection;
-``base`` the life of a sandbox; ``postgresql`` and ``sqlite`` the kinds of database; and the
-drivers' modules what a connection and a cursor look like to the program.
+``base`` the life of a sandbox, and ``threads`` who waits for whom in it; ``kinds`` what a kind of
+database decides, ``postgresql`` and ``sqlite`` how it does; and the drivers' modules what a
+connection and a cursor look like to the program. What is said to the user of all that is in
+``messages`` and ``uncommitted``.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from sqlalchemy.engine import URL, Engine
 
 from ..engines import redirect
 from ..engines.redirecting import place_of_engine
-from ..errors import SettingsError
+from ..errors import MissingExtraError, SettingsError
 from .base import Phase, Sandbox
 
 __all__ = ["Phase", "Sandbox", "open_sandbox", "sandboxed"]
@@ -31,12 +33,22 @@ def open_sandbox(
     :param reset_sequences: whether to put sequences back after each test; only for a database
         that nobody else uses.
     :raises SettingsError: for a driver that there is no sandbox for.
+    :raises MissingExtraError: for a driver that is not installed.
     """
     match url.get_dialect().name, url.get_driver_name():
         case "postgresql", "psycopg2":
             from .psycopg2_driver import Psycopg2Sandbox
 
             return Psycopg2Sandbox(url, owner=owner, reset_sequences=reset_sequences)
+        case "postgresql", "psycopg":
+            try:
+                from .psycopg_driver import PsycopgSandbox
+            except ImportError as error:
+                raise MissingExtraError(
+                    f'the driver of "{url.drivername}" is not installed: {error}. Install it with: '
+                    f'pip install "dbtestcase[psycopg3]", or write postgresql+psycopg2.'
+                ) from error
+            return PsycopgSandbox(url, owner=owner, reset_sequences=reset_sequences)
         case "sqlite", "pysqlite":
             from .sqlite import SQLiteSandbox
 
@@ -44,8 +56,9 @@ def open_sandbox(
         case dialect, driver:
             raise SettingsError(
                 f"there is no sandbox for {dialect}+{driver} in this version. Write "
-                f"postgresql+psycopg2 or sqlite+pysqlite, in the URLs of the program's engines "
-                f"as well: SQLAlchemy 2.1 takes a bare postgresql:// for psycopg 3."
+                f"postgresql+psycopg2, postgresql+psycopg or sqlite+pysqlite, in the URLs of the "
+                f"program's engines as well: a bare postgresql:// is psycopg2 to SQLAlchemy 2.0, "
+                f"and psycopg 3 to 2.1."
             )
 
 

@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import SandboxConflict
+from . import messages
 from .places import Place, place
+from .quick import plain_members
 from .statements import Control, Statement
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ Lock = tuple[int, int, int]
 SNAPSHOT_LEVELS = {"REPEATABLE READ", "SERIALIZABLE"}
 
 
+@plain_members
 class State(enum.Enum):
     """The state of a transaction, as the server reports it."""
 
@@ -48,6 +50,7 @@ class UserSavepoint:
     name: str
     session: Settings
     local: Settings
+    read_only: bool | None
 
 
 @dataclass(slots=True)
@@ -64,13 +67,20 @@ class OpenCursor:
 
 
 class Author(NamedTuple):
-    """A connection, and where its transaction began. Its text is made when somebody reads it."""
+    """A connection, and where its transaction began. Its text is made when somebody reads it.
+
+    :param over: whether it is in no transaction now.
+    """
 
     name: str
     began: Place | None
+    over: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name} (its transaction began at {self.began})"
+        if self.began is None:
+            return f"{self.name} (it has begun no transaction)"
+        which = "its last transaction" if self.over else "its transaction"
+        return f"{self.name} ({which} began at {self.began})"
 
 
 @dataclass(eq=False)
@@ -123,13 +133,14 @@ class Backend:
         return Author(self.name, self.began)
 
     def __str__(self) -> str:
-        return str(self.author)
+        return str(Author(self.name, self.began, over=self.state is State.IDLE))
 
     # -- statements ------------------------------------------------------------
 
-    def execute(self, text: str, call: Callable[[], Any]) -> Any:
+    def execute(self, text: str, call: Callable[[], Any], *, values_only: bool = False) -> Any:
         """Play *text* if it steers the transaction, else send it by *call*.
 
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
         :raises SandboxConflict: when one connection cannot show what several would.
         """
         statement = self.sandbox.analyse(text)
@@ -140,11 +151,11 @@ class Backend:
         if self.state is State.FAILED:
             raise self.sandbox.aborted()
         if self.state is State.ACTIVE:
-            return self.sandbox.run(self, statement, text, call)
+            return self.sandbox.run(self, statement, text, call, values_only=values_only)
         self.begin()  # a transaction of the statement's own
         self.alone = True
         try:
-            result = self.sandbox.run(self, statement, text, call)
+            result = self.sandbox.run(self, statement, text, call, values_only=values_only)
         except self.sandbox.driver_error:
             # SQLite keeps the rows that an INSERT OR FAIL had written before it failed
             self.end(commit=not self.sandbox.errors_fail_transactions)
@@ -186,6 +197,12 @@ class Backend:
         if statement.read_only is not None:
             self.read_only = statement.read_only
 
+    def _change_characteristics(self, statement: Statement) -> None:
+        if (error := self.sandbox.too_late(self, statement)) is not None:
+            self.state = State.FAILED
+            raise error
+        self._characteristics(statement)
+
     def _control(self, statement: Statement) -> None:
         match statement.control:
             case Control.COMMIT | Control.ROLLBACK:
@@ -197,18 +214,14 @@ class Backend:
                     self.begin(statement)
                 else:
                     self.sandbox.begun_twice()
-                    self._characteristics(statement)
+                    self._change_characteristics(statement)
             case Control.SET_TRANSACTION:
                 if self.state is State.FAILED:
                     raise self.sandbox.aborted()
                 if self.state is State.ACTIVE:
-                    self._characteristics(statement)
+                    self._change_characteristics(statement)
             case Control.PREPARE:
-                raise SandboxConflict(
-                    "two-phase transactions cannot be played in a sandbox: a prepared "
-                    "transaction outlives its connection, and nothing may outlive the test. "
-                    "Test this code on real connections, on a database of its own."
-                )
+                raise self.sandbox.conflict(messages.two_phase())
             case _:
                 self._savepoint(statement)
 
@@ -235,7 +248,9 @@ class Backend:
             if self.state is State.IDLE:
                 self.begin()
                 self.begun_by_savepoint = True
-            self.savepoints.append(UserSavepoint(name, dict(self.session), dict(self.local)))
+            self.savepoints.append(
+                UserSavepoint(name, dict(self.session), dict(self.local), self.read_only)
+            )
             return
         # the innermost of that name, as names may shadow each other
         for index in range(len(self.savepoints) - 1, -1, -1):
@@ -245,6 +260,8 @@ class Backend:
             if sandbox.errors_fail_transactions:
                 self.state = State.FAILED
             raise sandbox.no_savepoint(name)
+        # READ ONLY that was set in a subtransaction ends with it, however it ends
+        self.read_only = self.savepoints[index].read_only
         if control is Control.RELEASE:
             if index == 0 and self.begun_by_savepoint:
                 self.end(commit=True)
@@ -259,7 +276,7 @@ class Backend:
         self.session, self.local = dict(saved.session), dict(saved.local)
         self.state = State.ACTIVE
         sandbox.close_cursors(self, from_level=index + 1)
-        sandbox.stack.undo(self, index + 1)
+        sandbox.undo(self, index + 1)
 
     # -- endings ---------------------------------------------------------------
 
@@ -285,7 +302,7 @@ class Backend:
                 commit, error = False, exc
             except BaseException:
                 self._forget(commit=False)
-                sandbox.stack.undo(self, 0)
+                sandbox.undo(self)
                 raise
         self._forget(commit=commit)
         if commit:

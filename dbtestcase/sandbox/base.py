@@ -13,27 +13,28 @@ from __future__ import annotations
 
 import abc
 import enum
-import os
 import threading
-import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy.engine import URL, Dialect, Engine
+from sqlalchemy.engine import URL, Dialect
 
-from ..errors import SandboxConflict, UncommittedDataWarning
-from .backends import SNAPSHOT_LEVELS, Backend, State
-from .segments import SegmentStack, Wire, Wrote
-from .statements import Control, Statement, analyse
+from ..errors import SandboxConflict
+from . import messages, uncommitted
+from .backends import SNAPSHOT_LEVELS, Author, Backend, State
+from .kinds import Kind
+from .places import Place, trail
+from .quick import Changes, in_process, plain_members
+from .segments import SegmentStack, Wrote
+from .statements import Statement
+from .threads import Threads
 
 __all__ = ["Phase", "Sandbox"]
 
-#: How long a write waits for another thread's uncommitted write to end, in seconds.
-THREAD_PATIENCE = 5.0
 
-
+@plain_members
 class Phase(enum.Enum):
     """Where in the life of its class a sandbox is."""
 
@@ -43,7 +44,7 @@ class Phase(enum.Enum):
     BETWEEN = "between tests"
 
 
-class Sandbox(abc.ABC):
+class Sandbox(Kind):
     """Virtual connections on one real connection to one database.
 
     Implements :class:`dbtestcase.engines.ConnectionSource`.
@@ -52,20 +53,11 @@ class Sandbox(abc.ABC):
     :param owner: what messages say it belongs to, usually the name of the test class.
     """
 
-    #: the base class of the driver's errors, set when the driver is known
-    driver_error: type[Exception]
-    #: whether an error fails the transaction until it is rolled back
-    errors_fail_transactions = True
-    #: whether SAVEPOINT outside a transaction begins one
-    savepoint_begins = False
-    #: says of a text what it is
-    analyse: Callable[[str], Statement] = staticmethod(analyse)
-
     def __init__(self, url: URL, *, owner: str = "sandboxed()") -> None:
         self.url = url
         self.owner = owner
         self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
+        self.changed = Changes(self.lock)
         self.phase = Phase.SETUP
         #: virtual connections of an earlier test start anew when they are used again
         self.generation = 0
@@ -81,6 +73,8 @@ class Sandbox(abc.ABC):
         self.shared = False
         self._names = 0
         self._connected = False
+        #: where in the user's code the real connection was made
+        self.made_at: Place | None = None
         #: whether the database is the tests' alone, so that nobody else should connect to it
         self.watched = False
         #: the server's process for the real connection, where :attr:`watched`
@@ -88,9 +82,10 @@ class Sandbox(abc.ABC):
         #: how many statements looked as if they wrote, since the sandbox was made
         self.write_hints = 0
         self._commits_at_begin = 0
-        self._pid = os.getpid()
+        self._pid = in_process()
         self._listening = threading.local()
         self.stack = self._new_stack()
+        self.threads = Threads(self)
 
     # -- for the engines -------------------------------------------------------
 
@@ -114,97 +109,12 @@ class Sandbox(abc.ABC):
     def listening(self, connection: Any) -> None:
         self._listening.connection = connection
 
-    # -- what the kind of database decides -------------------------------------
-
-    @property
-    @abc.abstractmethod
-    def wire(self) -> Wire:
-        """The way to the database."""
-
-    @property
-    @abc.abstractmethod
-    def alive(self) -> bool:
-        """Whether there is a real connection, and it is not broken."""
-
-    @abc.abstractmethod
-    def run(
-        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
-    ) -> Any:
-        """Send one statement of *backend* by *call*, so that it sees what it would see alone."""
-
-    @abc.abstractmethod
-    def before_commit(self, backend: Backend) -> None:
-        """Do what the server does at COMMIT: check deferred constraints, for example."""
-
-    @abc.abstractmethod
-    def flush(self) -> None:
-        """Send what waits for the next message."""
-
-    @abc.abstractmethod
-    def aborted(self) -> Exception:
-        """Make the driver's error for a statement in a failed transaction."""
-
-    @abc.abstractmethod
-    def no_transaction(self, control: Control | None) -> Exception:
-        """Make the driver's error for a savepoint statement outside a transaction."""
-
-    @abc.abstractmethod
-    def no_savepoint(self, name: str) -> Exception:
-        """Make the driver's error for a savepoint that does not exist."""
-
-    def nothing_to_chain(self, control: Control | None) -> Exception:
-        """Make the driver's error for COMMIT AND CHAIN outside a transaction."""
-        return self.no_transaction(control)
-
-    def begun_twice(self) -> None:  # noqa: B027 - most say nothing that a program could read
-        """Say what the server says of BEGIN inside a transaction."""
-
-    def ended_twice(self, commit: bool) -> None:  # noqa: B027
-        """Say what the server says of COMMIT or ROLLBACK outside a transaction."""
-
-    def same_name(self, one: str, other: str) -> bool:
-        """Whether the server takes two names of savepoints for the same."""
-        return one == other
-
-    def fill(self, build: Callable[[], None]) -> None:
-        """Let *build* put into the database what its users expect to find there.
-
-        It may be called later, when the first of them connects; it counts as set-up then, too.
-        """
-        build()
-
-    def taking(self, engine: Engine) -> AbstractContextManager[None]:
-        """Keep what would be lost with the engine's own connections, while it is redirected."""
-        return nullcontext()
-
-    def temporary_tables(self) -> frozenset[str]:
-        """Give the names of the temporary tables that exist."""
-        return frozenset()
-
-    def end_session(self, backend: Backend) -> None:  # noqa: B027 - not every kind has such
-        """Let go what a session held past its transactions: it is closed."""
-
-    def drop_temporary(self, backend: Backend) -> None:  # noqa: B027 - not every kind has some
-        """Forget the temporary tables that a rolled back transaction made."""
-
-    def close_cursors(  # noqa: B027 - not every kind has some
-        self, backend: Backend, *, from_level: int, keep_held: bool = False
-    ) -> None:
-        """Close the server-side cursors that end with a (sub)transaction."""
-
-    @abc.abstractmethod
-    def _rewind_test(self) -> None:
-        """Undo what was done since the base, in one message."""
-
-    @abc.abstractmethod
-    def _freeze_setup(self) -> None:
-        """Make what the set-up left the base of the tests; sets :attr:`shared`."""
-
-    @abc.abstractmethod
-    def _disconnect(self, finish: Callable[[Callable[[str], object]], object] | None) -> None:
-        """Roll the outer transaction back and close the real connection."""
-
     # -- virtual connections ---------------------------------------------------
+
+    @property
+    def in_child(self) -> bool:
+        """Whether this is a process that was forked while the sandbox was open."""
+        return self._pid != in_process()
 
     def new_backend(self, session: Mapping[str, str | None]) -> Backend:
         """Make the server's side of a virtual connection."""
@@ -213,20 +123,14 @@ class Sandbox(abc.ABC):
         self.backends.add(backend)
         return backend
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Hold the lock for one statement and its messages.
+    def entered(self) -> AbstractContextManager[bool]:
+        """Hold the lock for one statement and its messages: ``with sandbox.entered()``.
 
         :raises SandboxConflict: in a process that was forked while the sandbox was open.
         """
-        if os.getpid() != self._pid:
-            raise SandboxConflict(
-                f"a forked process uses a connection of {self.owner}'s sandbox. It shares the "
-                f"socket of its parent, and would take its parent's answers. Dispose of the "
-                f"engine in the child, and connect to a database of its own there."
-            )
-        with self.lock:
-            yield
+        if self.in_child:
+            raise SandboxConflict(messages.forked(self.owner))
+        return self.lock
 
     def raise_if_stuck(self) -> None:
         """Refuse to go on where a rollback could not be shown.
@@ -242,12 +146,10 @@ class Sandbox(abc.ABC):
                 for segment in self.stack.above(dead)
             }
         )
-        raise self.conflict(
-            f"{dead.author} rolled back what it had written, but above it lies work of "
-            f"{' and of '.join(whose)}. "
-            f"On one connection the one cannot be undone without the other. Let the transactions "
-            f"end in the order in which they wrote, or test this code on real connections."
-        )
+        error = self.conflict(messages.stuck(dead.author, dead.undone.end, whose))
+        # the program may have called the rollback long ago, and in one of many ways
+        error.add_note(f"The rollback was called by (most recent call last):\n{dead.undone}")
+        raise error
 
     def conflict(self, message: str) -> SandboxConflict:
         """Make a conflict, and note it: it fails its test even if the program swallows it."""
@@ -256,31 +158,10 @@ class Sandbox(abc.ABC):
         return error
 
     def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
-        """Let another thread's transaction that wrote end before this one writes.
-
-        Real connections would often wait for each other's row locks; here it keeps the one's
-        work from lying on top of the other's.
-        """
-        mine = backend.thread = threading.get_ident()
-        if not statement.writes:
-            return
-
-        def in_the_way() -> bool:
-            running = {thread.ident for thread in threading.enumerate()} - {mine}
-            return any(
-                isinstance(segment.owner, Backend) and segment.owner.thread in running
-                for segment in self.stack.of_others(backend)
-            )
-
-        def free() -> bool:
-            if not in_the_way():
-                return True
-            # one that has only read is in nobody's way
-            with self.leaving_unasked():
-                return not in_the_way()
-
-        if not free():
-            self.changed.wait_for(free, THREAD_PATIENCE)
+        """Let another thread's transaction that wrote end before this one writes."""
+        backend.thread = threading.get_ident()
+        if statement.writes:
+            self.threads.wait(backend)
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
@@ -293,10 +174,13 @@ class Sandbox(abc.ABC):
         self.stack.commit(backend)
         self.changed.notify_all()
 
-    def undo(self, backend: Backend) -> None:
-        """Undo the work of *backend*. Never raises."""
+    def undo(self, backend: Backend, level: int = 0) -> None:
+        """Undo the work of *backend* from that level on. Never raises."""
         if self.alive:
-            self.stack.undo(backend, 0)
+            self.stack.undo(backend, level)
+            for segment in self.stack:
+                if segment.dead and segment.undone is None:
+                    segment.undone = trail()
         self.changed.notify_all()
 
     @contextmanager
@@ -322,7 +206,9 @@ class Sandbox(abc.ABC):
         if not self.alive or not self.touched:
             return []
         with self.lock:
-            with self.leaving_unasked():
+            # what is nobody's was committed, and needs no asking
+            nobodys = self.stack.top.owner is None
+            with nullcontext() if nobodys else self.leaving_unasked():
                 found = {segment.owner for segment in self.stack.of_others(None)}
             backends = [owner for owner in found if isinstance(owner, Backend)]
             return sorted(backends, key=lambda backend: backend.name)
@@ -360,20 +246,15 @@ class Sandbox(abc.ABC):
         connections no test would see it.
         """
         with self.lock:
-            self._undo_leftovers("the class's set-up")
+            self._undo_leftovers()
             if self.alive:
                 self._freeze_setup()
             self._new_generation()
             self.phase = Phase.BETWEEN
 
-    def _undo_leftovers(self, what: str) -> None:
+    def _undo_leftovers(self) -> None:
         for backend in self.uncommitted():
-            warnings.warn(
-                f"{what} left uncommitted data in {backend}: on real connections no test would "
-                f"see it, so it is undone. Commit it, or close the session that wrote it.",
-                UncommittedDataWarning,
-                stacklevel=4,
-            )
+            uncommitted.warn(uncommitted.left_by_setup(backend), backend.began)
         if self.alive:
             for backend in list(self.backends):
                 backend.end(commit=False)
@@ -390,26 +271,29 @@ class Sandbox(abc.ABC):
 
     def begin_test(self) -> None:
         """Begin a test. What was written since the last one ended is undone first."""
+        if self.phase is Phase.BETWEEN and not self.used:
+            self.conflicts.clear()
+            self.phase = Phase.TEST
+            return
         with self.lock:
             if self.phase is Phase.SETUP:
                 self.freeze()
             elif self.wrote():
-                warnings.warn(
-                    f"what was written to the database of {self.owner} between two tests is "
-                    f"undone. Write it in setUp(), or for all tests of the class in "
-                    f"setUpTestData().",
-                    UncommittedDataWarning,
-                    stacklevel=4,
-                )
+                self._warn_between()
             self._rewind()
             self._new_generation()
             self.conflicts.clear()
             self.phase = Phase.TEST
 
+    def _warn_between(self) -> None:
+        authors = {s.author for s in self.stack if isinstance(s.author, Author)}
+        whose = sorted(authors, key=str)
+        where = whose[0].began if whose else None
+        uncommitted.warn(uncommitted.between_tests(whose, self.owner), where)
+
     def closing(self) -> None:
         """From here on statements still run, and commits and rollbacks do nothing."""
-        with self.lock:
-            self.phase = Phase.CLOSING
+        self.phase = Phase.CLOSING
 
     def reopen(self) -> None:
         """Go on after :meth:`closing`, without what was left uncommitted."""
@@ -421,12 +305,25 @@ class Sandbox(abc.ABC):
 
     def end_test(self) -> None:
         """Undo everything that was done since :meth:`begin_test`."""
+        if not self.used:
+            self.phase = Phase.BETWEEN
+            return
         with self.lock:
             try:
                 self._rewind()
             finally:
                 self._new_generation()
                 self.phase = Phase.BETWEEN
+
+    @property
+    def used(self) -> bool:
+        """Whether a connection did anything since the last generation began.
+
+        If not, there is nothing to undo and nobody to start anew, and a test that needs no
+        database pays for none. Asked without the lock: a thread that does its first thing just
+        now does it in one test or in the next, as it would with the lock.
+        """
+        return self.touched or self._names > 0
 
     def _rewind(self) -> None:
         if self.touched and self.alive:
@@ -445,13 +342,13 @@ class Sandbox(abc.ABC):
         """
         return False
 
-    def visitors_seen(self, *, stay: bool) -> None:  # noqa: B027 - not every kind counts them
+    def visitors_seen(self, *, stay: bool) -> None:
         """Take those who came so far for known.
 
         :param stay: whether somebody is connected still.
         """
 
-    def give_up(self) -> None:  # noqa: B027
+    def give_up(self) -> None:
         """Close the real connection, since the database is to be built anew: it counts as lost."""
 
     def close(self, finish: Callable[[Callable[[str], object]], object] | None = None) -> None:
@@ -470,11 +367,11 @@ class Sandbox(abc.ABC):
         with self.lock:
             if not self.touched or not self.alive:
                 return False
+            if self.stack.commits > self._commits_at_begin:
+                return True
             segments = self.stack.segments[1:] if self.shared else self.stack.segments
             with self.leaving_unasked():
-                return self.stack.commits > self._commits_at_begin or any(
-                    segment.wrote is not Wrote.NO for segment in segments
-                )
+                return any(segment.wrote is not Wrote.NO for segment in segments)
 
     def raise_swallowed(self) -> None:
         """Raise the first conflict of this test that the program caught and went on from.
@@ -494,6 +391,10 @@ class _Later:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
+
+    @property
+    def asks_free(self) -> bool:
+        return self._sandbox.wire.asks_free
 
     def queue(self, sql: str) -> None:
         self._sandbox.wire.queue(sql)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import sysconfig
-import warnings
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-__all__ = ["Place", "place", "warn_user"]
+__all__ = ["Place", "Trail", "place", "trail", "user_frame"]
 
-_OURS = str(Path(__file__).parent.parent)
-_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+# with a separator, for a program may lie in a folder whose name only begins so
+_OURS = f"{Path(__file__).parent.parent}{os.sep}"
+_INSTALLED = tuple(
+    {f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib", "platlib")}
+)
 _foreign: dict[str, bool] = {}
 
 
@@ -32,6 +35,8 @@ class Place(NamedTuple):
     line: int
 
     def __str__(self) -> str:
+        if not self.line:
+            return self.filename
         path = Path(self.filename)
         # the file may lie outside the current directory, which may be gone as well
         with contextlib.suppress(ValueError, OSError):
@@ -39,27 +44,56 @@ class Place(NamedTuple):
         return f"{path}:{self.line}"
 
 
-def place() -> Place:
-    """Give the innermost line of the program or its tests.
+class Trail(NamedTuple):
+    """How the user's code came to do something: its lines, the outermost first."""
+
+    calls: tuple[tuple[Place, str], ...]
+
+    @property
+    def end(self) -> Place:
+        """The line that did it."""
+        return self.calls[-1][0] if self.calls else _UNKNOWN
+
+    def __str__(self) -> str:
+        """Give it as a traceback shows it."""
+        return "\n".join(
+            f'  File "{at.filename}", line {at.line}, in {function}' for at, function in self.calls
+        )
+
+
+_UNKNOWN = Place("an unknown place", 0)
+
+
+def user_frame(frame: FrameType | None = None) -> FrameType | None:
+    """Give the innermost frame of the program or its tests, if there is one.
 
     The files of installed packages, of Python itself and of this library are passed over.
+
+    :param frame: where to begin; by default at the caller's.
     """
-    frame: FrameType | None = sys._getframe(1)
+    frame = frame or sys._getframe(1)
     while frame is not None:
-        if _is_users(frame.f_code.co_filename):
-            return Place(frame.f_code.co_filename, frame.f_lineno)
+        # looked up here, as a call for each of some fifteen frames takes most of the time
+        foreign = _foreign.get(frame.f_code.co_filename)
+        if foreign is None:
+            foreign = not _is_users(frame.f_code.co_filename)
+        if not foreign:
+            break
         frame = frame.f_back
-    return Place("an unknown place", 0)
+    return frame
 
 
-def warn_user(message: str, category: type[Warning]) -> None:
-    """Warn at the line that :func:`place` gives, so that the warning shows and is filtered there.
+def place() -> Place:
+    """Give the innermost line of the program or its tests, as :func:`user_frame` finds it."""
+    frame = user_frame(sys._getframe(1))
+    return _UNKNOWN if frame is None else Place(frame.f_code.co_filename, frame.f_lineno)
 
-    A fixed ``stacklevel`` would point at whatever library called us: werkzeug, for a request.
-    """
-    frame: FrameType | None = sys._getframe(1)
-    level = 2
-    while frame is not None and not _is_users(frame.f_code.co_filename):
-        frame = frame.f_back
-        level += 1
-    warnings.warn(message, category, stacklevel=2 if frame is None else level)
+
+def trail() -> Trail:
+    """Give every line of the program and its tests that is being run."""
+    calls = []
+    frame = user_frame(sys._getframe(1))
+    while frame is not None:
+        calls.append((Place(frame.f_code.co_filename, frame.f_lineno), frame.f_code.co_name))
+        frame = user_frame(frame.f_back) if frame.f_back is not None else None
+    return Trail(tuple(reversed(calls)))

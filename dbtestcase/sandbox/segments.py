@@ -26,6 +26,8 @@ rollback itself, for nobody may ever look again, and then nobody was misled.
 Whether a segment wrote is asked of the database, because a text does not tell (a ``SELECT``
 may call a function that writes). It is asked of the topmost only, before something is put on
 it; a segment that turns out to have only read is nobody's, and nothing lies beneath it.
+Where the kind of database can prove that a statement only reads, nothing needs to be asked:
+then transactions that only read follow each other in one savepoint, and send nothing of ours.
 
 This module knows no driver and no kind of database: it talks to a :class:`Wire`.
 """
@@ -37,11 +39,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .quick import plain_members
+
 __all__ = ["Owner", "Segment", "SegmentStack", "Wire", "Wrote"]
 
 
 class Wire(Protocol):
     """What the stack needs of the real connection."""
+
+    @property
+    def asks_free(self) -> bool:
+        """Whether :meth:`wrote` sends no message."""
 
     def queue(self, sql: str) -> None:
         """Send *sql* before anything else that is sent: at the latest with the next message."""
@@ -65,6 +73,7 @@ class Owner(Protocol):
         """What messages say of its present transaction; may be called after its end."""
 
 
+@plain_members
 class Wrote(enum.Enum):
     """Whether a segment changed the database, as far as it was asked."""
 
@@ -111,6 +120,7 @@ class Segment:
     :param settings: the session settings that were in force when it began.
     :param mark: what :meth:`Wire.mark` said when it began.
     :param author: whose transaction it was, for messages: it outlives the owner.
+    :param undone: how the program came to roll it back, where that could not be done at once.
     """
 
     name: str
@@ -123,6 +133,7 @@ class Segment:
     pinned: bool = False
     traces: Traces = field(default_factory=Traces)
     author: object = None
+    undone: Any = None
 
     @property
     def holds_nothing(self) -> bool:
@@ -133,7 +144,7 @@ class Segment:
         """Forget whose it was: a ROLLBACK TO emptied it."""
         self.owner, self.level, self.wrote = None, 0, Wrote.NO
         self.dead = self.pinned = False
-        self.traces = Traces()
+        self.traces, self.undone = Traces(), None
 
 
 class SegmentStack:
@@ -155,6 +166,8 @@ class SegmentStack:
         #: how many commits that wrote something there were: a snapshot taken before the last
         #: one is out of date.
         self.commits = 0
+        #: whose the last of them was, for messages
+        self.last_commit: object = None
         #: how many real savepoints were set, released and rolled back to: for tests and figures.
         self.savepoints_set = 0
 
@@ -203,21 +216,20 @@ class SegmentStack:
 
     # -- a statement -----------------------------------------------------------
 
-    def claim(self, owner: Owner, *, writes: bool) -> Segment:
+    def claim(self, owner: Owner, *, only_reads: bool = False) -> Segment:
         """Make the topmost segment one of *owner* at its present level.
 
         The caller has made sure by :meth:`stuck` that no dead segment is left.
 
-        :param writes: whether the statement looks as if it wrote: then what lies on top is
-            asked in the same message that opens a segment, as one is needed in any case.
+        :param only_reads: whether it is proven that the statement writes nothing.
         """
         top = self.top
         if not self._is_of(top, owner):
             self._fold_own(owner)
             top = self.top
         if not self._is_of(top, owner):
-            top = self._put_on_top(owner, writes)
-        if top.wrote is Wrote.NO:
+            top = self._put_on_top(owner)
+        if top.wrote is Wrote.NO and not only_reads:
             # whatever was found out before, this statement may write
             top.wrote = Wrote.UNASKED
         return top
@@ -226,8 +238,10 @@ class SegmentStack:
     def _is_of(segment: Segment, owner: Owner) -> bool:
         return segment.owner is owner and segment.level == owner.level and not segment.dead
 
-    def _put_on_top(self, owner: Owner, writes: bool) -> Segment:
+    def _put_on_top(self, owner: Owner) -> Segment:
         top = self.top
+        if top.wrote is Wrote.NO and not top.pinned:
+            top.owner = None
         if top.owner is None:
             if self._is_free(top):
                 return self._adopt(top, owner)
@@ -236,11 +250,9 @@ class SegmentStack:
         # Below a segment of nobody nothing can be rolled back any more, unless somebody else
         # owns one there; only then it matters whether the top wrote.
         matters = top.wrote is Wrote.UNASKED and any(s.owner for s in self.segments)
-        if matters and not writes:
-            self.ask_top()
-            if top.wrote is Wrote.NO and not top.pinned:
-                top.owner = None
-                return self._put_on_top(owner, writes)
+        if matters and self._wire.asks_free:
+            if self.ask_top() is Wrote.NO and not top.pinned:
+                return self._put_on_top(owner)
             matters = False
         depth = self._savepoints
         self._count += 1
@@ -259,8 +271,7 @@ class SegmentStack:
 
     def _adopt(self, segment: Segment, owner: Owner) -> Segment:
         segment.clear()
-        segment.owner, segment.level, segment.wrote = owner, owner.level, Wrote.UNASKED
-        segment.author = owner.author
+        segment.owner, segment.level, segment.author = owner, owner.level, owner.author
         segment.mark = self._wire.mark()
         return segment
 
@@ -330,6 +341,19 @@ class SegmentStack:
                     segment.dead = True
         self.trim()
 
+    def undo_if_above_all(self, owner: Owner, level: int) -> None:
+        """Roll back the work of *owner* from that level on, unless others' lies above it.
+
+        What a statement's failure has doomed is gone on a server before anybody rolls back.
+        """
+
+        def doomed(segment: Segment) -> bool:
+            return segment.owner is owner and segment.level >= level
+
+        first = next((i for i, s in enumerate(self.segments) if doomed(s)), len(self.segments))
+        if all(doomed(s) or s.holds_nothing for s in self.segments[first:]):
+            self.undo(owner, level)
+
     def release(self, owner: Owner, level: int) -> None:
         """Let the work of *owner* above *level* belong to that level: RELEASE SAVEPOINT."""
         for segment in self.segments:
@@ -343,7 +367,8 @@ class SegmentStack:
             if segment.owner is owner and not segment.dead:
                 wrote |= segment.wrote is not Wrote.NO
                 segment.owner, segment.level = None, 0
-        self.commits += wrote
+        if wrote:
+            self.commits, self.last_commit = self.commits + 1, owner.author
 
     def trim(self) -> None:
         """Roll back the dead segments above which nothing is worth keeping."""
@@ -374,8 +399,11 @@ class SegmentStack:
 
     def stuck(self) -> Segment | None:
         """Give the dead segment that lies beneath surviving work, if there is one."""
-        self.trim()
-        return next((segment for segment in self.segments if segment.dead), None)
+        for segment in self.segments:
+            if segment.dead:
+                self.trim()
+                return next((segment for segment in self.segments if segment.dead), None)
+        return None
 
     def above(self, segment: Segment) -> list[Segment]:
         """Give what survives above *segment*."""

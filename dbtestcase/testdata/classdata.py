@@ -107,8 +107,10 @@ class ClassData:
 
         :param test: a test that has ended.
         """
-        for name in (*self._names, _COPIES):
-            test.__dict__.pop(name, None)
+        own = test.__dict__
+        own.pop(_COPIES, None)
+        for name in self._names:
+            own.pop(name, None)
 
     def __enter__(self) -> ClassData:
         return self

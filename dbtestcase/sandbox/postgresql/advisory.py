@@ -55,7 +55,8 @@ class AdvisoryLocks:
         backend.session_locks -= gone
         takes = _OF_SESSION.search(text) or _OF_TRANSACTION.search(text)
         if not takes and _UNLOCKING.search(text):
-            return None
+            # one that was taken twice stays when it is let go once, whoever has taken it
+            return next((b for b in others if b.session_locks), None) if not gone else None
         if not new:
             if others:
                 return others[0]

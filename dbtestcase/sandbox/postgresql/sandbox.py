@@ -14,15 +14,20 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from ...errors import EscapeError
-from ..backends import SNAPSHOT_LEVELS, Backend, State
-from ..base import Sandbox
+from .. import messages as shared
+from .. import uncommitted
+from ..backends import Backend, State
+from ..base import Phase, Sandbox
+from ..places import place
 from ..segments import Segment, Wrote
 from ..statements import Control, Statement, analyse
-from ..uncommitted import warn
+from . import messages
 from .advisory import AdvisoryLocks
-from .constraints import Deferrable
+from .catalogue import Catalogue
 from .cursors import ServerCursors
 from .neighbours import Met, Neighbours
+from .prepared import PreparedStatements
+from .refusals import Refusals
 from .sequences import Sequences
 from .settings import SessionSettings
 from .temporary import TemporaryTables
@@ -41,14 +46,14 @@ SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
 
 _CHECK = analyse("SET CONSTRAINTS ALL IMMEDIATE")
 
-# What needs its own work committed first, or to be outside a transaction. In a transaction of the
-# program's the latter are an error on real connections, too.
-_CANNOT_BE_PLAYED = {"55P04", "55006"}
-_CANNOT_BE_PLAYED_ALONE = {"25001", "2D000"}
+# Of these the server takes no snapshot, so that an isolation level may still be chosen after them.
+_NO_QUERY = {"SET", "RESET", "SHOW", "LOCK", "LISTEN", "UNLISTEN", "NOTIFY"}
 
 # A subtransaction can be READ ONLY, and the server lifts that with its end.
 _BEGIN_READ_ONLY = "SAVEPOINT dbtestcase_ro; SET LOCAL transaction_read_only = on"
 _END_READ_ONLY = "RELEASE dbtestcase_ro"
+# Where one of these words is, a statement that only reads may ask whether it must.
+_SHOWN = {"show", "current_setting", "pg_settings"}
 
 
 class PostgreSQLSandbox(Sandbox):
@@ -56,6 +61,9 @@ class PostgreSQLSandbox(Sandbox):
 
     :param reset_sequences: whether sequences are put back after each test.
     """
+
+    #: whether the driver begins a transaction before the first statement on a new connection
+    driver_begins = True
 
     def __init__(
         self, url: URL, *, owner: str = "sandboxed()", reset_sequences: bool = True
@@ -68,8 +76,10 @@ class PostgreSQLSandbox(Sandbox):
         self._settings = SessionSettings(self._wire, self._quote)
         self._advisory = AdvisoryLocks(self._wire, self.backends)
         self._temporary = TemporaryTables(self._wire)
+        self._prepared = PreparedStatements()
         self._cursors = ServerCursors(self._wire)
-        self._deferrable = Deferrable(self._wire)
+        self._catalogue = Catalogue(self._wire, self._server_version)
+        self._refusals = Refusals(self)
         self._visitors = Visitors(self._send)
         self._renew()
 
@@ -90,6 +100,10 @@ class PostgreSQLSandbox(Sandbox):
     @abc.abstractmethod
     def _send_apart(self, text: str) -> None:
         """Send *text* on a connection of its own, and commit."""
+
+    @abc.abstractmethod
+    def _server_version(self) -> int:
+        """Give the server's version, as libpq counts: 180004."""
 
     @abc.abstractmethod
     def _quote(self, value: object) -> str:
@@ -133,6 +147,19 @@ class PostgreSQLSandbox(Sandbox):
         name = "" if control is None else control.value.upper()
         return self.error("25P01", f"{name} AND CHAIN can only be used in transaction blocks")
 
+    def too_late(self, backend: Backend, statement: Statement) -> Exception | None:
+        """Make the error for SET TRANSACTION after a query, or inside a savepoint."""
+        begun = "before any query" if backend.commits_seen is not None else ""
+        if statement.isolation not in (None, backend.isolation or "READ COMMITTED"):
+            name = "SET TRANSACTION ISOLATION LEVEL"
+            if begun:
+                return self.error("25001", f"{name} must be called {begun}")
+            if backend.savepoints:
+                return self.error("25001", f"{name} must not be called in a subtransaction")
+        if statement.read_only is False and backend.read_only and begun:
+            return self.error("25001", f"transaction read-write mode must be set {begun}")
+        return None
+
     def no_savepoint(self, name: str) -> Exception:
         """Make the error for a savepoint that does not exist."""
         return self.error("3B001", f'savepoint "{name}" does not exist')
@@ -150,23 +177,36 @@ class PostgreSQLSandbox(Sandbox):
         self._wire.flush()
 
     def run(
-        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
+        self,
+        backend: Backend,
+        statement: Statement,
+        text: str,
+        call: Callable[[], Any],
+        *,
+        values_only: bool = False,
     ) -> Any:
         """Send one statement of *backend* by *call*, so that it sees what it would see alone.
 
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
         :raises SandboxConflict: where one connection cannot show what several would.
         """
         if backend.alone:
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
-        self._refuse(backend, statement)
+        self._refusals.statement(
+            backend,
+            statement,
+            self._temporary.strangers(backend, statement),
+            self._prepared.stranger(backend, statement),
+        )
         self.raise_if_stuck()
-        if backend.commits_seen is None:
+        if backend.commits_seen is None and statement.verb not in _NO_QUERY:
             backend.commits_seen = self.stack.commits
-        segment = self._claim(backend, statement.writes)
+        only_reads = values_only and self._catalogue.only_reads(statement)
+        segment = self._claim(backend, only_reads=only_reads)
         others = self.stack.of_others(backend)
         if others:
-            self._refuse_beside(others, statement)
+            self._refusals.beside(backend, statement, others)
         if statement.settings:
             self._settings.learn(statement)
         locks = self._advisory.look() if statement.advisory else set()
@@ -174,16 +214,17 @@ class PostgreSQLSandbox(Sandbox):
             self._neighbours.before()
         else:
             self._neighbours.unwatched()
-        if backend.read_only:
+        guarded = backend.read_only and not (only_reads and _SHOWN.isdisjoint(statement.words))
+        if guarded:
             self._wire.queue(_BEGIN_READ_ONLY)
         self._wire.flush()
         try:
             result = call()
         except BaseException as error:
-            self._failed(backend, statement, others, error)
+            self._failed(backend, statement, others, error, guarded=bool(guarded))
             raise
         self.answered = True
-        if backend.read_only:
+        if guarded:
             self._wire.queue(_END_READ_ONLY)
         self._note(backend, statement, segment, bool(others))
         if statement.advisory:
@@ -207,7 +248,7 @@ class PostgreSQLSandbox(Sandbox):
         """Send a statement of a test that has ended, whose transactions end nothing any more."""
         if statement.control is not None:
             return None
-        self._claim(backend, statement.writes)
+        self._claim(backend)
         self._wire.flush()
         try:
             return call()
@@ -216,71 +257,16 @@ class PostgreSQLSandbox(Sandbox):
                 self.stack.fail_top()
             raise
 
-    def _claim(self, backend: Backend, writes: bool) -> Segment:
+    def _claim(self, backend: Backend, *, only_reads: bool = False) -> Segment:
         self.touched = True
-        segment = self.stack.claim(backend, writes=writes)
+        segment = self.stack.claim(backend, only_reads=only_reads)
         self._settings.bring(backend)
         return segment
 
     def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
         self._settings.rolled_back(settings)
 
-    # -- refusing what cannot be shown -----------------------------------------
-
-    def _refuse(self, backend: Backend, statement: Statement) -> None:
-        if backend not in self.backends:
-            raise self.conflict(
-                f"{backend.name} waited for another thread's transaction, and meanwhile its test "
-                f"has ended. Join the threads that a test starts before it ends."
-            )
-        if statement.hides_setting:
-            raise self.conflict(
-                "set_config() with a name, or an is_local, that is not a literal: what it sets "
-                "cannot be told, and would hold for all connections of the sandbox. Write both "
-                "as literals, or test this code on real connections."
-            )
-        if (found := self._temporary.strangers(backend, statement)) is not None:
-            raise self.conflict(
-                f'{backend.name} names "{found[0]}", which is a temporary table of {found[1]}. On '
-                f"real connections it would not see that table. Use the same connection, or "
-                f"give the table another name."
-            )
-        if (
-            backend.isolation in SNAPSHOT_LEVELS
-            and backend.commits_seen is not None
-            and backend.commits_seen != self.stack.commits
-        ):
-            raise self.conflict(
-                f"{backend} is {backend.isolation}, and another connection has committed since "
-                f"it began. One connection cannot show the old snapshot. Test this code on real "
-                f"connections."
-            )
-        for other in self.backends:
-            if other.sets_constraints and other is not backend:
-                raise self.conflict(
-                    f"{other} used SET CONSTRAINTS and has not ended its transaction. On one "
-                    f"connection that would hold for {backend.name} too. Let it end first."
-                )
-        stranger = self._cursors.stranger(backend, statement, self.backends)
-        if stranger is not None and statement.cursor is not None:
-            raise self.conflict(
-                f'{backend.name} names the cursor "{statement.cursor.name}", and {stranger} has '
-                f"one of that name. On one connection the two are the same. Give the cursors "
-                f"different names."
-            )
-
-    def _refuse_beside(self, others: list[Segment], statement: Statement) -> None:
-        what = ""
-        if statement.sets_constraints:
-            what = "SET CONSTRAINTS"
-        elif statement.impatient:
-            what = "NOWAIT or SKIP LOCKED"
-        if what:
-            raise self.conflict(
-                f"{what} beside uncommitted work of {others[0].owner}: on one connection no lock "
-                f"is ever in the way. Commit that work first, or test this code on real "
-                f"connections."
-            )
+    # -- failing -----------------------------------------------------------------
 
     def _failed(
         self,
@@ -288,39 +274,21 @@ class PostgreSQLSandbox(Sandbox):
         statement: Statement,
         others: list[Segment],
         error: BaseException,
+        *,
+        guarded: bool,
     ) -> None:
         if not self.alive:
             return
         if self._real_state() is not State.FAILED:
             # nothing was sent (a value that has no SQL), or it is the end of an iteration
-            if backend.read_only:
+            if guarded:
                 self._wire.queue(_END_READ_ONLY)
             return
         backend.state = State.FAILED
         self.stack.fail_top()
+        self.stack.undo_if_above_all(backend, backend.level)
         if isinstance(error, self.driver_error):
-            self._explain_failure(backend, statement, others, error)
-
-    def _explain_failure(
-        self, backend: Backend, statement: Statement, others: list[Segment], error: Exception
-    ) -> None:
-        state = self.sqlstate(error)
-        if state in _CANNOT_BE_PLAYED or (state in _CANNOT_BE_PLAYED_ALONE and backend.alone):
-            raise self.conflict(
-                f"{statement.verb} cannot be run in a sandbox: {str(error).splitlines()[0]}. "
-                f"Everything that a test does is one transaction there. Test this code on real "
-                f"connections, on a database of its own."
-            ) from error
-        if others:
-            met = self._neighbours.after(statement, others, error)
-            diag = getattr(error, "diag", None)
-            if met and not self._neighbours.genuine(state, diag, others, statement):
-                other, (what, deed) = next(iter(met.items()))
-                raise self.conflict(
-                    f"a statement of {backend} failed beside what {other} {deed} {what} and not "
-                    f"committed: {str(error).splitlines()[0]}. Real connections might "
-                    f"have waited, or gone on. Commit that work first."
-                ) from error
+            self._refusals.failure(backend, statement, others, error, self._neighbours)
 
     # -- noting what a statement did -------------------------------------------
 
@@ -331,7 +299,8 @@ class PostgreSQLSandbox(Sandbox):
         traces.locked |= statement.locks_rows or statement.temporary is not None
         traces.ddl |= statement.ddl
         self._temporary.note(backend, statement)
-        self._deferrable.note(statement.verb)
+        self._prepared.note(backend, statement)
+        self._catalogue.note(statement)
         self._sequences.note(statement)
         if statement.sets_constraints and not backend.alone:
             backend.sets_constraints = True
@@ -346,11 +315,7 @@ class PostgreSQLSandbox(Sandbox):
     ) -> None:
         other = self._advisory.note(backend, text, before)
         if other is not None:
-            raise self.conflict(
-                f"{backend.name} asked for an advisory lock, or let one go, while {other} holds "
-                f"one: on one connection nobody waits for it. Let the other one go first, or "
-                f"test this code on real connections."
-            )
+            raise self.conflict(messages.locks_beside(backend, other))
         segment.pinned |= bool(backend.transaction_locks)
 
     def _note_neighbours(
@@ -367,7 +332,7 @@ class PostgreSQLSandbox(Sandbox):
         for other, (what, deed) in met.items():
             if (pair := (backend.name, other.name)) not in self.warned:
                 self.warned.add(pair)
-                warn(backend, other, what, text, deed)
+                uncommitted.warn(uncommitted.meets(backend, other, what, deed, text))
 
     def _unpin(self, backend: Backend) -> None:
         if not backend.cursors and not backend.transaction_locks:
@@ -391,15 +356,16 @@ class PostgreSQLSandbox(Sandbox):
         self._temporary.rolled_back(backend)
 
     def end_session(self, backend: Backend) -> None:
-        """Let go of advisory locks and temporary tables, as the server does."""
+        """Let go of advisory locks, temporary tables and prepared statements."""
         if not self.alive:
             return
         self._advisory.end_session(backend)
-        if drops := self._temporary.at_close(backend):
+        drops = self._temporary.at_close(backend) + self._prepared.at_close(backend)
+        if drops:
             self._in_a_segment(backend, drops)
 
     def _in_a_segment(self, backend: Backend, statements: list[str]) -> None:
-        self._claim(backend, writes=True)
+        self._claim(backend)
         for sql in statements:
             self._wire.queue(sql)
         self._wire.flush()
@@ -408,21 +374,21 @@ class PostgreSQLSandbox(Sandbox):
     def before_commit(self, backend: Backend) -> None:
         """Check deferred constraints and end temporary tables, as the server does at COMMIT."""
         if ends := self._temporary.at_commit(backend):
-            self._claim(backend, writes=True)
+            self._claim(backend)
             for sql in ends:
                 self._wire.queue(sql)
             self._wire.flush()
+        if self.stack.top.owner is backend and self.stack.of_others(backend):
+            # what others violate so far is not to be found by one that has only read
+            self.stack.ask_top()
         if not any(segment.wrote is not Wrote.NO for segment in self.stack.of(backend)):
             return
-        if not (check := self._deferrable.check()):
+        self._refusals.serialization(backend)
+        role = self._settings.in_force.get("role")
+        if not (check := self._catalogue.check(self._quote(role) if role else "")):
             return
-        if (dead := self.stack.stuck()) is not None:
-            raise self.conflict(
-                f"{backend.name} commits above what {dead.author} rolled back. On one connection "
-                f"its deferred constraints cannot be checked. Let the transactions end in the "
-                f"order in which they wrote."
-            )
-        self._claim(backend, writes=True)
+        self._refusals.commit(backend)
+        self._claim(backend)
         others = self.stack.of_others(backend)
         if others:
             self._neighbours.before()
@@ -432,30 +398,33 @@ class PostgreSQLSandbox(Sandbox):
             self.stack.fail_top()
             if others:
                 raise self.conflict(
-                    f"a deferred constraint failed when {backend} committed, beside uncommitted "
-                    f"work of {others[0].owner}: {str(error).splitlines()[0]}. On one connection "
-                    f"it cannot be told whose rows violate it. Let the other end first."
+                    shared.constraint_failed_beside(
+                        backend,
+                        others[0].owner,
+                        "a deferred constraint",
+                        shared.first_line(error),
+                    )
                 ) from error
             raise
         met = self._neighbours.after(_CHECK, others, None) if others else {}
         for other, (what, deed) in met.items():
-            raise self.conflict(
-                f"a deferred constraint was checked when {backend} committed, and may hold only "
-                f"by what {other} {deed} {what} and not committed. Let the other end first."
-            )
+            raise self.conflict(messages.constraint_holds_by(backend, other, deed, what))
 
     # -- the life of a class ---------------------------------------------------
 
     def _opened(self) -> None:
-        """Get to know a new real connection, on which the driver begins a transaction."""
-        self._connected = True
+        """Get to know a new real connection."""
+        self._connected, self.made_at = True, place()
         self._wire.pending.clear()
         self._settings.forget()
         self._temporary.clear()
-        self._deferrable.forget()
+        self._prepared.clear()
+        self._catalogue.forget()
         self._advisory.used = False
         self.shared = False
         self._sequences = Sequences(self._wire.ask, self.url.database)
+        if not self.driver_begins:
+            self._wire.queue("BEGIN")
         if self.watched:
             self.server_pid = self._visitors.begin()
         self._wire.queue(_NO_TIMEOUTS)
@@ -465,9 +434,12 @@ class PostgreSQLSandbox(Sandbox):
                 self._wire.queue(self._first_sequences)
             self._remember_sequences(for_good=False)
             self._first_sequences = self._sequences.statement
-        # the driver has sent a BEGIN of its own; what was set in there must outlive the tests
+        # what was set in the first transaction must outlive the tests
         self._wire.queue("COMMIT")
         self._begin_outer()
+        if self.phase is not Phase.SETUP:
+            # before the test may have changed what it does not leave behind
+            self._catalogue.learn()
 
     def _remember_sequences(self, *, for_good: bool) -> None:
         self._sequences.remember(for_good=for_good)
@@ -484,7 +456,7 @@ class PostgreSQLSandbox(Sandbox):
             return
         xid = self._wire.ask("SELECT pg_current_xact_id_if_assigned()::text")[0][0]
         self.shared = xid is not None
-        self._deferrable.keep()
+        self._catalogue.keep()
         if self._reset_sequences:
             self._remember_sequences(for_good=self.shared)
         if not self.shared:
@@ -515,7 +487,8 @@ class PostgreSQLSandbox(Sandbox):
         begun = "BEGIN" not in self._wire.pending
         self._wire.pending.clear()
         self._temporary.clear()
-        self._deferrable.rolled_back()
+        self._prepared.clear()
+        self._catalogue.rolled_back()
         restore = self._sequences.restore()
         if begun and self._real_state() is State.IDLE:
             raise self._escaped()

@@ -116,6 +116,10 @@ class Sequences:
         self._prepared = True
         return f"{again}PREPARE {_PREPARED} AS {self._short}"
 
+    def note_prepared(self) -> None:
+        """Note that the driver prepared something, which must not outlive the test either."""
+        self._others_prepared = True
+
     def note(self, statement: Statement) -> None:
         """Note what makes the short form unusable, or not enough."""
         if statement.verb == "PREPARE":

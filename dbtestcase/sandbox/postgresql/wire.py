@@ -21,6 +21,8 @@ class PostgreSQLWire:
     :param execute: sends a text of one or several statements and gives the last one's rows.
     """
 
+    asks_free = False
+
     def __init__(self, execute: Callable[[str], Rows]) -> None:
         self._execute = execute
         self.pending: list[str] = []

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
 from psycopg2 import extensions
 
+from .. import messages as shared
 from ..backends import Backend, State
 from ..base import Phase
-from ..statements import Control, Statement, analyse
+from ..postgresql import messages
+from ..postgresql.several import play_parts
+from ..statements import analyse
 from .real import Cursor, RealConnection, is_closed
 
 if TYPE_CHECKING:
@@ -36,12 +38,6 @@ _TRANSACTION_STATUS = {
     State.ACTIVE: extensions.TRANSACTION_STATUS_INTRANS,
     State.FAILED: extensions.TRANSACTION_STATUS_INERROR,
 }
-
-_TWO_PHASE = (
-    "two-phase transactions cannot be played in a sandbox: a prepared transaction outlives its "
-    "connection, and nothing may outlive the test. Test this code on real connections, on a "
-    "database of its own."
-)
 
 
 class VirtualConnection:
@@ -101,27 +97,29 @@ class VirtualConnection:
             self._backend.default_isolation = self._level
             self._backend.default_read_only = bool(self._read_only)
 
-    def run(self, cursor: Any, text: str, call: Callable[[], Any]) -> Any:
-        """Run one statement of *cursor*."""
+    def run(
+        self, cursor: Any, text: str, call: Callable[[], Any], *, values_only: bool = False
+    ) -> Any:
+        """Run one statement of *cursor*.
+
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
+        """
         sandbox = self.sandbox
         with sandbox.entered():
             if cursor.closed or self.closed:
                 raise psycopg2.InterfaceError("cursor already closed")
             statement = analyse(text)
             if statement.parts:
-                raise sandbox.conflict(
-                    f"several statements, of which one steers the transaction, in one call: "
-                    f"{' '.join(text.split())[:120]}. A sandbox plays them one by one, which "
-                    f"only execute() allows. Send them apart."
-                )
+                raise sandbox.conflict(messages.several_statements(text))
             if self.types is not None:
                 sandbox.use_types(self.types)
             backend = self.backend()
             if sandbox.phase is Phase.CLOSING:
                 return sandbox.run_closing(backend, statement, call)
             self._begin(backend)
-            result = backend.execute(text, call)
-            if statement.control is not None and cursor.description is not None:
+            result = backend.execute(text, call, values_only=values_only)
+            stale = cursor.description is not None or cursor.rowcount != -1
+            if statement.control is not None and stale:
                 # nothing was sent: the answer to the last statement must not be taken for its own
                 sandbox.flush()
                 Cursor.execute(cursor, "SET LOCAL dbtestcase.played = ''")
@@ -136,44 +134,22 @@ class VirtualConnection:
                 backend.begin()
 
     def run_parts(self, cursor: Any, parts: Iterable[str]) -> None:
-        """Run several statements, one of which steers the transaction, one by one.
-
-        Outside a transaction the server makes one of all up to the next COMMIT or BEGIN.
-        """
-        implicit = False
+        """Run several statements, one of which steers the transaction, one by one."""
         with self.sandbox.entered():
             self._check_open()
             backend = self.backend()
-            closing = self.sandbox.phase is Phase.CLOSING
-            if not closing:
+            if self.sandbox.phase is not Phase.CLOSING:
                 self._begin(backend)
-            try:
-                for part in parts:
-                    control = analyse(part).control
-                    if implicit and control is Control.BEGIN:
-                        implicit = False  # what was done so far is in the new block
-                        continue
-                    if control is None and backend.state is State.IDLE and not closing:
-                        backend.begin()
-                        implicit = True
-                    cursor.execute(part)
-                    if backend.state is State.IDLE:
-                        implicit = False
-            except BaseException:
-                if implicit:
-                    backend.end(commit=False)
-                raise
-            if implicit:
-                backend.end(commit=True)
+            play_parts(backend, parts, cursor.execute)
 
-    def next_of_many(self, statement: Statement) -> None:
+    def next_of_many(self) -> None:
         """Go on to the next statement of an executemany(): a transaction of its own, if alone."""
         backend = self.backend()
         if backend.alone:
             backend.end(commit=True)
             backend.begin()
             backend.alone = True
-            self.sandbox.go_on(backend, statement)
+            self.sandbox.go_on(backend)
 
     def show_isolation(self) -> str | None:
         """Give what answers SHOW transaction_isolation, where the real transaction differs."""
@@ -223,7 +199,7 @@ class VirtualConnection:
         self._check_open()
         sandbox = self.sandbox
         begun, self._begun = self._begun, False
-        if os.getpid() != sandbox.pid:
+        if sandbox.in_child:
             # another thread of the parent may hold the lock, and never let it go here
             return
         with sandbox.lock:
@@ -368,9 +344,7 @@ class VirtualConnection:
         wanted = encoding.upper().replace("-", "").replace("_", "")
         if wanted != self.real.encoding.upper().replace("-", "").replace("_", ""):
             raise self.sandbox.conflict(
-                f"client encoding {encoding!r} differs from {self.real.encoding!r} of the real "
-                f"connection, which all connections of a sandbox share. Set it for the database, "
-                f"or test this code on real connections."
+                messages.client_encoding(encoding, self.real.encoding)
             )
 
     def reset(self) -> None:
@@ -414,7 +388,7 @@ class VirtualConnection:
             raise psycopg2.ProgrammingError("named cursor isn't valid anymore")
 
     def _two_phase(self, *args: Any) -> Any:
-        raise self.sandbox.conflict(_TWO_PHASE)
+        raise self.sandbox.conflict(shared.two_phase())
 
     tpc_begin = tpc_prepare = tpc_commit = tpc_rollback = tpc_recover = xid = _two_phase
 
@@ -423,10 +397,7 @@ class VirtualConnection:
 
         :raises SandboxConflict: always.
         """
-        raise self.sandbox.conflict(
-            "large objects by connection.lobject() cannot be played in a sandbox, because they "
-            "talk to the real connection themselves. Use the server's lo_* functions in SQL."
-        )
+        raise self.sandbox.conflict(messages.large_object())
 
 
 class _Info:

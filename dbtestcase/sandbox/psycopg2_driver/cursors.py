@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import functools
-from collections.abc import Callable, Iterable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -11,7 +14,7 @@ from psycopg2 import extensions
 from psycopg2.sql import Composable
 
 from ..postgresql.wire import quoted
-from ..statements import Statement, analyse
+from ..statements import analyse
 
 if TYPE_CHECKING:
     from .connections import VirtualConnection
@@ -22,6 +25,32 @@ __unittest = True  # its frames are left out of tracebacks
 
 Cursor = extensions.cursor
 TRANSACTION_STATUS_INERROR = extensions.TRANSACTION_STATUS_INERROR
+
+
+_VALUES = {
+    *(bool, bytes, int, float, str, type(None), decimal.Decimal, uuid.UUID),
+    *(datetime.date, datetime.datetime, datetime.time, datetime.timedelta),
+}
+
+
+def are_values(parameters: Any) -> bool:
+    """Whether parameters are written as literals: an ``AsIs`` could be a call of a function."""
+    if parameters is None:
+        return True
+    values = parameters.values() if isinstance(parameters, Mapping) else parameters
+    for value in values:
+        kind = type(value)
+        if kind in (list, tuple):
+            if not are_values(value):
+                return False
+            continue
+        # the program may have registered an adapter of its own
+        adapter = extensions.adapters.get((kind, extensions.ISQLQuote))
+        if kind not in _VALUES or not (
+            adapter is None or adapter.__module__.startswith("psycopg2")
+        ):
+            return False
+    return True
 
 
 class GuardedCursor:
@@ -53,6 +82,7 @@ class GuardedCursor:
             self,
             query,
             lambda: super(GuardedCursor, self).execute(query, vars),  # type: ignore[misc]
+            values_only=statement.may_only_read and are_values(vars),
         )
 
     def executemany(self, query: Any, vars_list: Iterable[Any]) -> Any:
@@ -63,18 +93,18 @@ class GuardedCursor:
             for vars in vars_list:
                 self.execute(query, vars)
             return None
-        steps = self._steps(statement, vars_list)
+        steps = self._steps(vars_list)
         return self.virtual.run(
             self,
             query,
             lambda: super(GuardedCursor, self).executemany(query, steps),  # type: ignore[misc]
         )
 
-    def _steps(self, statement: Statement, vars_list: Iterable[Any]) -> Iterator[Any]:
+    def _steps(self, vars_list: Iterable[Any]) -> Iterator[Any]:
         """Give the parameters one by one; in autocommit each is a transaction of its own."""
         for number, vars in enumerate(vars_list):
             if number:
-                self.virtual.next_of_many(statement)
+                self.virtual.next_of_many()
             yield vars
 
     def callproc(self, procname: str, *args: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg2 import extensions
 
-from ...errors import SandboxConflict
+from .. import messages
 from .cursors import guarded
 
 if TYPE_CHECKING:
@@ -60,10 +60,7 @@ class RealConnection:
         """
         connection: VirtualConnection | None = self.sandbox.listening
         if connection is None:
-            raise SandboxConflict(
-                "the connection that a `connect` listener was given is used after the listener "
-                "returned. All virtual connections share it. Keep the one that the engine gives."
-            )
+            raise self.sandbox.conflict(messages.listener_returned())
         return connection
 
     def close(self) -> None:

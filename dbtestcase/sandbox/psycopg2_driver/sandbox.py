@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,20 +10,17 @@ import psycopg2.errors
 from psycopg2 import extensions
 from sqlalchemy.engine import Dialect
 
+from .. import messages as shared
 from ..backends import Backend, State
-from ..postgresql import PostgreSQLSandbox
+from ..places import place
+from ..postgresql.connecting import OURS, ConnectingSandbox
 from ..postgresql.wire import Rows
-from ..statements import Statement
 from .connections import VirtualConnection
 from .real import Connection, Cursor, forget_in_child, is_closed, real_class
 
 __all__ = ["Psycopg2Sandbox"]
 
 __unittest = True  # its frames are left out of tracebacks
-
-#: What tells which database and who, and is the sandbox's to say.
-_OURS = {"host", "hostaddr", "port", "dbname", "database", "user", "password", "service"}
-_OURS |= {"passfile", "dsn"}
 
 _STATES = {
     extensions.TRANSACTION_STATUS_IDLE: State.IDLE,
@@ -34,16 +30,10 @@ _STATES = {
 Types = tuple[dict[int, Any], dict[int, Any]]
 
 
-class Psycopg2Sandbox(PostgreSQLSandbox):
+class Psycopg2Sandbox(ConnectingSandbox):
     """A sandbox whose engines use psycopg2."""
 
     driver_error = psycopg2.Error
-    real: Any = None
-
-    @property
-    def pid(self) -> int:
-        """The process that opened the sandbox."""
-        return self._pid
 
     def connect(self, dialect: Dialect, cparams: Mapping[str, Any] | None) -> Any:
         """Give the real connection, prepared for a new virtual one in this thread.
@@ -51,43 +41,27 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
         :raises SandboxConflict: when *cparams* differ from those of the connection that exists,
             or that was lost with what the test needs.
         """
-        options = {k: v for k, v in (cparams or {}).items() if k not in _OURS}
+        options = {k: v for k, v in (cparams or {}).items() if k not in OURS}
         factory = options.pop("connection_factory", None)
         cursor_factory = options.pop("cursor_factory", None)
         with self.entered():
-            if (left := self.listening) is not None:
-                # a listener raised: the connection that it was given is nobody's
-                self.listening = None
-                left.close()
+            self._leave_listener()
             if not self.alive:
                 self._refuse_after_loss()
                 self._open(dialect, factory or Connection, options)
-            elif cparams is not None and options != self._options:
+            elif cparams is not None:
+                self._refuse_others(options)
+            if factory is not None and factory is not self._factory:
                 raise self.conflict(
-                    f"an engine connects with {options!r}, and the connection of {self.owner}'s "
-                    f"sandbox was made with {self._options!r}. All engines of one database share "
-                    f"one connection there. Give them the same connect_args."
-                )
-            elif factory is not None and factory is not self._factory:
-                raise self.conflict(
-                    f"an engine connects with connection_factory={factory.__name__}, and the "
-                    f"connection of {self.owner}'s sandbox is a {self._factory.__name__}. All "
-                    f"engines of one database share one connection there. Give them the same "
-                    f"connect_args."
+                    shared.other_factory(
+                        self.owner, self.made_at, self._factory, factory, place()
+                    )
                 )
             connection = VirtualConnection(self, self.real)
             connection.cursor_factory = cursor_factory
             self.use_types(self._first_types)
             self.listening = connection
             return self.real
-
-    def _refuse_after_loss(self) -> None:
-        if self.died and (self.shared or self.answered):
-            raise self.conflict(
-                f"the real connection of {self.owner}'s sandbox was lost, and with it what was "
-                f"done since the class's set-up began, committed or not. A new connection would "
-                f"show none of it. Let the test end here; the next one starts anew."
-            )
 
     def _open(self, dialect: Dialect, factory: Any, options: dict[str, Any]) -> None:
         _, self._where = dialect.create_connect_args(self.url)
@@ -105,11 +79,11 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
     @property
     def alive(self) -> bool:
         """Whether there is a real connection, and it is not broken. Not in a forked child."""
-        return self.real is not None and not is_closed(self.real) and os.getpid() == self._pid
+        return self.real is not None and not is_closed(self.real) and not self.in_child
 
-    def go_on(self, backend: Backend, statement: Statement) -> None:
+    def go_on(self, backend: Backend) -> None:
         """Make room for the next of several statements that are sent by one call."""
-        self._claim(backend, statement.writes)
+        self._claim(backend)
         self._wire.flush()
 
     # -- how values are read: each engine may have its own JSON loader -----------
@@ -144,6 +118,9 @@ class Psycopg2Sandbox(PostgreSQLSandbox):
     def send_as_is(self, text: str) -> None:
         """Send a statement of the program's that no cursor of the driver would send."""
         self._send(text)
+
+    def _server_version(self) -> int:
+        return int(self.real.server_version)
 
     def _send_apart(self, text: str) -> None:
         connection = psycopg2.connect(**{**self._options, **self._where})

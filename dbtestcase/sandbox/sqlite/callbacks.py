@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..places import place
+from . import messages
 from .wire import NativeConnection
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from .sandbox import SQLiteSandbox
 
 __all__ = ["Callbacks"]
+
+_PROBE = "dbtestcase_probe", 0, bool
 
 
 class Callbacks:
@@ -27,6 +31,15 @@ class Callbacks:
     def begin(self, real: Any) -> None:
         """Let SQLite tell which tables a statement touches."""
         NativeConnection.set_authorizer(real, self._authorize)
+        NativeConnection.create_function(real, *_PROBE)
+
+    def statements_are_open(self) -> bool:
+        """Whether there are rows that were not fetched yet: a function is not replaced then."""
+        try:
+            NativeConnection.create_function(self._sandbox.real, *_PROBE)
+        except sqlite3.OperationalError:
+            return True
+        return False
 
     def align(self, connection: VirtualConnection) -> None:
         """Bring the callbacks and factories of *connection* into force."""
@@ -74,17 +87,21 @@ class Callbacks:
         """
         if key in self._registered:
             if _same(self._registered[key], value):
-                connection.registered.add(key)
+                connection.registered.setdefault(key, place())
                 return
-            if any(key in other.registered for other in self._sandbox.others(connection)):
-                raise self._sandbox.conflict(
-                    f'two connections register different things as {key[0]} "{key[1]}", and in '
-                    f"{self._sandbox.owner}'s sandbox they share one connection. Register the "
-                    f"same object on each, or give them different names."
-                )
+            for other in self._sandbox.others(connection):
+                if (first_at := other.registered.get(key)) is not None:
+                    raise self._sandbox.conflict(
+                        messages.registered_twice(
+                            f'{key[0]} "{key[1]}"',
+                            f"{other.name} at {first_at}",
+                            f"{connection.name} at {place()}",
+                            self._sandbox.owner,
+                        )
+                    )
         send()
         self._registered[key] = value
-        connection.registered.add(key)
+        connection.registered[key] = place()
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -30,11 +30,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..backends import State
 from ..base import Phase
+from . import messages
 from .cursors import cursor_class
+from .pragmas import ANSWERED
 from .statements import SQLiteStatement, analyse, keep_others, split_script
 from .wire import NativeConnection
 
 if TYPE_CHECKING:
+    from ..places import Place
     from .locks import SQLiteBackend
     from .sandbox import SQLiteSandbox
 
@@ -60,7 +63,8 @@ class VirtualConnection:
         self._sandbox = sandbox
         self.real: Any = None
         self.hooks: dict[str, Any] = {}
-        self.registered: set[Any] = set()
+        #: what it registered by name, and where
+        self.registered: dict[tuple[Any, ...], Place] = {}
         self.pragmas: set[str] = set()
         self.row_factory: Any = None
         self.closed = False
@@ -73,7 +77,8 @@ class VirtualConnection:
         self._default_cursor: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        if name == "real":
+        if name == "real" or hasattr(VirtualConnection, name):
+            # a property of ours has raised it: the driver knows no such thing
             raise AttributeError(name)
         inherited = getattr(type(self.real), name, None)
         if isinstance(inherited, types.FunctionType):
@@ -82,10 +87,14 @@ class VirtualConnection:
         return getattr(self.real, name)
 
     def __repr__(self) -> str:
-        name = self._backend.name if self._backend else "unused connection"
-        return f"<{name} of {self._sandbox.owner}'s sandbox on {self._sandbox.url!r}>"
+        return f"<{self.name} of {self._sandbox.owner}'s sandbox on {self._sandbox.url!r}>"
 
     # -- what the sandbox asks -------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return self._backend.name if self._backend else "unused connection"
 
     def listened(self) -> None:
         """Compare what the ``connect`` listeners set with what other connections have."""
@@ -128,9 +137,12 @@ class VirtualConnection:
                 return send(f"EXPLAIN {sql}")
             if statement.pragma is not None and statement.alone:
                 name = statement.pragma.name
-                return sandbox.pragmas.set(
-                    self, statement.pragma, lambda: send(sql), lambda: send(f"PRAGMA {name}")
-                )
+
+                def ask() -> Any:
+                    answers = name in ANSWERED
+                    return send(f"PRAGMA {name}") if answers else sandbox.wire.nothing(cursor)
+
+                return sandbox.pragmas.set(self, statement.pragma, lambda: send(sql), ask)
             if statement.control is not None:
                 backend.execute(sql, lambda: None)
                 # the rows of its last statement must not be taken for those of this one
@@ -184,13 +196,22 @@ class VirtualConnection:
         """Make a cursor of the class asked for, which asks the sandbox first."""
         if self.real is not self._sandbox.real or self.closed:
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
-        made = cursor_class(factory or self._cursor_factory())(self.real)
+        factory = factory or self._cursor_factory()
+        guarded = cursor_class(factory)
+        if guarded is None:
+            raise self._sandbox.conflict(messages.no_cursor_class(factory))
+        made = guarded(self.real)
         if self.row_factory is not None:
             made.row_factory = self.row_factory
         made.virtual = self
         with self._sandbox.lock:
             self._sandbox.cursors.add(made)
         return made
+
+    def forget(self, cursor: Any) -> None:
+        """Let a cursor be that is closed."""
+        with self._sandbox.lock:
+            self._sandbox.cursors.discard(cursor)
 
     def _cursor_factory(self) -> Any:
         """Give the class of the cursors that the program's own connection class makes."""
@@ -305,6 +326,8 @@ class VirtualConnection:
 
     @autocommit.setter
     def autocommit(self, value: Any) -> None:
+        if not hasattr(sqlite3, "LEGACY_TRANSACTION_CONTROL"):
+            raise AttributeError("autocommit")
         if value not in (True, False, LEGACY):
             raise ValueError(
                 "autocommit must be True, False, or sqlite3.LEGACY_TRANSACTION_CONTROL"
@@ -403,8 +426,7 @@ class VirtualConnection:
         others = [b for b in self._sandbox.uncommitted() if b is not self.known_backend]
         if others:
             raise self._sandbox.conflict(
-                f"{what} beside uncommitted work of {others[0]}: on one connection that work "
-                f"would be in it. Commit it first, or test this code on real connections."
+                messages.copied_beside(self.known_backend, what, others[0])
             )
         self._sandbox.flush()
 
@@ -433,10 +455,7 @@ class VirtualConnection:
         with self._sandbox.entered():
             self.backend()
             if not kwargs.get("readonly", False):
-                raise self._sandbox.conflict(
-                    "blobopen() for writing cannot be played in a sandbox, because the BLOB talks "
-                    "to the real connection itself. Give readonly=True, or write it by an UPDATE."
-                )
+                raise self._sandbox.conflict(messages.blob_for_writing())
             self._sandbox.flush()
             return NativeConnection.blobopen(self.real, *args, **kwargs)
 
@@ -445,10 +464,7 @@ class VirtualConnection:
 
         :raises SandboxConflict: always.
         """
-        raise self._sandbox.conflict(
-            "deserialize() cannot be played in a sandbox, because it replaces the database in "
-            "which the transaction is open. Fill it by SQL, or test this code on real connections."
-        )
+        raise self._sandbox.conflict(messages.deserialized())
 
     def interrupt(self) -> None:
         """Abort the statement that another thread runs."""

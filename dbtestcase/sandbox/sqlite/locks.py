@@ -8,17 +8,15 @@ one real connection no lock is ever in the way, so that is told by an
 from __future__ import annotations
 
 import threading
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...errors import UncommittedDataWarning
+from .. import uncommitted
 from ..backends import Backend, State
-from ..base import THREAD_PATIENCE
 from ..places import place
 from ..statements import Statement
-from ..uncommitted import warn
+from ..threads import Threads
 from .tables import Tables
 
 if TYPE_CHECKING:
@@ -47,17 +45,23 @@ class SQLiteBackend(Backend):
         super().begin(statement)
 
     @property
+    def held_lock(self) -> bool:
+        """Whether its last transaction, over or not, held the write lock."""
+        return self.has_written or self.isolation in ("IMMEDIATE", "EXCLUSIVE")
+
+    @property
     def locks(self) -> bool:
         """Whether it would hold the write lock."""
-        immediate = self.isolation in ("IMMEDIATE", "EXCLUSIVE")
-        return self.state is State.ACTIVE and (self.has_written or immediate)
+        return self.state is State.ACTIVE and self.held_lock
 
 
-class Locks:
+class Locks(Threads):
     """The locks that real connections would hold."""
 
+    _sandbox: SQLiteSandbox
+
     def __init__(self, sandbox: SQLiteSandbox) -> None:
-        self._sandbox = sandbox
+        super().__init__(sandbox)
 
     def writers(self, backend: Backend) -> list[SQLiteBackend]:
         """Give the other connections that would hold SQLite's write lock."""
@@ -74,13 +78,13 @@ class Locks:
         """Let other threads' transactions that wrote end before *backend* writes."""
         mine = threading.get_ident()
 
-        def free() -> bool:
+        def in_the_way() -> list[SQLiteBackend]:
             writers = [b for b in self.writers(backend) if b.thread != mine]
             running = {thread.ident for thread in threading.enumerate()} if writers else set()
-            return not any(b.thread in running for b in writers)
+            return [b for b in writers if b.thread in running]
 
-        if not free():
-            self._sandbox.changed.wait_for(free, THREAD_PATIENCE)
+        if others := in_the_way():
+            self.until(lambda: not in_the_way(), backend, others)
 
     def met(self, backend: Backend, tables: Tables, text: str) -> None:
         """Warn where a statement of *backend* would have met a lock, or other rows."""
@@ -93,7 +97,9 @@ class Locks:
             if isinstance(owner, Backend) and met and self._first_time(backend, owner):
                 name = tables.name(min(met))
                 what = "the schema" if name == "sqlite_master" else f"table {name}"
-                warn(backend, owner, what, text)
+                uncommitted.warn(
+                    uncommitted.meets(backend, owner, what, "has written to", text)
+                )
 
     def _first_time(self, backend: Backend, other: Backend) -> bool:
         pair = (backend.name, other.name)
@@ -106,14 +112,7 @@ class Locks:
         """Warn that *backend* writes beside others that do."""
         for other in self.writers(backend):
             if self._first_time(backend, other):
-                warnings.warn(
-                    f"{backend} writes while {other} has written and not committed: on real "
-                    f'connections it would wait, and then end in "database is locked". Commit '
-                    f"the other first, or test this code on real connections. The statement: "
-                    f"{' '.join(text.split())[:120]}",
-                    UncommittedDataWarning,
-                    stacklevel=2,
-                )
+                uncommitted.warn(uncommitted.writes_beside(backend, other, text))
 
     def readers(self, backend: Backend) -> list[SQLiteBackend]:
         """Give the other connections in whose transactions something was read."""
@@ -123,11 +122,4 @@ class Locks:
         """Warn that *backend* commits beside others' transactions in which they read."""
         for other in readers:
             if self._first_time(backend, other):
-                warnings.warn(
-                    f"{backend} commits what it wrote while {other} has read: on real "
-                    f'connections it would end in "database is locked", or in WAL mode the other '
-                    f"would go on seeing what was there before. End the other's transaction "
-                    f"first, or test this code on real connections.",
-                    UncommittedDataWarning,
-                    stacklevel=2,
-                )
+                uncommitted.warn(uncommitted.commits_beside(backend.author, other))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import SandboxConflict
 from ..backends import State
+from ..places import place
+from . import messages
 from .statements import Pragma, normal
 from .wire import as_text
 
@@ -34,6 +36,12 @@ _SEEN = {
     "full_column_names", "ignore_check_constraints", "legacy_alter_table", "query_only",
     "recursive_triggers", "reverse_unordered_selects", "short_column_names", "trusted_schema",
     "writable_schema",
+}  # fmt: skip
+#: They answer with their value when it is set; the others answer nothing.
+ANSWERED = {
+    "analysis_limit", "busy_timeout", "hard_heap_limit", "journal_mode", "journal_size_limit",
+    "locking_mode", "max_page_count", "mmap_size", "secure_delete", "soft_heap_limit", "threads",
+    "wal_autocheckpoint", "wal_checkpoint",
 }  # fmt: skip
 #: They take effect inside a transaction, too.
 _ANYWHERE = (_SEEN | _UNSEEN) - {"foreign_keys", "temp_store"}
@@ -61,7 +69,7 @@ class Pragmas:
         """Bring a PRAGMA of one connection into force, or show that it is.
 
         :param send: sends it as it is.
-        :param ask: sends it without its value.
+        :param ask: sends it without its value, or nothing where it would answer nothing.
         :raises SandboxConflict: it would hold for other connections, which did not ask for it.
         """
         name, value = pragma.name, pragma.value
@@ -85,11 +93,7 @@ class Pragmas:
                 self._note(connection, pragma, before)
                 self._sandbox.foreign_keys.forget()
                 return result
-            raise self._sandbox.conflict(
-                f"PRAGMA {name} = {value} cannot take effect in a sandbox, where everything that "
-                f"is done is one transaction, and something was written already. Send it in a "
-                f"`connect` listener of the engine, or test this code on real connections."
-            )
+            raise self._sandbox.conflict(messages.pragma_too_late(f"PRAGMA {name} = {value}"))
         if name in _UNSEEN:
             return ask()
         in_force = f"without it (it is {now})" if known is None else f"PRAGMA {name} = {known}"
@@ -121,9 +125,11 @@ class Pragmas:
                 )
 
     def _different(self, name: str, wanted: str, in_force: str) -> SandboxConflict:
-        return self._sandbox.conflict(
-            f"a connection {wanted}, and the connection of {self._sandbox.owner}'s sandbox was "
-            f"made {in_force if in_force.startswith('without') else f'with {in_force}'}. All "
-            f"connections to one database share it there, and {name} cannot differ between them. "
-            f"Give the engines the same `connect` listeners."
+        if not in_force.startswith("without"):
+            in_force = f"with {in_force}"
+        sandbox = self._sandbox
+        return sandbox.conflict(
+            messages.pragma_differs(
+                name, wanted, place(), sandbox.owner, in_force, sandbox.made_at
+            )
         )

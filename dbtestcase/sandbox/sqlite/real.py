@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
-from ...errors import SandboxConflict
+from .. import messages
 from .connections import VirtualConnection
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ __all__ = ["real_class"]
 __unittest = True  # its frames are left out of tracebacks
 
 #: What the sandbox asks of a virtual connection, and a listener never does.
-_OURS = {"backend", "changes", "close", "known_backend", "listened", "run", "run_script"}
+_OURS = {"backend", "changes", "close", "forget", "known_backend", "listened", "run", "run_script"}
 
 
 def _acts_for_virtual(name: str) -> property:
@@ -32,10 +32,7 @@ def _acts_for_virtual(name: str) -> property:
 def _listening(real: Any) -> VirtualConnection:
     connection: VirtualConnection | None = real.sandbox.listening
     if connection is None:
-        raise SandboxConflict(
-            "the connection that a `connect` listener was given is used after the listener "
-            "returned. All virtual connections share it. Keep the one that the engine gives."
-        )
+        raise real.sandbox.conflict(messages.listener_returned())
     return connection
 
 

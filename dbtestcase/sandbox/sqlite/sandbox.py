@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import re
 import sqlite3
 import threading
 import weakref
@@ -26,11 +25,15 @@ from sqlalchemy.engine import URL, Dialect, Engine
 
 from ...engines.private import in_use
 from ...engines.redirecting import place_of_engine
-from ...errors import EscapeError, SandboxConflict, SetUpError
+from ...errors import EscapeError, SetUpError
+from .. import messages as shared
 from ..backends import Backend, State
-from ..base import THREAD_PATIENCE, Phase, Sandbox
+from ..base import Phase, Sandbox
+from ..places import place
 from ..segments import Segment, Wrote
 from ..statements import Control, Statement
+from ..threads import PATIENCE
+from . import messages
 from .callbacks import Callbacks
 from .connections import VirtualConnection
 from .foreign_keys import ForeignKeys
@@ -49,7 +52,6 @@ _OURS = {"database", "uri", "check_same_thread", "isolation_level", "autocommit"
 _UNSEEN_OPTIONS = {"timeout", "cached_statements"}
 
 _CANNOT_BE_PLAYED = {"VACUUM", "ATTACH", "DETACH"}
-_INSIDE = re.compile(r"\b(?:inside|within) a transaction|cannot change into wal mode")
 
 
 class SQLiteSandbox(Sandbox):
@@ -71,7 +73,7 @@ class SQLiteSandbox(Sandbox):
         #: the thread whose `connect` listeners run
         self._listener: int | None = None
         super().__init__(url, owner=owner)
-        self._locks = Locks(self)
+        self.threads = self._locks = Locks(self)
         self._know_nothing()
 
     def _know_nothing(self) -> None:
@@ -94,8 +96,8 @@ class SQLiteSandbox(Sandbox):
 
     @property
     def alive(self) -> bool:
-        """Whether there is a real connection."""
-        return self.real is not None
+        """Whether there is a real connection. Not in a forked child, which must not end it."""
+        return self.real is not None and not self.in_child
 
     @property
     def pid(self) -> int:
@@ -152,11 +154,9 @@ class SQLiteSandbox(Sandbox):
                 self._open(dialect, connection, options)
             elif cparams is not None and _visible(options) != _visible(self._options):
                 self.listened()
-                raise SandboxConflict(
-                    f"an engine connects with {_visible(options)!r}, and the connection of "
-                    f"{self.owner}'s sandbox was made with {_visible(self._options)!r}. All "
-                    f"engines of one database share one connection there. Give them the same "
-                    f"connect_args."
+                found, wanted = _visible(self._options), _visible(options)
+                raise self.conflict(
+                    shared.other_options(self.owner, self.made_at, found, wanted, place())
                 )
             connection.real = self.real
             self.connections.add(connection)
@@ -170,7 +170,7 @@ class SQLiteSandbox(Sandbox):
             running = {thread.ident for thread in threading.enumerate()} - {mine}
             return self._listener not in running
 
-        self.changed.wait_for(free, THREAD_PATIENCE)
+        self.changed.wait_for(free, PATIENCE)
         self._listener = mine
 
     def listened(self) -> None:
@@ -234,7 +234,7 @@ class SQLiteSandbox(Sandbox):
     def _open(
         self, dialect: Dialect, connection: VirtualConnection, options: dict[str, Any]
     ) -> None:
-        self._options = options
+        self._options, self.made_at = options, place()
         self._know_nothing()
         self.connections.add(connection)
         try:
@@ -349,7 +349,13 @@ class SQLiteSandbox(Sandbox):
         return call()
 
     def run(
-        self, backend: Backend, statement: Statement, text: str, call: Callable[[], Any]
+        self,
+        backend: Backend,
+        statement: Statement,
+        text: str,
+        call: Callable[[], Any],
+        *,
+        values_only: bool = False,
     ) -> Any:
         """Send one statement of *backend* by *call*, so that it sees what it would see alone.
 
@@ -372,10 +378,9 @@ class SQLiteSandbox(Sandbox):
                 backend.has_written = True  # it keeps SQLite's lock all the same
             for other in others:
                 if violation or self.tables.schema in other.traces.changed:
+                    really = 'gone on, or ended in "database is locked"'
                     raise self.conflict(
-                        f"a statement of {backend} failed beside what {other.owner} has written "
-                        f"and not committed: {error}. Real connections might have gone on, or "
-                        f'ended in "database is locked". Commit that work first.'
+                        shared.failed_beside(backend, other.owner, "has written", error, really)
                     ) from error
             if violation:
                 self._locks.met(backend, self.tables, text)
@@ -387,30 +392,18 @@ class SQLiteSandbox(Sandbox):
 
     def _claim(self, backend: Backend) -> Segment:
         try:
-            return self.stack.claim(backend, writes=False)
+            return self.stack.claim(backend)
         except sqlite3.OperationalError as error:
             if "in progress" not in str(error):
                 raise
-            raise self.conflict(
-                f"{backend.name} sends a statement while another connection has not fetched all "
-                f"rows of an INSERT, UPDATE or DELETE ... RETURNING. On real connections the "
-                f"database would be locked. Fetch all rows first."
-            ) from error
+            raise self.conflict(messages.unfetched(backend, self.stack.top.author)) from error
 
     def _refuse(self, backend: Backend, statement: Statement) -> None:
         if statement.verb in _CANNOT_BE_PLAYED:
-            raise self.conflict(
-                f"{statement.verb} cannot be run in a sandbox: everything that a test does is one "
-                f"transaction there, and {statement.verb} wants none. Test this code on real "
-                f"connections, on a database of its own."
-            )
+            raise self.conflict(messages.wants_no_transaction(statement.verb))
         for name, owner in self.tables.temporary.items():
             if owner is not backend and name in statement.words:
-                raise self.conflict(
-                    f'{backend.name} names "{name}", which is a temporary table of {owner}. On '
-                    f"real connections it would not see that table. Use the same connection, or "
-                    f"give the table another name."
-                )
+                raise self.conflict(shared.temporary_table(backend, owner, name))
 
     def _explain_failure(
         self, backend: SQLiteBackend, statement: Statement, error: sqlite3.Error
@@ -421,27 +414,23 @@ class SQLiteSandbox(Sandbox):
             if isinstance(error, sqlite3.IntegrityError) and "FOREIGN KEY" not in str(error):
                 # it was sent as OR ABORT, so that SQLite left everybody else's work alone
                 backend.end(commit=False)
-        elif _INSIDE.search(str(error)):
-            raise self.conflict(
-                f"{statement.verb} cannot be run in a sandbox: {error}. Everything that a test "
-                f"does is one transaction there. Test this code on real connections, on a "
-                f"database of its own."
-            ) from error
+        elif backend.alone and statement.verb == "PRAGMA" and "is locked" in str(error):
+            # wal_checkpoint, for example, waits for the end of the transaction that it is in
+            raise self.conflict(shared.cannot_be_run(statement.verb, error)) from error
 
     def _ended_by_sqlite(self, backend: SQLiteBackend, error: sqlite3.Error) -> None:
         """Begin anew after an error that ended the real transaction."""
-        lost = self.shared or any(
-            s.owner is not backend and s.wrote is not Wrote.NO and not s.dead for s in self.stack
-        )
+        lost = {
+            str(s.author or "the class's set-up")
+            for s in self.stack
+            if s.owner is not backend and s.wrote is not Wrote.NO and not s.dead
+        }
         self._begin_outer()
         backend.end(commit=False)
         if lost:
             self._roll_back_and_close()
             raise self.conflict(
-                f"SQLite ended the whole transaction for an error of {backend.name}: {error}. It "
-                f"does so for ON CONFLICT ROLLBACK in a table and for RAISE(ROLLBACK), and in a "
-                f"sandbox what others had committed is lost with it. Test this code on real "
-                f"connections, on a database of its own."
+                messages.ended_by_sqlite(backend.author, error, sorted(lost))
             ) from error
 
     def _note(self, backend: SQLiteBackend, segment: Segment, statement: Statement) -> None:
@@ -456,12 +445,6 @@ class SQLiteSandbox(Sandbox):
             self.tables.temporary.setdefault(name, backend)
         for name in touched.dropped:
             self.tables.temporary.pop(name, None)
-
-    def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
-        """Let another thread's transaction that wrote end first, as SQLite's own lock does."""
-        backend.thread = threading.get_ident()
-        if statement.writes:
-            self._locks.wait(backend)
 
     def reserve(self, backend: Backend) -> None:
         """Do what BEGIN IMMEDIATE does: wait for the write lock, as far as one can here."""
@@ -483,9 +466,9 @@ class SQLiteSandbox(Sandbox):
             return
         if (dead := self.stack.stuck()) is not None:
             raise self.conflict(
-                f"{backend.name} commits above what {dead.author} rolled back. On one connection "
-                f"its deferred foreign keys cannot be checked. Let the transactions end in the "
-                f"order in which they wrote."
+                shared.checked_above_rollback(
+                    backend, dead.author, dead.undone.end, "deferred foreign keys"
+                )
             )
         if self.foreign_keys.violated(tables):
             error = sqlite3.IntegrityError("FOREIGN KEY constraint failed")
@@ -493,9 +476,9 @@ class SQLiteSandbox(Sandbox):
             error.sqlite_errorname = "SQLITE_CONSTRAINT_FOREIGNKEY"
             if others := self.stack.of_others(backend):
                 raise self.conflict(
-                    f"a deferred foreign key failed when {backend} committed, beside uncommitted "
-                    f"work of {others[0].owner}. On one connection it cannot be told whose rows "
-                    f"violate it. Let the other end first."
+                    shared.constraint_failed_beside(
+                        backend, others[0].owner, "a deferred foreign key", error
+                    )
                 ) from error
             raise error
 
@@ -506,17 +489,32 @@ class SQLiteSandbox(Sandbox):
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
-        readers = self._locks.readers(backend)
-        if readers and isinstance(backend, SQLiteBackend) and backend.has_written:
-            self._locks.warn_readers(backend, readers)
+        readers: list[SQLiteBackend] = []
+        if isinstance(backend, SQLiteBackend) and backend.held_lock:
+            readers = [*self._locks.readers(backend), *self._fetching(backend)]
         super().commit(backend)
         self.step_outside()
+        # when all is done: where warnings are errors, it is raised, and the work is not lost
+        self._locks.warn_readers(backend, readers)
 
-    def undo(self, backend: Backend) -> None:
-        """Undo the work of *backend*. Never raises."""
-        super().undo(backend)
-        with contextlib.suppress(sqlite3.Error):
-            self.step_outside()
+    def _fetching(self, backend: Backend) -> list[SQLiteBackend]:
+        """Give the other connections that may have rows to fetch."""
+        found = {
+            other
+            for cursor in list(self.cursors)
+            if cursor.description is not None
+            and (other := cursor.virtual.known_backend) not in (None, backend)
+        }
+        if not found or not self.callbacks.statements_are_open():
+            return []
+        return sorted(found, key=lambda other: other.name)
+
+    def undo(self, backend: Backend, level: int = 0) -> None:
+        """Undo the work of *backend* from that level on. Never raises."""
+        super().undo(backend, level)
+        if level == 0:
+            with contextlib.suppress(sqlite3.Error):
+                self.step_outside()
 
     def ended(self, connection: VirtualConnection) -> None:
         """End what belonged to a virtual connection that is closed."""

@@ -21,6 +21,8 @@ def as_text(value: Any) -> str:
 class SQLiteWire:
     """Our own SQL on the real connection, kept apart from what the program sends."""
 
+    asks_free = True
+
     def __init__(self) -> None:
         self._cursor: Any = None
         self._real: Any = None

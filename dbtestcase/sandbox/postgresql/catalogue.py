@@ -1,0 +1,186 @@
+"""What the sandbox must know of the schema, from the server's system catalogues.
+
+It is asked once for all tests of a class, and again after what may have changed it:
+
+* which constraints are deferrable: the server checks them at COMMIT, and here none is sent;
+* what a statement must name to write although it looks like a SELECT.
+
+A text alone never proves that a statement only reads, for a SELECT may call a function that
+writes, or read a view that calls one. Together with the catalogues it does: whatever runs in a
+SELECT is named in it, or hangs on an operator, a cast or a domain. So a text is proven to only
+read where it begins as a query, holds no word of a writing command, names no function that might
+write, no view and no table with row security, and where no operator, cast or domain of the
+database brings such a function in unnamed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from ..statements import Statement
+from .wire import PostgreSQLWire
+
+__all__ = ["Catalogue"]
+
+# What was there before anybody used the server has lower numbers (FirstNormalObjectId). Functions
+# in C that are declared STABLE or IMMUTABLE are believed; in other languages such a function may
+# still call one that writes.
+_USERS = """
+WITH suspect AS (
+  SELECT p.oid, p.proname::text AS name,
+         l.lanname NOT IN ('sql', 'plpgsql') OR p.prosrc ~* '\\m(create|alter|drop|execute)\\M'
+           AS changes_schema
+    FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
+   WHERE p.oid >= 16384
+     AND NOT (l.lanname IN ('c', 'internal') AND p.provolatile <> 'v' AND p.prokind = 'f'))
+SELECT 'deferrable', quote_ident(n.nspname) || '.' || quote_ident(c.conname),
+       c.condeferred AND has_schema_privilege(session_user, n.oid, 'USAGE')
+  FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace
+ WHERE c.condeferrable
+UNION ALL
+SELECT 'name', name, changes_schema FROM suspect
+UNION ALL
+SELECT 'name', relname, false FROM pg_catalog.pg_class
+ WHERE oid >= 16384 AND (relkind IN ('v', 'f') OR relrowsecurity)
+UNION ALL
+SELECT 'check', pg_get_constraintdef(oid), false FROM pg_catalog.pg_constraint
+ WHERE contypid >= 16384
+UNION ALL
+SELECT 'hidden', name, changes_schema FROM suspect
+ WHERE oid IN (SELECT refobjid FROM pg_catalog.pg_depend
+                WHERE refclassid = 'pg_catalog.pg_proc'::regclass
+                  AND classid IN ('pg_catalog.pg_operator'::regclass,
+                                  'pg_catalog.pg_cast'::regclass, 'pg_catalog.pg_type'::regclass))
+"""
+
+# The server's own functions that are VOLATILE, and those that run a query which is given as text.
+_SERVERS = """
+SELECT proname::text FROM pg_catalog.pg_proc
+ WHERE oid < 16384
+   AND (provolatile = 'v' OR proname ~ '_to_xml|^pg_input_|^ts_rewrite$|^txid_current$'
+        OR proname = 'pg_current_xact_id')
+"""
+_HARMLESS = {
+    "clock_timestamp",
+    "currval",
+    "gen_random_uuid",
+    "lastval",
+    "pg_sleep",
+    "random",
+    "timeofday",
+    "uuidv4",
+    "uuidv7",
+}
+#: Words of the names that _SERVERS gives, by the server's version.
+_servers: dict[int, frozenset[str]] = {}
+
+_LASTING = {"CREATE", "ALTER", "DROP", "DO", "CALL", "IMPORT", "REFRESH", "SECURITY"}
+_WORD = re.compile(r"\w+")
+
+
+class Catalogue:
+    """What the system catalogues say: asked once, and again after a change of the schema.
+
+    :param wire: our way to the server.
+    :param version: gives the server's version as a number.
+    """
+
+    def __init__(self, wire: PostgreSQLWire, version: Callable[[], int]) -> None:
+        self._wire = wire
+        self._version = version
+        self._known = False
+        self._changed = False
+        self._deferrable: list[tuple[str, bool]] = []
+        self._suspects: frozenset[str] = frozenset()
+        #: whether a function may change the schema, which a trigger may call
+        self._unsteady = False
+        #: whether an operator, a cast or a domain calls what no text names
+        self._hidden = False
+
+    # -- asking ------------------------------------------------------------------
+
+    def forget(self) -> None:
+        """Ask again."""
+        self._known = False
+
+    def note(self, statement: Statement) -> None:
+        """Ask again after a statement that may have changed the schema."""
+        changes = statement.ddl or statement.temporary is not None or statement.verb in _LASTING
+        if changes or (self._known and self._unsteady and not self.only_reads(statement)):
+            self._known = False
+            self._changed = True
+
+    def rolled_back(self) -> None:
+        """Ask again where what was undone may have changed the schema."""
+        if self._changed:
+            self._known = False
+            self._changed = False
+
+    def keep(self) -> None:
+        """Take the schema as it is for that of every test."""
+        self._changed = False
+        self.learn()
+
+    def learn(self) -> None:
+        """Ask, if what is known may be out of date."""
+        if self._known:
+            return
+        rows = self._wire.ask(_USERS)
+        suspects = set(self._servers_words())
+        self._deferrable, self._unsteady, self._hidden = [], False, False
+        expressions = []
+        for kind, name, flag in rows:
+            if kind == "deferrable":
+                self._deferrable.append((name, flag))
+            elif kind == "check":
+                expressions.append(name)
+            else:
+                suspects.add(_longest_word(name))
+                self._unsteady |= flag
+                self._hidden |= kind == "hidden"
+        self._suspects = frozenset(suspects)
+        self._hidden |= any(not self._suspects.isdisjoint(_words(text)) for text in expressions)
+        self._known = True
+
+    def _servers_words(self) -> frozenset[str]:
+        version = self._version()
+        if version not in _servers:
+            names = {str(name) for (name,) in self._wire.ask(_SERVERS)} - _HARMLESS
+            _servers[version] = frozenset(map(_longest_word, names))
+        return _servers[version]
+
+    # -- answering ---------------------------------------------------------------
+
+    def only_reads(self, statement: Statement) -> bool:
+        """Whether it is proven that *statement* writes nothing."""
+        if not statement.may_only_read:
+            return False
+        self.learn()
+        return not self._hidden and self._suspects.isdisjoint(statement.words)
+
+    def check(self, role: str = "") -> str:
+        """Give what checks all deferred constraints; empty where nothing can be deferred.
+
+        :param role: the role that was set in the session, as an SQL literal.
+        """
+        self.learn()
+        if not self._deferrable:
+            return ""
+        parts = ["SET CONSTRAINTS ALL IMMEDIATE"]
+        # setting ALL of them back to DEFERRED would cost more with every commit
+        if deferred := ", ".join(name for name, initially in self._deferrable if initially):
+            parts.append(f"SET CONSTRAINTS {deferred} DEFERRED")
+            if role:  # which may not be allowed to name the constraints of another schema
+                parts[1:] = ["SET ROLE NONE", *parts[1:], f"SET ROLE {role}"]
+        return "; ".join(parts)
+
+
+def _words(text: str) -> set[str]:
+    return {word.lower() for word in _WORD.findall(text)}
+
+
+def _longest_word(name: str) -> str:
+    """Give one word by which a text that holds the name is known, however it is quoted."""
+    words: list[str] = _WORD.findall(name) or [name]
+    return max(words, key=len).lower()

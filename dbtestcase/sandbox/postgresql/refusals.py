@@ -1,0 +1,125 @@
+"""What the sandbox refuses on PostgreSQL, because one connection cannot show it.
+
+Everything here raises a :exc:`~dbtestcase.errors.SandboxConflict` or does nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .. import messages as shared
+from ..backends import SNAPSHOT_LEVELS, Backend
+from ..segments import Segment, Wrote
+from ..statements import Statement
+from . import messages
+from .cursors import ServerCursors
+from .neighbours import Neighbours
+
+if TYPE_CHECKING:
+    from .sandbox import PostgreSQLSandbox
+
+__all__ = ["Refusals"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+# What needs its own work committed first, or to be outside a transaction. In a transaction of the
+# program's the latter are an error on real connections, too.
+_CANNOT_BE_PLAYED = {"55P04", "55006"}
+_CANNOT_BE_PLAYED_ALONE = {"25001", "2D000"}
+
+
+class Refusals:
+    """The rules by which statements of one sandbox are refused."""
+
+    def __init__(self, sandbox: PostgreSQLSandbox) -> None:
+        self._sandbox = sandbox
+
+    def statement(
+        self,
+        backend: Backend,
+        statement: Statement,
+        owner_of_table: tuple[str, Backend] | None,
+        owner_of_prepared: tuple[str, Backend] | None,
+    ) -> None:
+        """Refuse a statement whose effect on others, or theirs on it, could not be shown.
+
+        :param owner_of_table: the name of a temporary table that the statement names, and its
+            owner, where that is another connection.
+        :param owner_of_prepared: the same of a prepared statement.
+        """
+        sandbox = self._sandbox
+        if statement.hides_setting:
+            raise sandbox.conflict(messages.hidden_setting())
+        if owner_of_table is not None:
+            name, owner = owner_of_table
+            raise sandbox.conflict(shared.temporary_table(backend, owner, name))
+        if owner_of_prepared is not None:
+            name, owner = owner_of_prepared
+            raise sandbox.conflict(messages.prepared_name(backend, owner, name))
+        if backend.isolation in SNAPSHOT_LEVELS:
+            self._old_snapshot(backend)
+        for other in sandbox.backends:
+            if other.sets_constraints and other is not backend:
+                raise sandbox.conflict(messages.sets_constraints(other, backend))
+        stranger = ServerCursors.stranger(backend, statement, sandbox.backends)
+        if stranger is not None and statement.cursor is not None:
+            raise sandbox.conflict(messages.cursor_name(backend, stranger, statement.cursor.name))
+
+    def _old_snapshot(self, backend: Backend) -> None:
+        stack = self._sandbox.stack
+        if backend.commits_seen not in (None, stack.commits):
+            raise self._sandbox.conflict(
+                messages.old_snapshot(backend, backend.isolation, stack.last_commit)
+            )
+
+    def serialization(self, backend: Backend) -> None:
+        """Refuse a commit that the server might not let stand beside another one since."""
+        if backend.isolation != "SERIALIZABLE":
+            return
+        stack = self._sandbox.stack
+        if stack.top.owner is backend:
+            stack.ask_top()
+        # who has only read may commit at any time
+        if any(segment.wrote is not Wrote.NO for segment in stack.of(backend)):
+            self._old_snapshot(backend)
+
+    def beside(self, backend: Backend, statement: Statement, others: list[Segment]) -> None:
+        """Refuse what cannot be done beside uncommitted work of *others*, whatever it touches."""
+        other = others[0].owner
+        if statement.sets_constraints:
+            raise self._sandbox.conflict(messages.sets_constraints_beside(backend, other))
+        if statement.impatient:
+            raise self._sandbox.conflict(messages.impatient_beside(backend, other))
+
+    def failure(
+        self,
+        backend: Backend,
+        statement: Statement,
+        others: list[Segment],
+        error: Exception,
+        neighbours: Neighbours,
+    ) -> None:
+        """Refuse to show an error that real connections might not give."""
+        sandbox = self._sandbox
+        state = sandbox.sqlstate(error)
+        said = shared.first_line(error)
+        if state in _CANNOT_BE_PLAYED or (state in _CANNOT_BE_PLAYED_ALONE and backend.alone):
+            raise sandbox.conflict(shared.cannot_be_run(statement.verb, said)) from error
+        if not others:
+            return
+        met = neighbours.after(statement, others, error)
+        diag = getattr(error, "diag", None)
+        if met and not neighbours.genuine(state, diag, others, statement):
+            other, (what, deed) = next(iter(met.items()))
+            raise sandbox.conflict(
+                shared.failed_beside(backend, other, f"{deed} {what}", said, "waited, or gone on")
+            ) from error
+
+    def commit(self, backend: Backend) -> None:
+        """Refuse to check deferred constraints above what could not be rolled back."""
+        if (dead := self._sandbox.stack.stuck()) is not None:
+            raise self._sandbox.conflict(
+                shared.checked_above_rollback(
+                    backend, dead.author, dead.undone.end, "deferred constraints"
+                )
+            )

@@ -1,0 +1,125 @@
+"""Many histories: drawn by hypothesis, checked, counted, and shrunk where one differs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.errors import Flaky
+
+from .check import Difference, Tally, check
+from .stages import PostgreSQLDatabases
+from .steps import History
+
+__all__ = ["Report", "run"]
+
+#: After so many histories the databases are made anew.
+BATCH = 500
+
+
+@dataclass
+class Report:
+    """What a run found."""
+
+    tally: Tally = field(default_factory=Tally)
+    differences: list[str] = field(default_factory=list)
+    flaky: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        tally = self.tally
+        lines = [f"{name}: {tally[name]}" for name in sorted(tally.counts)]
+        lines += [f"conflict, {rule}: {number}" for rule, number in tally.conflicts.most_common()]
+        lines += [
+            f"needless conflict, {rule}: {number}"
+            for rule, number in tally.needless.most_common()
+        ]
+        false = ", ".join(f"{name} {n}" for name, n in tally.false_warnings.most_common(12) if n)
+        lines.append(f"most false warnings: {false}")
+        lines += [f"for example, {rule}: {text}" for rule, text in tally.examples.items()]
+        each = 1000 * self.seconds / max(1, tally["histories"])
+        lines.append(f"{self.seconds:.0f} s, {each:.1f} ms for each history")
+        lines.append(f"differences: {len(self.differences)}, not repeated: {len(self.flaky)}")
+        return "\n".join(lines)
+
+
+def run(
+    databases: PostgreSQLDatabases,
+    count: int,
+    first_seed: int,
+    *,
+    web: bool = False,
+    stop: bool = True,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Report:
+    """Check *count* histories.
+
+    :param first_seed: the batches are drawn with seeds that follow from it.
+    :param web: whether the histories are like those of tests of a web application.
+    :param stop: whether to end at the first difference.
+    :param tell: is told of differences as they are found.
+    """
+    report = Report()
+    started = time.perf_counter()
+    for batch, begin in enumerate(range(0, count, BATCH)):
+        databases.begin()
+        number = first_seed * 1000 + batch
+        found = _batch(databases, min(BATCH, count - begin), number, web, report)
+        if found:
+            tell(f"seed {number}: {found}\n")
+            if stop:
+                break
+    report.seconds = time.perf_counter() - started
+    return report
+
+
+def _batch(
+    databases: PostgreSQLDatabases, count: int, number: int, web: bool, report: Report
+) -> str:
+    tally = Tally()
+    last: list[str] = []
+
+    @seed(number)
+    @settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        verbosity=Verbosity.quiet,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink],
+        print_blob=False,
+        report_multiple_bugs=False,
+    )
+    @given(databases.web_histories() if web else databases.histories())
+    def play(history: History) -> None:
+        try:
+            check(history, databases.real, databases.sandboxes[history.variant], tally)
+        except Difference as difference:
+            last.append(str(difference))
+            raise
+
+    try:
+        play()
+    except Difference as difference:
+        report.differences.append(str(difference))
+        return str(difference)
+    except Flaky:
+        text = f"a difference that was not seen again:\n{last[-1] if last else ''}"
+        report.flaky.append(text)
+        return text
+    finally:
+        report.tally.update(tally)
+    return ""
+
+
+def summary(reports: Sequence[Report]) -> Any:
+    """Join what several runs found."""
+    joined = Report()
+    for report in reports:
+        joined.tally.update(report.tally)
+        joined.differences += report.differences
+        joined.seconds += report.seconds
+    return joined

@@ -1,0 +1,152 @@
+"""Which histories are drawn.
+
+*Mixed* histories try everything. *Web* histories are like the tests of a web application: a
+session of the test's own that mostly reads, and requests that are transactions of one connection,
+some of which write something by a second connection meanwhile, an audit log for example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import strategies as st
+
+from .steps import History, Operation, Step
+
+__all__ = ["Vocabulary", "histories", "web_histories"]
+
+#: What n may be: few numbers, so that keys and names meet.
+NUMBERS = st.integers(0, 5)
+
+
+_BRACKETS = (
+    ("SAVEPOINT", "ROLLBACK TO"),
+    ("SAVEPOINT", "RELEASE"),
+    ("begin_nested", "nested.rollback"),
+    ("begin_nested", "nested.commit"),
+)
+
+
+class Vocabulary:
+    """The operations of one kind of database, as often as they are drawn.
+
+    :param families: how often a family is drawn, and its operations; those that read first.
+    :param ends: what may end a phrase; None for nothing.
+    """
+
+    def __init__(
+        self,
+        families: Sequence[tuple[int, Sequence[Operation]]],
+        ends: Sequence[Operation],
+    ) -> None:
+        self.common = [o for times, family in families if times > 3 for o in weighted(family, times)]
+        #: of these a history has one family, so that its operations meet
+        self.special = [
+            weighted(family) * max(1, len(self.common) // (2 * len(weighted(family))))
+            for times, family in families
+            if times <= 3
+            for _ in range(times)
+        ]
+        by_name = {o.name: o for o in ends}
+        self.commit, self.rollback, self.close = (
+            by_name[name] for name in ("commit", "rollback", "close")
+        )
+        self.reads = weighted(families[0][1])
+        named = {o.name: o for _, family in families for o in family}
+        self.brackets = [(named[first], named[last]) for first, last in _BRACKETS]
+        self.all = named
+
+
+def weighted(operations: Sequence[Operation], times: int = 1) -> list[Operation]:
+    """Give each as often as its weight says."""
+    return [operation for operation in operations for _ in range(operation.weight * times)]
+
+
+@st.composite
+def histories(draw: Any, words: Vocabulary, kinds: Sequence[str], variants: Sequence[str]) -> Any:
+    """Draw a mixed history: phrases of a few steps by one actor, so that transactions end."""
+    count = draw(st.integers(2, 3))
+    drawn = words.common + draw(st.sampled_from(words.special))
+    said = st.lists(st.tuples(st.sampled_from(drawn), NUMBERS), min_size=1, max_size=4)
+    end = st.sampled_from([None, None, None, words.commit, words.commit, words.rollback])
+    bracket = st.sampled_from([None] * 8 + words.brackets)
+    phrase = st.tuples(st.integers(0, count - 1), bracket, said, end)
+    steps: list[Step] = []
+    for actor, around, operations, ending in draw(st.lists(phrase, min_size=1, max_size=12)):
+        phrased = [(operation, n) for operation, n in operations]
+        if around is not None:
+            phrased = [(around[0], 0), *phrased, (around[1], 0)]
+        if ending is not None:
+            phrased.append((ending, 0))
+        steps += [Step(actor, operation, n) for operation, n in phrased]
+    who = tuple(draw(st.sampled_from(kinds)) for _ in range(count))
+    return History(who, draw(st.sampled_from(variants)), tuple(steps))
+
+
+#: What a request does beside reading, and how often.
+_OF_REQUESTS = {
+    "insert": 6,
+    "insert parent": 2,
+    "update item": 4,
+    "delete item": 2,
+    "upsert": 1,
+    "function": 1,
+    "insert noted": 1,
+    "insert child": 1,
+    "duplicate": 1,
+}
+
+
+@st.composite
+def web_histories(draw: Any, words: Vocabulary, variants: Sequence[str]) -> Any:
+    """Draw a history like a test of a web application's.
+
+    The test's own session is actor 0, requests are actor 1, and what a request does past its
+    own transaction is actor 2.
+    """
+    reads = st.tuples(st.sampled_from(words.reads), NUMBERS)
+    writes = st.tuples(
+        st.sampled_from([words.all[name] for name, n in _OF_REQUESTS.items() for _ in range(n) if name in words.all]),
+        NUMBERS,
+    )
+    steps: list[Step] = []
+
+    def say(actor: int, said: list[tuple[Operation, int]]) -> None:
+        steps.extend(Step(actor, operation, n) for operation, n in said)
+
+    few = st.lists(reads, min_size=0, max_size=3)
+    for what in draw(st.lists(st.sampled_from(_WEB), min_size=2, max_size=8)):
+        if what == "look":
+            say(0, draw(few))
+        elif what == "arrange":
+            say(0, draw(st.lists(writes, min_size=1, max_size=2)))
+            # nearly every test commits what a request is to find
+            steps.append(Step(0, words.commit))
+        elif what == "forget to commit":
+            say(0, [draw(writes)])
+        elif what == "end":
+            steps.append(Step(0, draw(st.sampled_from([words.commit, words.rollback]))))
+        else:
+            say(1, draw(few))
+            if what != "GET":
+                say(1, draw(st.lists(writes, min_size=1, max_size=3)))
+                if what == "POST with audit":
+                    say(2, [draw(writes)])
+                    steps += [Step(2, words.commit), Step(2, words.close)]
+                say(1, draw(few))
+                steps.append(Step(1, words.rollback if what == "POST that fails" else words.commit))
+            steps.append(Step(1, words.close))
+    return History(("orm", "orm", "core"), draw(st.sampled_from(variants)), tuple(steps))
+
+
+_WEB = (
+    ["look"] * 8
+    + ["GET"] * 6
+    + ["POST"] * 8
+    + ["POST that fails"] * 2
+    + ["POST with audit"]
+    + ["arrange"] * 4
+    + ["forget to commit"]
+    + ["end"] * 3
+)
