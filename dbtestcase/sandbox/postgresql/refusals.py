@@ -55,6 +55,8 @@ class Refusals:
             raise sandbox.conflict(
                 messages.old_snapshot(backend, backend.isolation, stack.last_commit)
             )
+        if sandbox.has_one:
+            return  # what follows needs two
         for other in sandbox.backends:
             if other.sets_constraints and other is not backend:
                 raise sandbox.conflict(messages.sets_constraints(other, backend))
