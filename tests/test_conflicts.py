@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import os
 import sqlite3
+import sysconfig
 import tempfile
 import threading
 import time
@@ -19,15 +20,18 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import psycopg
+import psycopg.copy
 import sqlalchemy as sa
 from psycopg2 import extensions, extras
 
 from dbtestcase.engines import redirect
 from dbtestcase.errors import SandboxConflict, UncommittedDataWarning
 from dbtestcase.fixture import DatabaseFixture
-from dbtestcase.sandbox import Sandbox, open_sandbox
-from dbtestcase.sandbox.places import Place
+from dbtestcase.sandbox import Sandbox, open_sandbox, places
+from dbtestcase.sandbox.places import Place, place, trail
 from dbtestcase.settings import choose
 
 from .support import no_settings
@@ -760,6 +764,83 @@ class TestPsycopg2(TextCase, TwinTestCase):
         )
 
 
+class TestPsycopg(TestPostgreSQL):
+    """The same with psycopg 3, and what is said of things that only it has."""
+
+    driver = "postgresql+psycopg"
+
+    def test_connection_of_a_listener(self) -> None:
+        """A listener may keep its connection: it is the one that the engine gives."""
+        kept = []
+        engine = self.another_engine()
+        sa.event.listen(engine, "connect", lambda connection, record: kept.append(connection))
+        self.box.begin_test()
+        self.assertIs(self.raw(engine), kept[0])
+
+    def test_notifications(self) -> None:
+        """Nobody waits for what only a real commit sends."""
+        self.box.begin_test()
+        with self.refused() as said:
+            next(self.raw().notifies(timeout=0))
+        self.assertEqual(
+            said,
+            [
+                "notifies() would wait for ever in a sandbox: the server sends notifications when "
+                "a transaction is really committed, and none ever is. Test this code on real "
+                "connections, on a database of its own."
+            ],
+        )
+
+    def test_pipeline(self) -> None:
+        """Pipeline mode is refused."""
+        self.box.begin_test()
+        with self.refused() as said:
+            self.raw().pipeline().__enter__()
+        self.assertEqual(
+            said,
+            [
+                "pipeline() cannot be played in a sandbox: in pipeline mode the real connection "
+                "takes no messages of other connections, nor the sandbox's own. Use "
+                "executemany(), which has a pipeline of its own, or test this code on real "
+                "connections, on a database of its own."
+            ],
+        )
+
+    def test_libpq_call(self) -> None:
+        """What libpq is told by the program itself is refused."""
+        self.box.begin_test()
+        with self.refused() as said:
+            self.raw().pgconn.exec_(b"COMMIT")
+        self.assertEqual(
+            said,
+            [
+                "pgconn.exec_() talks to the real connection, which all connections of a sandbox "
+                "share, and past the sandbox. Use a cursor of psycopg, or test this code on real "
+                "connections, on a database of its own."
+            ],
+        )
+
+    def test_copy_writer(self) -> None:
+        """A COPY with a writer of the program's own is refused."""
+
+        class Mine(psycopg.copy.Writer):
+            def write(self, data: Any) -> None:
+                raise AssertionError("not reached")
+
+        self.box.begin_test()
+        copying = self.raw().cursor().copy("COPY parent FROM STDIN", writer=Mine())
+        with self.refused() as said, copying:
+            self.fail("not reached")
+        self.assertEqual(
+            said,
+            [
+                "copy() with a writer of class Mine cannot be played in a sandbox: what it does "
+                "with the data would go past it. Leave the writer out, or test this code on real "
+                "connections, on a database of its own."
+            ],
+        )
+
+
 # -- SQLite ----------------------------------------------------------------------------------------
 
 
@@ -1118,16 +1199,78 @@ class TestFixture(TextCase):
             )
 
 
+# -- lines of the user's code ----------------------------------------------------------------------
+
+
+def called_in(filename: str, function: Callable[[], Any]) -> Any:
+    """Call *function* from line 2 of a file of that name."""
+    names: dict[str, Any] = {"function": function}
+    exec(compile("def call():\n    return function()", filename, "exec"), names)
+    return names["call"]()
+
+
+class TestPlace(unittest.TestCase):
+    """Which line is the user's."""
+
+    def test_files(self) -> None:
+        """The innermost line counts that is not of Python, of a package or of the library."""
+        for filename, is_users in (
+            ("/srv/shop/views.py", True),
+            (f"{PACKAGE}_tools/views.py", True),
+            (f"{PACKAGE}/sandbox/base.py", False),
+            (f"{sysconfig.get_path('purelib')}/flask/app.py", False),
+            (f"{sysconfig.get_path('stdlib')}/unittest/case.py", False),
+            ("<string>", False),
+        ):
+            with self.subTest(filename):
+                found = called_in(filename, place)
+                self.assertEqual(found.filename == filename and found.line == 2, is_users)
+                self.assertEqual(found.filename == __file__, not is_users)
+
+    def test_text(self) -> None:
+        """A file below the current directory is named from there, another in full."""
+        with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
+            here = Path.cwd()
+            self.assertEqual(str(Place(f"{here}/shop/views.py", 3)), "shop/views.py:3")
+            self.assertEqual(str(Place("/srv/shop/views.py", 3)), "/srv/shop/views.py:3")
+
+    def test_trail(self) -> None:
+        """A trail has every line of the user's, the outermost first."""
+        found = called_in("/srv/shop/views.py", lambda: called_in("<string>", trail))
+        files = [at.filename for at, _ in found.calls]
+        self.assertEqual(files[-3:], ["/srv/shop/views.py", __file__, __file__])
+        lines = str(found).splitlines()
+        self.assertEqual(lines[-3], '  File "/srv/shop/views.py", line 2, in call')
+        self.assertEqual(found.end.filename, __file__)
+
+    def test_nobodys(self) -> None:
+        """Where no line is the user's, that is said."""
+        outcome: list[Any] = []
+
+        def tell() -> None:
+            outcome.append((str(place()), str(trail().end)))
+
+        # a thread begins in Python's own code
+        with mock.patch.dict(places._foreign, {__file__: True}):
+            thread = threading.Thread(target=tell)
+            thread.start()
+            thread.join()
+        self.assertEqual(outcome, [("an unknown place", "an unknown place")])
+
+
 # -- that nothing is left out ----------------------------------------------------------------------
 
 
 def pieces(node: ast.AST) -> Iterator[str]:
-    """Give the literal pieces of all strings in *node*, but for docstrings."""
+    """Give the literal pieces of all strings in *node*."""
     for each in ast.walk(node):
-        if isinstance(each, ast.JoinedStr):
-            yield from (part.value for part in each.values if isinstance(part, ast.Constant))
-        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
+        # those of an f-string are among its parts
+        if isinstance(each, ast.Constant) and isinstance(each.value, str):
             yield each.value
+
+
+def is_text(function: ast.FunctionDef) -> bool:
+    return function.returns is not None and ast.unparse(function.returns) == "str"
 
 
 def without_docstring(function: ast.FunctionDef) -> ast.Module:
@@ -1142,7 +1285,7 @@ class TestTexts(unittest.TestCase):
         missing = []
         for path in TEXTS:
             for function in ast.parse(path.read_text("utf-8")).body:
-                if isinstance(function, ast.FunctionDef) and ast.unparse(function.returns) == "str":
+                if isinstance(function, ast.FunctionDef) and is_text(function):
                     missing += [
                         f"{path.relative_to(PACKAGE)}: {function.name}: {piece}"
                         for piece in pieces(without_docstring(function))
@@ -1151,24 +1294,26 @@ class TestTexts(unittest.TestCase):
         self.assertEqual(missing, [])
 
     def test_texts_are_in_their_modules(self) -> None:
-        """Whoever raises a conflict, or warns, takes its text from there."""
+        """Whoever raises a conflict, or warns, takes its text from there and says it as it is."""
         strays = []
         for path in sorted(PACKAGE.rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 if not isinstance(node, ast.Call):
                     continue
-                name = ast.unparse(node.func).split(".")[-1]
-                warns = name in ("warn", "warn_explicit") and "UncommittedDataW" in ast.unparse(
-                    node
-                )
-                if warns and path.name != "uncommitted.py":
-                    strays.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
-                if name in ("conflict", "SandboxConflict") and any(
-                    len(piece) > 12 and " " in piece and not isinstance(node.args[0], ast.Call)
-                    for piece in pieces(node)
-                ):
-                    strays.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
-        self.assertEqual(strays, [])
+                called = ast.unparse(node.func)
+                if called.split(".")[-1] in ("conflict", "SandboxConflict"):
+                    modules: tuple[str, ...] = ("messages.", "shared.")
+                elif called == "uncommitted.warn":
+                    modules = ("uncommitted.",)
+                else:
+                    warns = path not in TEXTS and called.startswith("warnings.")
+                    if warns and "UncommittedDataWarning" in ast.unparse(node):
+                        strays.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
+                    continue
+                if not ast.unparse(node.args[0]).startswith(modules):
+                    strays.append(f"{path.relative_to(PACKAGE)}:{ast.unparse(node)}")
+        # what makes a conflict of a text
+        self.assertEqual(strays, ["sandbox/base.py:SandboxConflict(message)"])
 
     def test_every_text_is_used(self) -> None:
         """No text is left that nobody prints."""

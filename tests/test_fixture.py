@@ -118,6 +118,24 @@ class TestDatabaseFixture(FixtureTest):
             self.assertEqual(self.insert(fixture.engine(None), "one"), 1)
             self.assertNotEqual(self.oid(fixture.urls[None]), before)
 
+    def test_dead_rows(self) -> None:
+        """What rolled back rows left on the disk is cleared away at the end."""
+        with self.fixture() as fixture:
+            fixture.engine(None).connect().close()
+            fixture.freeze()
+            fixture.begin_test()
+            self.insert(fixture.engine(None), "one")
+            fixture.end_test()
+            self.assertGreater(self.size(fixture.urls[None]), 0)
+        self.assertEqual(self.size(fixture.urls[None]), 0)
+
+    def size(self, url: str) -> int:
+        """Give how many bytes the table has on the disk."""
+        with connect_past_sqlalchemy(url) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SELECT pg_relation_size('item')")
+            return int(cursor.fetchone()[0])
+
     def oid(self, url: str) -> int:
         """Give the number of a database, which a new one of the same name does not have."""
         with connect_past_sqlalchemy(url) as connection:
@@ -186,6 +204,16 @@ class TestDatabaseFixture(FixtureTest):
             self.assertEqual(look(url).tables, set())
         self.assertEqual(look(url).tables, set())
 
+    def test_option_engine_of_the_app(self) -> None:
+        """An engine of the app is known by its option engines, too, whatever its URL says."""
+        app = sa.create_engine("postgresql+psycopg2://shop@production.example/shop")
+        self.addCleanup(app.dispose)
+        with self.fixture(app_engines=lambda: {None: app}) as fixture:
+            self.insert(app.execution_options(isolation_level="AUTOCOMMIT"), "one")
+            with app.connect() as connection:
+                self.assertEqual(names(connection), ["one"])
+            self.assertEqual(look(fixture.urls[None]).rows, {})
+
     def named_database(self) -> str:
         """Make a database that is taken as it is, and drop it at the end."""
         name = f"named_{secrets.token_hex(4)}_test"
@@ -225,6 +253,22 @@ class TestDatabaseFixture(FixtureTest):
                     kept = error  # as pytest keeps it, with all that its traceback holds
         self.assertEqual((str(kept), len(calls)), ("the first time", 2))
         self.assertEqual(look(url).tables, set())
+
+    def test_sequences_of_a_named_database(self) -> None:
+        """They go on from test to test, for such a database may not be ours alone."""
+        url = self.named_database()
+        with connect_past_sqlalchemy(url) as connection:
+            connection.cursor().execute("CREATE TABLE item (id serial PRIMARY KEY, name text)")
+            connection.commit()
+        with self.fixture(url, schema=lambda key: (None, False)) as fixture:
+            engine = fixture.engine(None)
+            fixture.freeze()
+            ids = []
+            for _ in range(2):
+                fixture.begin_test()
+                ids.append(self.insert(engine, "one"))
+                fixture.end_test()
+        self.assertEqual(ids, [1, 2])
 
     def test_schemas_of_two_binds_in_one_database(self) -> None:
         """Each bind's schema is there, whichever engine comes first, and in every test."""

@@ -550,6 +550,25 @@ class TestSandboxMixin(unittest.TestCase):
                 self.assertEqual(len(messages), 1, messages)
                 self.assertRegex(messages[0], "^SandboxConflict: VACUUM cannot be run")
 
+    def test_engine_first_seen_in_a_test(self) -> None:
+        """An engine that a test makes is let go with it: its pool is nobody's afterwards."""
+        kept: list[sa.Engine] = []
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_1(self) -> None:
+                kept.append(sa.create_engine(self.database_url))
+                with kept[0].connect() as connection:
+                    self.assertEqual(connection.exec_driver_sql("SELECT 1").scalar(), 1)
+
+            def test_2(self) -> None:
+                with self.assertRaises(UnsafeDatabaseError):
+                    kept[0].pool.connect()
+
+        self.assertEqual(run(ShopTest).messages, [])
+        kept[0].dispose()
+
     def test_conflict_that_is_asserted(self) -> None:
         """A conflict that the test itself expects by assertRaises() is no error at its end."""
 

@@ -60,6 +60,22 @@ class TestSettings(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_put_back_by_a_rollback(self) -> None:
+        """Settings that a rollback of ours put back on the server are set again where needed."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SET work_mem = '1MB'")
+            a.commit()
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.rollback()
+            a("SHOW work_mem")
+            b("SHOW work_mem")
+
+        self.assertSame(play)
+
     def test_set_config(self) -> None:
         """set_config() is known by its name, with parameters and custom settings too."""
 
@@ -193,6 +209,9 @@ class TestTransactionModes(TwinTestCase):
                 ("SELECT 1", "SET TRANSACTION READ ONLY"),
                 ("SET TRANSACTION READ ONLY; SELECT 1", "SET TRANSACTION READ WRITE"),
                 ("SET TRANSACTION READ ONLY", "SET TRANSACTION READ WRITE"),
+                ("SAVEPOINT s", "SET TRANSACTION READ ONLY; ROLLBACK TO s"),
+                ("SAVEPOINT s", "SET TRANSACTION READ ONLY; RELEASE s"),
+                ("SAVEPOINT s; SET TRANSACTION READ ONLY", "SAVEPOINT t; RELEASE t"),
                 ("SAVEPOINT s", f"{level} SERIALIZABLE"),
                 ("SAVEPOINT s", f"{level} READ COMMITTED"),
                 ("SET LOCAL work_mem = '1MB'", f"{level} SERIALIZABLE"),
@@ -204,6 +223,44 @@ class TestTransactionModes(TwinTestCase):
                 a("SHOW transaction_read_only")
                 a.status()
                 a.rollback()
+
+        self.assertSame(play)
+
+    def test_not_serializable(self) -> None:
+        """A SERIALIZABLE transaction that wrote is not committed after another was."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for actor in (a, b):
+                actor.con.isolation_level = "SERIALIZABLE"
+            a("SELECT count(*) FROM parent")
+            b("SELECT count(*) FROM item")
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("INSERT INTO parent VALUES (2, 'two')")
+            a.commit()
+            b.commit()
+
+        self.assertConflict(
+            play,
+            rf"connection 2 {BEGAN} is SERIALIZABLE, and connection 1 {BEGAN} has committed since "
+            r"it began\. One connection cannot show the old snapshot\. End the first transaction "
+            r"before the other commits, or test this code on real connections, on a database of "
+            r"its own\.",
+        )
+
+    def test_serializable_reader(self) -> None:
+        """One that has only read is, and so is a REPEATABLE READ one that wrote."""
+
+        def play(stage: Stage) -> None:
+            a, b, c = stage.actor(), stage.actor(), stage.actor()
+            a.con.isolation_level = "SERIALIZABLE"
+            c.con.isolation_level = "REPEATABLE READ"
+            a("SELECT count(*) FROM item")
+            c("INSERT INTO parent VALUES (2, 'two')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a.commit()
+            c.commit()
 
         self.assertSame(play)
 
@@ -262,6 +319,19 @@ class TestTransactionModes(TwinTestCase):
             r"its own\.",
         )
 
+    def test_commit_of_a_reader(self) -> None:
+        """A commit of what turns out to have only read puts no snapshot out of date."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a.session(isolation_level="SERIALIZABLE")
+            a("SELECT count(*) FROM item")
+            b("DO $$ BEGIN PERFORM 1; END $$")
+            b.commit()
+            a("SELECT count(*) FROM item")
+
+        self.assertSame(play)
+
 
 class TestDeferrable(TwinTestCase):
     def test_checked_at_commit(self) -> None:
@@ -283,6 +353,45 @@ class TestDeferrable(TwinTestCase):
             a.con.autocommit = True
             a("INSERT INTO child VALUES (4, 97)")
             a("INSERT INTO child VALUES (5, 1)")
+
+        self.assertSame(play)
+
+    def test_failed_commit_undoes_all(self) -> None:
+        """What was done before a savepoint goes with a commit that fails, too."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("SAVEPOINT s")
+            a("INSERT INTO child VALUES (1, 99)")
+            a.commit()
+            b("SELECT name FROM item")
+            a("SELECT name FROM item")
+
+        self.assertSame(play)
+
+    def test_initially_immediate(self) -> None:
+        """After a commit each constraint is deferred, or immediate, as it initially is."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO pair VALUES (1, 1), (2, 2)")
+            a.commit()
+            a("UPDATE pair SET other = 2 WHERE id = 1")
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_reader_beside_violations(self) -> None:
+        """The commit of one that has only read checks nothing, also beside others' violations."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO child VALUES (1, 99)")
+            for text in ("SELECT count(*) FROM item", "DO $$ BEGIN PERFORM 1; END $$") * 2:
+                b(text)
+                b.commit()
+            a.rollback()
 
         self.assertSame(play)
 
@@ -337,6 +446,22 @@ class TestDeferrable(TwinTestCase):
             a("INSERT INTO child VALUES (1, 99)")
             a.rollback()
             a("SET CONSTRAINTS missing DEFERRED")
+
+        self.assertSame(play)
+
+    def test_set_constraints_rolled_back(self) -> None:
+        """What SET CONSTRAINTS said before a savepoint ends with its transaction, too."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO pair VALUES (1, 1), (2, 2)")
+            a.commit()
+            a("SET CONSTRAINTS ALL DEFERRED")
+            a("SAVEPOINT s")
+            a("UPDATE pair SET other = 2 WHERE id = 1")
+            a.rollback()
+            a("UPDATE pair SET other = 2 WHERE id = 1")
+            a.rollback()
 
         self.assertSame(play)
 
@@ -636,6 +761,56 @@ class TestTemporaryTables(TwinTestCase):
         self.assertSame(play)
 
 
+class TestPreparedStatements(TwinTestCase):
+    def test_session(self) -> None:
+        """One outlives its transaction, rolled back or not, and ends with its session."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("PREPARE p AS SELECT 1")
+            a.rollback()
+            a('EXECUTE "p"')
+            b("PREPARE other AS SELECT 2")
+            a("DEALLOCATE PREPARE p")
+            a("EXECUTE p")
+            a.rollback()
+            b("PREPARE p AS SELECT 3")
+            b("EXECUTE p")
+            b("PREPARE other AS SELECT 4")
+            b.close()
+            a("EXECUTE p")
+            a.rollback()
+            a("PREPARE p AS SELECT 5")
+            a("DEALLOCATE ALL")
+            a("PREPARE p AS SELECT 6; DEALLOCATE p")
+            a.commit()
+            a.close()
+
+        self.assertSame(play)
+
+    def test_same_name(self) -> None:
+        """One of another connection is refused: there it would not be found."""
+        for statement in (
+            "PREPARE p AS SELECT 2",
+            "EXECUTE p",
+            "DEALLOCATE p",
+            "DEALLOCATE ALL",
+        ):
+
+            def play(stage: Stage, statement: str = statement) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("PREPARE p AS SELECT 1")
+                a.commit()
+                b(statement)
+
+            self.assertConflict(
+                play,
+                rf'connection 2 {BEGAN} names the prepared statement "p", and connection 1 '
+                rf"{BEGAN} has one of that name\. On one connection the two are the same\. Give "
+                r"the statements different names\.",
+            )
+
+
 class TestAdvisoryLocks(TwinTestCase):
     def test_let_go(self) -> None:
         """Session locks outlast a commit and go with the session, others with the transaction."""
@@ -686,6 +861,18 @@ class TestAdvisoryLocks(TwinTestCase):
                 r"its own\.",
             )
 
+    def test_taken_above_what_is_rolled_back(self) -> None:
+        """A lock that a rollback beneath would let go keeps that rollback from being shown."""
+
+        def play(stage: Stage) -> None:
+            a, b, c = stage.actor(), stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SELECT pg_try_advisory_xact_lock(1)")
+            a.rollback()
+            c("SELECT pg_try_advisory_xact_lock(1)")
+
+        self.assertConflict(play, r"connection 1 .* rolled back .* connection 2 .*")
+
     def test_test_end(self) -> None:
         """No lock outlives its test."""
         for data in (False, True):
@@ -721,6 +908,29 @@ class TestUncommitted(TwinTestCase):
             r"test this code on real connections, on a database of its own\. The statement: "
             r"SELECT count\(\*\) FROM item$",
         )
+
+    def test_read_by_an_index(self) -> None:
+        """What is read by an index alone is read of its table."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("SET enable_seqscan = off")
+            b("SET enable_bitmapscan = off")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SELECT n FROM item WHERE name = 'z'")
+
+        self.assertSame(play, warns=1)
+
+    def test_beside_ddl(self) -> None:
+        """Of uncommitted DDL no counter tells, and it may be met by whatever is sent."""
+        with self.sandbox() as stage, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            a, b = stage.actor(), stage.actor()
+            a("CREATE TABLE made (x int)")
+            b("SELECT * FROM made")
+        self.assertEqual(len(warned), 1)
+        self.assertIn("has written to the schema and not committed", str(warned[0].message))
 
     def test_change_beside(self) -> None:
         """A statement that overwrites what another has written warns as well."""
@@ -792,6 +1002,57 @@ class TestUncommitted(TwinTestCase):
             b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
             a.commit()
+
+        self.assertSame(play)
+
+    def test_genuine_foreign_key(self) -> None:
+        """A foreign key that points nowhere is violated, whatever another adds to that table."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("CREATE TABLE leaf (parent_id int REFERENCES parent (id))")
+            b.commit()
+            a("INSERT INTO leaf VALUES (1)")
+            b("INSERT INTO leaf VALUES (99)")
+            b.rollback()
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_foreign_key_beside(self) -> None:
+        """A foreign key that is violated by another's uncommitted work is refused."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("CREATE TABLE leaf (parent_id int REFERENCES parent (id))")
+            b.commit()
+            a("DELETE FROM parent")
+            b("INSERT INTO leaf VALUES (1)")
+
+        self.assertConflict(
+            play, r"a statement of connection \d .* violates foreign key constraint .*"
+        )
+
+    def test_failed_transaction(self) -> None:
+        """What a failed statement has doomed is gone before the transaction is rolled back."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SAVEPOINT s")
+            a("INSERT INTO parent VALUES (2, 'two')")
+            a("SELECT 1 / 0")
+            b("SELECT id FROM parent")
+            b("INSERT INTO parent VALUES (2, 'other')")
+            b.commit()
+            a("ROLLBACK TO s")
+            a("INSERT INTO missing VALUES (1)")
+            a.rollback()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("INSERT INTO parent VALUES (1, 'again')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a.rollback()
+            b("SELECT name FROM item")
 
         self.assertSame(play)
 
@@ -894,6 +1155,17 @@ class TestOutsideTransactions(TwinTestCase):
             r"mood\. Everything that a test does is one transaction there\. Test this code on real "
             r"connections, on a database of its own\.",
         )
+
+    def test_in_use(self) -> None:
+        """DDL on a table that another's cursor reads would wait on real connections."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DECLARE c CURSOR FOR SELECT name FROM item")
+            a("FETCH c")
+            b("ALTER TABLE item ADD COLUMN x int")
+
+        self.assertConflict(play, r"ALTER cannot be run in a sandbox: .* active queries .*")
 
 
 class TestOnServerOfDebian(TestDeferrable, TestTemporaryTables, TestAdvisoryLocks, TestUncommitted):

@@ -51,6 +51,19 @@ class TestTransactions(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_commit_of_a_failed_transaction(self) -> None:
+        """COMMIT undoes a failed transaction, with what lies before the savepoint that failed."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("SAVEPOINT s")
+            a("SELECT * FROM missing")
+            a.commit()
+            a("SELECT name FROM item")
+
+        self.assertSame(play)
+
     def test_failed_transaction_is_rolled_back(self) -> None:
         """After the rollback the connection goes on, and earlier commits stay."""
 
@@ -120,6 +133,39 @@ class TestTransactions(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_unproven_reader_between(self) -> None:
+        """What only turns out to have read is in nobody's way either."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DO $$ BEGIN PERFORM 1; END $$")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a.rollback()
+            b("INSERT INTO parent VALUES (2, 'two')")
+            a("DO $$ BEGIN PERFORM 1; END $$")
+            b("SELECT count(*) FROM parent")
+            a.rollback()
+            b.commit()
+            a("SELECT count(*) FROM item")
+
+        self.assertSame(play)
+
+    def test_reader_above_a_writer(self) -> None:
+        """A reader that comes after a writer is in nobody's way, whoever ends first."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("DO $$ BEGIN PERFORM 1; END $$")
+            a("INSERT INTO item (name) VALUES ('a2')")
+            b("DO $$ BEGIN PERFORM 1; END $$")
+            b.commit()
+            a.rollback()
+            b("SELECT count(*) FROM item")
+
+        self.assertSame(play)
+
     def test_rollback_beneath(self) -> None:
         """A writer that rolls back beneath another's committed work is refused, both named."""
 
@@ -140,6 +186,32 @@ class TestTransactions(TwinTestCase):
             r"be undone without the other\. Let the transactions end in the order in which they "
             r"wrote, or test this code on real connections, on a database of its own\.",
         )
+
+    def test_rollback_beneath_a_reader(self) -> None:
+        """A writer may roll back beneath a transaction that has only read."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SELECT count(*) FROM parent")
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.commit()
+
+        self.assertSame(play)
+
+    def test_cursor_beside_others(self) -> None:
+        """A cursor that a rollback beneath would close keeps that rollback from being shown."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("DECLARE c CURSOR FOR SELECT name FROM parent")
+            b("FETCH c")
+            a.rollback()
+            b("FETCH c")
+
+        self.assertConflict(play, r"connection 1 .* rolled back .* connection 2 .*")
 
     def test_select_that_writes(self) -> None:
         """A SELECT of a function that writes is known to write, beneath others too."""
@@ -208,6 +280,26 @@ class TestTransactions(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_savepoints_of_two(self) -> None:
+        """Two connections may give their savepoints one name."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SAVEPOINT s")
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("SAVEPOINT s")
+            b("INSERT INTO parent VALUES (2, 'two')")
+            b("ROLLBACK TO s")
+            a("ROLLBACK TO s")
+            a("INSERT INTO item (name) VALUES ('a2')")
+            b("INSERT INTO parent VALUES (3, 'three')")
+            a("RELEASE s")
+            b("RELEASE s")
+            b.commit()
+            a.commit()
+
+        self.assertSame(play)
+
     def test_nested_savepoints_fold(self) -> None:
         """Work at several levels can be undone after it was released."""
 
@@ -225,6 +317,22 @@ class TestTransactions(TwinTestCase):
             a("SELECT name FROM item ORDER BY id")
             a("INSERT INTO item (name) VALUES ('e')")
             a("RELEASE a")
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_released_work_is_out_of_reach(self) -> None:
+        """A savepoint that is set after a RELEASE does not reach what was released."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("SAVEPOINT one")
+            a("INSERT INTO item (name) VALUES ('1')")
+            a("RELEASE one")
+            a("SAVEPOINT two")
+            a("INSERT INTO item (name) VALUES ('2')")
+            a("ROLLBACK TO two")
+            a("SELECT name FROM item ORDER BY id")
             a.commit()
 
         self.assertSame(play)
@@ -474,6 +582,22 @@ class TestCursors(TwinTestCase):
             a.rollback()
             a.note("copy", lambda: a.cur.copy_to(out, "parent"))
             a.note("out", out.getvalue)
+
+        self.assertSame(play)
+
+    def test_callproc(self) -> None:
+        """A procedure that is called works for its own transaction, which may have failed."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b.note("callproc", lambda: b.cur.callproc("add_item", ["x"]))
+            b.rollback()
+            a("SELECT name FROM item")
+            b("SELECT * FROM missing")
+            b.note("callproc", lambda: b.cur.callproc("add_item", ["x"]))
+            b.rollback()
+            a.commit()
 
         self.assertSame(play)
 

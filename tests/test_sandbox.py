@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import sqlalchemy as sa
 from psycopg2 import extras
@@ -17,6 +18,7 @@ from sqlalchemy.orm import Session
 from dbtestcase.engines import redirect
 from dbtestcase.errors import EscapeError, SandboxConflict, UncommittedDataWarning
 from dbtestcase.sandbox import Phase, Sandbox, open_sandbox, sandboxed
+from dbtestcase.sandbox.segments import Wrote
 
 from .support import without_lines
 from .twins import Relay, TwinTestCase
@@ -149,6 +151,14 @@ class TestLife(SandboxTestCase):
             with self.a_test():
                 self.assertNotIn("between", self.names())
 
+    def test_asked_from_outside(self) -> None:
+        """Whoever asks what is uncommitted, as at a request's start, leaves the question open."""
+        with self.a_test(), self.engine.connect() as connection:
+            connection.exec_driver_sql("DO $$ BEGIN PERFORM 1; END $$")
+            self.assertEqual(self.box.uncommitted(), [])
+            self.assertFalse(self.box.wrote())
+            self.assertIs(self.box.stack.top.wrote, Wrote.UNASKED)
+
     def test_closing(self) -> None:
         """In the closing phase statements run, and nothing ends anything."""
         for data in (False, True):
@@ -257,6 +267,17 @@ class TestEscape(SandboxTestCase):
                 )
                 self.assertTrue(self.box.died)
 
+    def test_noticed_by_the_savepoint(self) -> None:
+        """Beside class data a new transaction in the place of ours is noticed as well."""
+        self.insert("class")
+        self.box.freeze()
+        self.box.begin_test()
+        self.names()
+        self.box._send("COMMIT; BEGIN")  # type: ignore[attr-defined]
+        with self.assertRaisesRegex(EscapeError, "was ended past the sandbox"):
+            self.box.end_test()
+        self.assertTrue(self.box.died)
+
 
 class TestLostConnection(SandboxTestCase):
     LOST = (
@@ -293,6 +314,21 @@ class TestLostConnection(SandboxTestCase):
                     self.box.freeze()
                 with self.a_test():
                     self.assertEqual(self.insert("a"), 3 if data else 2)
+
+    def test_close(self) -> None:
+        """A connection that was lost can be closed, as the driver's can."""
+        self.box.freeze()
+        with self.a_test():
+            fairy = self.engine.raw_connection()
+            connection: Any = fairy.driver_connection
+            connection.cursor().execute("INSERT INTO item (name) VALUES ('a')")
+            fairy.detach()
+            self.kill()
+            with self.assertRaises(self.engine.dialect.loaded_dbapi.OperationalError):
+                connection.cursor().execute("SELECT 1")
+            connection.close()
+            self.assertTrue(connection.closed)
+            fairy.close()
 
     def test_between_tests(self) -> None:
         """A connection that was ended meanwhile fails the next test, and no later one."""
@@ -402,6 +438,25 @@ class TestEngines(SandboxTestCase):
             self.assertEqual(self.names(engine), ["first", "listener"])
             self.assertEqual(self.names(), ["first"])
 
+    def test_listener_that_rolls_back(self) -> None:
+        """A listener that catches an error and rolls back undoes nothing of others."""
+        engine = self.redirected()
+
+        @sa.event.listens_for(engine, "connect")
+        def listen(connection: Any, record: Any) -> None:
+            missing = contextlib.suppress(engine.dialect.loaded_dbapi.Error)
+            with missing, connection.cursor() as cursor:
+                cursor.execute("INSERT INTO item (name) VALUES ('listener')")
+                cursor.execute("SELECT * FROM missing")
+            connection.rollback()
+
+        with self.engine.connect() as open_one:
+            open_one.execute(INSERT, {"name": "a"})
+            with engine.connect() as connection:
+                self.assertEqual(connection.exec_driver_sql("SELECT 1").scalar(), 1)
+            open_one.commit()
+        self.assertEqual(self.names(), ["first", "a"])
+
     def test_isolation_levels(self) -> None:
         """AUTOCOMMIT and SERIALIZABLE, of an engine, an option or a connection."""
         auto = self.redirected(isolation_level="AUTOCOMMIT")
@@ -438,6 +493,14 @@ class TestEngines(SandboxTestCase):
                 "search_path=pg_catalog'}. All engines of one database share one connection there. "
                 "Give them the same connect_args.",
             )
+
+    def test_other_url(self) -> None:
+        """Whatever server, database and role an engine names, it shares the connection."""
+        engine = sa.create_engine("postgresql+psycopg2://shop:secret@production.example:1/shop")
+        self.addCleanup(engine.dispose)
+        self.addCleanup(redirect(engine, self.box))
+        self.insert("a")
+        self.assertEqual(self.names(engine), ["first", "a"])
 
     def test_creator(self) -> None:
         """A creator= is not called, and its engine shares the connection."""
@@ -619,6 +682,46 @@ class TestThreads(SandboxTestCase):
             )
             self.assertEqual(count.scalar(), 1)
 
+    def test_one_at_a_time(self) -> None:
+        """A statement and its messages are not interrupted by another thread's."""
+        done = threading.Event()
+
+        def read() -> None:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+            done.set()
+
+        self.names()
+        with self.box.entered():
+            thread = threading.Thread(target=read)
+            thread.start()
+            self.assertFalse(done.wait(0.3))
+        self.assertTrue(done.wait(30))
+        thread.join(30)
+
+    def test_goes_on_after_a_while(self) -> None:
+        """A write does not wait for ever: after some seconds it goes on beside the other's."""
+        self.box.freeze()
+        done = threading.Event()
+
+        def write() -> None:
+            self.insert("b")
+            done.set()
+
+        with (
+            self.a_test(),
+            self.engine.connect() as connection,
+            mock.patch("dbtestcase.sandbox.threads.PATIENCE", 0.1),
+        ):
+            connection.execute(INSERT, {"name": "a"})
+            thread = threading.Thread(target=write)
+            thread.start()
+            waited = done.wait(20)
+            connection.commit()
+            thread.join(30)
+            self.assertTrue(waited)
+            self.assertEqual(self.names(), ["first", "a", "b"])
+
     def test_waits_for_a_writer(self) -> None:
         """A write beside another thread's uncommitted write waits for its end."""
         self.box.freeze()
@@ -650,6 +753,29 @@ class TestThreads(SandboxTestCase):
             # as it has not waited the reader is not asked, and may write
             connection.execute(INSERT, {"name": "b"})
             connection.rollback()
+            self.assertEqual(self.names(), ["first", "a"])
+
+    def test_does_not_wait_for_what_has_read(self) -> None:
+        """Nor is one that turns out to have only read, which is asked of the server."""
+        self.box.freeze()
+        done = threading.Event()
+
+        def write() -> None:
+            self.insert("a")
+            done.set()
+
+        with (
+            self.a_test(),
+            self.engine.connect() as connection,
+            mock.patch("dbtestcase.sandbox.threads.PATIENCE", 60),
+        ):
+            connection.exec_driver_sql("DO $$ BEGIN PERFORM 1; END $$")
+            thread = threading.Thread(target=write)
+            thread.start()
+            waited = not done.wait(20)
+            connection.rollback()
+            thread.join(30)
+            self.assertFalse(waited)
             self.assertEqual(self.names(), ["first", "a"])
 
     def test_outlives_its_test(self) -> None:
@@ -783,6 +909,19 @@ class TestMessages(SandboxTestCase):
         """A transaction that follows one that wrote costs one message, in whatever order."""
         self.without_deferrable()
         self.assertEqual(self.sent(self.write, self.change, self.change, data=True), 3 + 2 + 1)
+
+    def test_savepoints(self) -> None:
+        """The program's own savepoints send nothing, but where both sides of one wrote."""
+        self.without_deferrable()
+
+        def nested() -> None:
+            with self.engine.begin() as connection:
+                connection.begin_nested().commit()
+                connection.begin_nested().rollback()
+                with connection.begin_nested(), connection.begin_nested():
+                    connection.execute(INSERT, {"name": "a"})
+
+        self.assertEqual(self.sent(nested, data=True), 2)
 
     def test_readers(self) -> None:
         """Transactions that only read send nothing of ours, beside deferrable constraints too."""

@@ -117,6 +117,16 @@ class TestSegmentStack(SegmentTestCase):
         self.assertEqual(self.wire.take(), ["RELEASE s0", "SAVEPOINT s1"])
         self.assertEqual(self.stack.commits, 1)
 
+    def test_committed_is_not_taken_over(self) -> None:
+        """What is committed is out of reach for the next connection's rollback."""
+        self.write(self.a)
+        self.stack.commit(self.a)
+        self.write(self.b)
+        self.wire.take()
+        self.stack.undo(self.b, 0)
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO s1"])
+        self.assertEqual(self.drawn(), "·")
+
     def test_reader_is_let_go(self) -> None:
         """A savepoint in which a reader was is taken over, where asking costs nothing."""
         self.wire.asks_free = True
@@ -207,6 +217,36 @@ class TestSegmentStack(SegmentTestCase):
         self.stack.undo(self.a, 0)
         self.assertEqual(self.wire.take(), ["?", "ROLLBACK TO s0"])
         self.assertIsNone(self.stack.stuck())
+
+    def test_rollback_of_a_reader(self) -> None:
+        """What was found to have read only needs no rollback; a cursor ends by itself."""
+        self.read(self.a)
+        self.stack.top.pinned = True
+        self.write(self.b)
+        self.stack.commit(self.b)
+        self.wire.take()
+        self.stack.undo(self.a, 0)
+        self.assertEqual(self.wire.take(), [])
+        self.assertIsNone(self.stack.stuck())
+        self.assertEqual(self.drawn(), "· ·?")
+
+    def test_rollback_beneath_what_is_pinned(self) -> None:
+        """A cursor that another has open would not outlive a rollback of what lies beneath."""
+        self.write(self.a)
+        self.read(self.b)
+        self.stack.top.pinned = True
+        self.stack.undo(self.a, 0)
+        self.assertIsNotNone(self.stack.stuck())
+        self.assertEqual(self.drawn(), "A† B")
+
+    def test_dead_takes_no_work(self) -> None:
+        """A segment that is to be undone is not gone on with."""
+        self.write(self.a)
+        self.write(self.b)
+        self.stack.undo(self.a, 0)
+        self.stack.top.dead, self.stack.segments[1].dead = True, False
+        self.stack.claim(self.b)
+        self.assertEqual(self.drawn(), "A* B† B?")
 
     def test_rollback_beneath_the_undone(self) -> None:
         """A dead segment is trimmed as soon as what lay on it is undone, too."""

@@ -314,6 +314,17 @@ class TestTransactionControl(SQLiteCase):
             self.assertEqual(self.committed(engine), {"item": [(1, "first"), (2, "a")]})
         self.assertEqual(self.judge(), self.before)
 
+    @unittest.skipIf(NEW_AUTOCOMMIT, "the attribute autocommit came with Python 3.12")
+    def test_no_autocommit(self) -> None:
+        """Before Python 3.12 there is nothing of that name to be read or set."""
+
+        def program(connection: Any) -> Any:
+            with self.assertRaisesRegex(AttributeError, "autocommit"):
+                connection.autocommit = False
+            return hasattr(connection, "autocommit"), connection.in_transaction
+
+        self.assert_same(program)
+
     @unittest.skipUnless(NEW_AUTOCOMMIT, "the attribute autocommit came with Python 3.12")
     def test_autocommit_true(self) -> None:
         """With ``autocommit = True`` every statement stays, and commit and rollback do nothing."""
@@ -681,6 +692,24 @@ class TestSavepoints(SQLiteCase):
 
         self.assertEqual(self.assert_same(program)[0], True)
 
+    def test_released_work_is_out_of_reach(self) -> None:
+        """A savepoint that is set after a RELEASE does not reach what was released."""
+
+        def program(connection: Any) -> Any:
+            connection.execute("BEGIN")
+            for sent in (
+                "SAVEPOINT one",
+                "INSERT INTO item (name) VALUES ('1')",
+                "RELEASE one",
+                "SAVEPOINT two",
+                "INSERT INTO item (name) VALUES ('2')",
+                "ROLLBACK TO two",
+                "COMMIT",
+            ):
+                connection.execute(sent)
+
+        self.assert_same(program)
+
     def test_ddl(self) -> None:
         """DDL is undone by a savepoint, too."""
 
@@ -801,7 +830,8 @@ class TestForeignKeys(SQLiteCase):
 
         def program(connection: Any) -> Any:
             connection.execute("INSERT INTO item VALUES (2, 'b')")
-            connection.execute("PRAGMA defer_foreign_keys = ON")
+            cursor = connection.execute("PRAGMA defer_foreign_keys = ON")
+            self.assertEqual((cursor.fetchall(), cursor.description), ([], None))
             connection.execute("INSERT INTO child (item_id) VALUES (9)")
             said = [attempt(connection.commit)]
             connection.execute("INSERT INTO item VALUES (9, 'late')")
@@ -1470,6 +1500,29 @@ class TestSeveralConnections(SQLiteCase):
             r"test this code on real connections, on a database of its own\.$",
         )
 
+    def test_commit_beside_open_rows(self) -> None:
+        """So it would beside rows that another has not fetched yet, and only then."""
+        for kept in (True, False):
+            rows = self.one.execute("SELECT 1 UNION SELECT 2")
+            self.assertEqual(next(rows), (1,))
+            rest = None if kept else rows.fetchall()
+            self.other.execute("INSERT INTO counted (name) VALUES (?)", (kept,))
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                self.other.commit()
+            self.assertEqual(["while connection 1" in str(w.message) for w in warned], [True][:kept])
+            self.assertIn(rest, (None, [(2,)]))
+            rows.close()
+
+    def test_commit_of_a_lock(self) -> None:
+        """BEGIN IMMEDIATE holds the lock that a reader keeps from being let go."""
+        self.one.isolation_level = self.other.isolation_level = None
+        self.one.execute("BEGIN")
+        self.one.execute("SELECT * FROM item").fetchall()
+        self.other.execute("BEGIN IMMEDIATE")
+        with self.assertWarnsRegex(UncommittedDataWarning, "while connection 1"):
+            self.other.commit()
+
     def test_violation_beside_a_write(self) -> None:
         """A violated constraint may be the other's doing."""
         self.one.execute("INSERT INTO item (name) VALUES ('a')")
@@ -1526,6 +1579,17 @@ class TestSeveralConnections(SQLiteCase):
         self.box.end_test()
         self.box.begin_test()
         self.assertEqual(self.committed(self.shared_engine), self.before)
+
+    def test_rollback_beneath_a_reader(self) -> None:
+        """A transaction that has only read is no hindrance to a rollback beneath it."""
+        self.one.execute("INSERT INTO item (name) VALUES ('a')")
+        self.other.execute("BEGIN")
+        self.other.execute("SELECT * FROM counted").fetchall()
+        self.one.rollback()
+        found = self.other.execute("SELECT name FROM item").fetchall()
+        self.assertEqual(found, [("first",)])
+        self.other.rollback()
+        self.assertEqual(self.box.conflicts, [])
 
     def test_threads_wait(self) -> None:
         """Threads that write wait for each other, as SQLite's lock would make them."""
@@ -1676,6 +1740,8 @@ with sandboxed(engine):
     child = os.fork()
     if child:
         assert os.waitpid(child, 0)[1] == 0
+        # what a rollback, the child's too, would take away
+        assert os.path.exists({str(self.path)!r} + "-journal")
         assert connection.scalar(text("SELECT count(*) FROM item")) == 2
         connection.commit()
         connection.execute(text("INSERT INTO item (name) VALUES ('b')"))

@@ -15,24 +15,23 @@ import abc
 import enum
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy.engine import URL, Dialect, Engine
+from sqlalchemy.engine import URL, Dialect
 
 from ..errors import SandboxConflict
 from . import messages, uncommitted
 from .backends import SNAPSHOT_LEVELS, Author, Backend, State
+from .kinds import Kind
 from .places import Place, trail
 from .quick import Changes, in_process, plain_members
-from .segments import SegmentStack, Wire, Wrote
-from .statements import Control, Statement, analyse
+from .segments import SegmentStack, Wrote
+from .statements import Statement
+from .threads import Threads
 
 __all__ = ["Phase", "Sandbox"]
-
-#: How long a write waits for another thread's uncommitted write to end, in seconds.
-THREAD_PATIENCE = 5.0
 
 
 @plain_members
@@ -45,7 +44,7 @@ class Phase(enum.Enum):
     BETWEEN = "between tests"
 
 
-class Sandbox(abc.ABC):
+class Sandbox(Kind):
     """Virtual connections on one real connection to one database.
 
     Implements :class:`dbtestcase.engines.ConnectionSource`.
@@ -53,15 +52,6 @@ class Sandbox(abc.ABC):
     :param url: the database.
     :param owner: what messages say it belongs to, usually the name of the test class.
     """
-
-    #: the base class of the driver's errors, set when the driver is known
-    driver_error: type[Exception]
-    #: whether an error fails the transaction until it is rolled back
-    errors_fail_transactions = True
-    #: whether SAVEPOINT outside a transaction begins one
-    savepoint_begins = False
-    #: says of a text what it is
-    analyse: Callable[[str], Statement] = staticmethod(analyse)
 
     def __init__(self, url: URL, *, owner: str = "sandboxed()") -> None:
         self.url = url
@@ -85,12 +75,17 @@ class Sandbox(abc.ABC):
         self._connected = False
         #: where in the user's code the real connection was made
         self.made_at: Place | None = None
+        #: whether the database is the tests' alone, so that nobody else should connect to it
+        self.watched = False
+        #: the server's process for the real connection, where :attr:`watched`
+        self.server_pid = 0
         #: how many statements looked as if they wrote, since the sandbox was made
         self.write_hints = 0
         self._commits_at_begin = 0
         self._pid = in_process()
         self._listening = threading.local()
         self.stack = self._new_stack()
+        self.threads = Threads(self)
 
     # -- for the engines -------------------------------------------------------
 
@@ -113,109 +108,6 @@ class Sandbox(abc.ABC):
     @listening.setter
     def listening(self, connection: Any) -> None:
         self._listening.connection = connection
-
-    # -- what the kind of database decides -------------------------------------
-
-    @property
-    @abc.abstractmethod
-    def wire(self) -> Wire:
-        """The way to the database."""
-
-    @property
-    @abc.abstractmethod
-    def alive(self) -> bool:
-        """Whether there is a real connection, and it is not broken."""
-
-    @abc.abstractmethod
-    def run(
-        self,
-        backend: Backend,
-        statement: Statement,
-        text: str,
-        call: Callable[[], Any],
-        *,
-        values_only: bool = False,
-    ) -> Any:
-        """Send one statement of *backend* by *call*, so that it sees what it would see alone.
-
-        :param values_only: whether the parameters are values, and bring no SQL of their own.
-        """
-
-    @abc.abstractmethod
-    def before_commit(self, backend: Backend) -> None:
-        """Do what the server does at COMMIT: check deferred constraints, for example."""
-
-    @abc.abstractmethod
-    def flush(self) -> None:
-        """Send what waits for the next message."""
-
-    @abc.abstractmethod
-    def aborted(self) -> Exception:
-        """Make the driver's error for a statement in a failed transaction."""
-
-    @abc.abstractmethod
-    def no_transaction(self, control: Control | None) -> Exception:
-        """Make the driver's error for a savepoint statement outside a transaction."""
-
-    @abc.abstractmethod
-    def no_savepoint(self, name: str) -> Exception:
-        """Make the driver's error for a savepoint that does not exist."""
-
-    def nothing_to_chain(self, control: Control | None) -> Exception:
-        """Make the driver's error for COMMIT AND CHAIN outside a transaction."""
-        return self.no_transaction(control)
-
-    def too_late(self, backend: Backend, statement: Statement) -> Exception | None:
-        """Make the driver's error for SET TRANSACTION where the transaction is too old for it."""
-        return None
-
-    def begun_twice(self) -> None:  # noqa: B027 - most say nothing that a program could read
-        """Say what the server says of BEGIN inside a transaction."""
-
-    def ended_twice(self, commit: bool) -> None:  # noqa: B027
-        """Say what the server says of COMMIT or ROLLBACK outside a transaction."""
-
-    def same_name(self, one: str, other: str) -> bool:
-        """Whether the server takes two names of savepoints for the same."""
-        return one == other
-
-    def fill(self, build: Callable[[], None]) -> None:
-        """Let *build* put into the database what its users expect to find there.
-
-        It may be called later, when the first of them connects; it counts as set-up then, too.
-        """
-        build()
-
-    def taking(self, engine: Engine) -> AbstractContextManager[None]:
-        """Keep what would be lost with the engine's own connections, while it is redirected."""
-        return nullcontext()
-
-    def temporary_tables(self) -> frozenset[str]:
-        """Give the names of the temporary tables that exist."""
-        return frozenset()
-
-    def end_session(self, backend: Backend) -> None:  # noqa: B027 - not every kind has such
-        """Let go what a session held past its transactions: it is closed."""
-
-    def drop_temporary(self, backend: Backend) -> None:  # noqa: B027 - not every kind has some
-        """Forget the temporary tables that a rolled back transaction made."""
-
-    def close_cursors(  # noqa: B027 - not every kind has some
-        self, backend: Backend, *, from_level: int, keep_held: bool = False
-    ) -> None:
-        """Close the server-side cursors that end with a (sub)transaction."""
-
-    @abc.abstractmethod
-    def _rewind_test(self) -> None:
-        """Undo what was done since the base, in one message."""
-
-    @abc.abstractmethod
-    def _freeze_setup(self) -> None:
-        """Make what the set-up left the base of the tests; sets :attr:`shared`."""
-
-    @abc.abstractmethod
-    def _disconnect(self, finish: Callable[[Callable[[str], object]], object] | None) -> None:
-        """Roll the outer transaction back and close the real connection."""
 
     # -- virtual connections ---------------------------------------------------
 
@@ -271,48 +163,10 @@ class Sandbox(abc.ABC):
         return error
 
     def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
-        """Let another thread's transaction that wrote end before this one writes.
-
-        Real connections would often wait for each other's row locks; here it keeps the one's
-        work from lying on top of the other's.
-        """
-        mine = backend.thread = threading.get_ident()
-        if not statement.writes:
-            return
-
-        def in_the_way() -> bool:
-            others = self.stack.of_others(backend)
-            if not others:
-                return False
-            running = {thread.ident for thread in threading.enumerate()} - {mine}
-            return any(
-                isinstance(segment.owner, Backend) and segment.owner.thread in running
-                for segment in others
-            )
-
-        def free() -> bool:
-            if not in_the_way():
-                return True
-            # one that has only read is in nobody's way
-            with self.leaving_unasked():
-                return not in_the_way()
-
-        if not free():
-            self.wait_until(free, backend, [s.owner for s in self.stack.of_others(backend)])
-
-    def wait_until(
-        self, free: Callable[[], bool], backend: Backend, others: Iterable[object]
-    ) -> None:
-        """Let other threads work until *backend* is free to write, or patience is at its end.
-
-        :param others: whom it waits for.
-        :raises SandboxConflict: its test has ended meanwhile.
-        """
-        # their transactions may be over when it is told
-        whose = [other.author for other in others if isinstance(other, Backend)]
-        self.changed.wait_for(free, THREAD_PATIENCE)
-        if backend not in self.backends:
-            raise self.conflict(messages.too_late(backend, whose))
+        """Let another thread's transaction that wrote end before this one writes."""
+        backend.thread = threading.get_ident()
+        if statement.writes:
+            self.threads.wait(backend)
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
@@ -446,6 +300,14 @@ class Sandbox(abc.ABC):
         """From here on statements still run, and commits and rollbacks do nothing."""
         self.phase = Phase.CLOSING
 
+    def reopen(self) -> None:
+        """Go on after :meth:`closing`, without what was left uncommitted."""
+        with self.lock:
+            self.phase = Phase.TEST
+            if self.alive:
+                for backend in list(self.backends):
+                    backend.end(commit=False)
+
     def end_test(self) -> None:
         """Undo everything that was done since :meth:`begin_test`."""
         if not self.used:
@@ -477,6 +339,22 @@ class Sandbox(abc.ABC):
                 # and what was to be undone is gone with it
                 if self.alive:
                     raise
+
+    def visited(self, since: float) -> bool:
+        """Whether anybody else was connected to the database since :meth:`visitors_seen`.
+
+        :param since: when the test began, by :func:`time.monotonic`.
+        """
+        return False
+
+    def visitors_seen(self, *, stay: bool) -> None:
+        """Take those who came so far for known.
+
+        :param stay: whether somebody is connected still.
+        """
+
+    def give_up(self) -> None:
+        """Close the real connection, since the database is to be built anew: it counts as lost."""
 
     def close(self, finish: Callable[[Callable[[str], object]], object] | None = None) -> None:
         """Roll everything back and close the real connection.

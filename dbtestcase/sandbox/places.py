@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import sysconfig
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import NamedTuple
 
 __all__ = ["Place", "Trail", "place", "trail", "user_frame"]
 
-_OURS = str(Path(__file__).parent.parent)
-_INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+# with a separator, for a program may lie in a folder whose name only begins so
+_OURS = f"{Path(__file__).parent.parent}{os.sep}"
+_INSTALLED = tuple(
+    {f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib", "platlib")}
+)
 _foreign: dict[str, bool] = {}
 
 
@@ -31,6 +35,8 @@ class Place(NamedTuple):
     line: int
 
     def __str__(self) -> str:
+        if not self.line:
+            return self.filename
         path = Path(self.filename)
         # the file may lie outside the current directory, which may be gone as well
         with contextlib.suppress(ValueError, OSError):

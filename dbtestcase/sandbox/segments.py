@@ -343,6 +343,19 @@ class SegmentStack:
                     segment.dead = True
         self.trim()
 
+    def undo_if_above_all(self, owner: Owner, level: int) -> None:
+        """Roll back the work of *owner* from that level on, unless others' lies above it.
+
+        What a statement's failure has doomed is gone on a server before anybody rolls back.
+        """
+
+        def doomed(segment: Segment) -> bool:
+            return segment.owner is owner and segment.level >= level
+
+        first = next((i for i, s in enumerate(self.segments) if doomed(s)), len(self.segments))
+        if all(doomed(s) or s.holds_nothing for s in self.segments[first:]):
+            self.undo(owner, level)
+
     def release(self, owner: Owner, level: int) -> None:
         """Let the work of *owner* above *level* belong to that level: RELEASE SAVEPOINT."""
         for segment in self.segments:

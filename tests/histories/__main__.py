@@ -7,6 +7,7 @@ import sys
 
 from .drivers import DRIVERS
 from .run import run
+from .sqlite_stages import SQLiteDatabases
 from .stages import PostgreSQLDatabases
 
 
@@ -19,7 +20,8 @@ def main() -> int:
     parser.add_argument("--web", action="store_true", help="histories like those of a web test")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a difference")
     options = parser.parse_args()
-    with PostgreSQLDatabases(DRIVERS[options.driver]) as databases:
+    kind = SQLiteDatabases if options.driver == "sqlite3" else PostgreSQLDatabases
+    with kind(DRIVERS[options.driver]) as databases:
         report = run(
             databases,
             options.count,

@@ -55,6 +55,8 @@ class Actor:
         self.engine = engine
         self.driver = driver
         self._ending = ending
+        #: the driver's cursors of which not all rows were fetched
+        self.open_cursors: list[Any] = []
 
     def play(self, step: Step) -> Outcome:
         """Do one step, and give what came of it.
@@ -165,11 +167,13 @@ class Raw(Actor):
         self.driver_connection().rollback()
 
     def close(self) -> None:
+        self.open_cursors.clear()
         if self._fairy is not None:
             fairy, self._fairy, self._cursor = self._fairy, None, None
             fairy.close()
 
     def invalidate(self) -> None:
+        self.open_cursors.clear()
         if self._fairy is not None:
             fairy, self._fairy, self._cursor = self._fairy, None, None
             connection = fairy.dbapi_connection
@@ -216,11 +220,13 @@ class Core(Actor):
 
     def close(self) -> None:
         self._nested.clear()
+        self.open_cursors.clear()
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.close()
 
     def invalidate(self) -> None:
+        self.open_cursors.clear()
         if self._connection is not None:
             with self._ending(self.driver_connection()):
                 self.connection.invalidate()
@@ -271,12 +277,14 @@ class ORM(Actor):
 
     def close(self) -> None:
         self._nested.clear()
+        self.open_cursors.clear()
         if self._session is not None:
             session, self._session = self._session, None
             session.close()
 
     def invalidate(self) -> None:
         self._nested.clear()
+        self.open_cursors.clear()
         if self._session is not None:
             session, self._session = self._session, None
             connection = None

@@ -91,7 +91,7 @@ def play_really(
 def watch(stage: RealStage, history: History, end: int) -> Watched:
     """Play the steps up to *end* once more, and ask the server about transactions meanwhile."""
     before = History(history.kinds, history.variant, history.steps[:end])
-    watched = Watched(before, [])
+    watched = Watched(before, [], closed=end >= len(history.steps))
     seen: list[Outcome] = []
 
     def look(outcome: Outcome) -> None:
@@ -139,6 +139,9 @@ class _Check:
         self.box = box
         self.tally = tally
         self.steps = history.steps[: len(expected.outcomes)]
+        if expected.blocked is not None and box.blocked_warns:
+            # whoever finds a lock in the way there is warned here
+            self.steps = history.steps[: expected.blocked + 1]
         self.played: list[Any] = []
         #: whether something was written beside another's uncommitted work: the sandbox warned,
         #: and what follows may differ
@@ -176,10 +179,15 @@ class _Check:
                 self._conflict(number, str(conflicts[0]))
                 return
             self.played.append(outcome)
+            if number == len(self.expected.outcomes):
+                if not heard:
+                    raise self._difference("a lock is in the way, and nothing warns of it")
+                raise _Aside
             self._count(step, outcome, before)
             self._compare(number, step, outcome, warned=bool(heard))
         for actor in actors:
             actor.close()
+        self.box.leave(self.history)
         try:
             content = self.box.content()
         except SandboxConflict as error:

@@ -33,12 +33,14 @@ def wrote(step: Step, outcome: Outcome) -> bool:
 class Watched:
     """What the server said while real connections played the steps before a conflict.
 
+    :param closed: whether all connections were closed then.
     :param xids: after each step, the transaction id of each actor that has one.
     :param status: what became of each transaction up to the conflict.
     """
 
     history: History
     outcomes: Sequence[Outcome]
+    closed: bool = False
     xids: list[dict[int, int]] = field(default_factory=list)
     status: dict[int, str] = field(default_factory=dict)
 
@@ -74,7 +76,7 @@ class Watched:
                     if not depth:
                         return later
                     depth -= name == "nested.rollback"
-        return None
+        return len(self.outcomes) if self.closed else None
 
 
 def _undone_beneath(watched: Watched, number: int) -> bool:
@@ -102,16 +104,18 @@ _RULES: list[tuple[str, str, Callable[[Watched, int], bool]]] = [
     ("rollback beneath", r"rolled back what it had written, but above it lies", _undone_beneath),
     ("deferred above rollback", r"commits above what .* rolled back", _undone_beneath),
     ("failure beside", r"failed beside what", _fared_otherwise),
-    ("deferred failed beside", r"a deferred (constraint|foreign key) failed when", _fared_otherwise),
+    ("deferred failed beside", r"deferred (constraint|foreign key)s? failed when", _fared_otherwise),
     ("deferred held beside", r"a deferred constraint was checked when", _by_rule),
     ("SET CONSTRAINTS of another", r"used SET CONSTRAINTS and has not ended", _by_rule),
-    ("SET CONSTRAINTS beside", r"^SET CONSTRAINTS beside", _by_rule),
-    ("NOWAIT", r"^NOWAIT or SKIP LOCKED beside", _by_rule),
-    ("snapshot", r"One connection cannot show the old snapshot", _by_rule),
+    ("SET CONSTRAINTS beside", r"uses SET CONSTRAINTS beside", _by_rule),
+    ("NOWAIT", r"uses NOWAIT or SKIP LOCKED beside", _by_rule),
+    ("snapshot", r"cannot show the old snapshot", _by_rule),
     ("temporary table", r"which is a temporary table of", _by_rule),
     ("cursor", r"names the cursor", _by_rule),
     ("advisory lock", r"asked for an advisory lock, or let one go", _by_rule),
     ("outside transactions", r"cannot be run in a sandbox", _by_rule),
+    ("prepared statement", r"names the prepared statement", _by_rule),
+    ("ended by SQLite", r"SQLite ended the whole transaction", _by_rule),
     ("unfetched", r"has not fetched all rows", _by_rule),
 ]
 

@@ -80,6 +80,7 @@ def _batch(
     databases: PostgreSQLDatabases, count: int, number: int, web: bool, report: Report
 ) -> str:
     tally = Tally()
+    last: list[str] = []
 
     @seed(number)
     @settings(
@@ -94,16 +95,21 @@ def _batch(
     )
     @given(databases.web_histories() if web else databases.histories())
     def play(history: History) -> None:
-        check(history, databases.real, databases.sandboxes[history.variant], tally)
+        try:
+            check(history, databases.real, databases.sandboxes[history.variant], tally)
+        except Difference as difference:
+            last.append(str(difference))
+            raise
 
     try:
         play()
     except Difference as difference:
         report.differences.append(str(difference))
         return str(difference)
-    except Flaky as error:
-        report.flaky.append(str(error))
-        return f"a difference that was not seen again: {error}"
+    except Flaky:
+        text = f"a difference that was not seen again:\n{last[-1] if last else ''}"
+        report.flaky.append(text)
+        return text
     finally:
         report.tally.update(tally)
     return ""

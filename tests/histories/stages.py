@@ -16,6 +16,7 @@ from dbtestcase import embedded
 from dbtestcase.engines import redirect
 from dbtestcase.errors import UncommittedDataWarning
 from dbtestcase.sandbox import Sandbox, open_sandbox
+from dbtestcase.sandbox.statements import split
 
 from . import postgresql
 from .actors import KINDS, Actor
@@ -33,6 +34,10 @@ ACTORS = 3
 
 class Stage:
     """Has an engine for each actor, so that the n-th actor always gets the same connection."""
+
+    #: whether something lingers in every session: SQLite keeps a transaction whose commit failed,
+    #: and SQLAlchemy gives it back to the pool as it is
+    lingers = False
 
     def __init__(self, url: URL, driver: Driver) -> None:
         self.driver = driver
@@ -59,7 +64,7 @@ class Stage:
 
     def leave(self, history: History) -> None:
         """End sessions that may be left in a state that the next history must not find."""
-        if history.lingers:
+        if history.lingers or self.lingers:
             for engine in self.engines:
                 engine.dispose()
 
@@ -141,21 +146,32 @@ class SandboxStage(Stage):
         of its own.
     """
 
+    reset_sql = postgresql.RESET
+    content_sql = postgresql.CONTENT
+    #: whether a step that found a lock in its way on real connections must warn here
+    blocked_warns = False
+
     def __init__(self, url: URL, driver: Driver, *, class_data: bool) -> None:
         super().__init__(url, driver)
         self.sandbox: Sandbox = open_sandbox(url, owner="Histories", reset_sequences=True)
         self._undo = [redirect(engine, self.sandbox) for engine in self.engines]
         self._looking = sa.create_engine(url, poolclass=sa.NullPool)
         self._undo.append(redirect(self._looking, self.sandbox))
+        for engine in (*self.engines, self._looking):
+            self.prepare(engine)
         if class_data:
             with self._looking.begin() as connection:
-                connection.exec_driver_sql(postgresql.RESET)
+                for text in split(self.reset_sql):
+                    connection.exec_driver_sql(text)
         self.sandbox.freeze()
+
+    def prepare(self, engine: sa.Engine) -> None:
+        """Do what a program does with its engine."""
 
     def content(self) -> Any:
         """Give what a new connection of the sandbox finds."""
         with self._looking.connect() as connection:
-            return [tuple(row) for row in connection.exec_driver_sql(postgresql.CONTENT)]
+            return [tuple(row) for row in connection.exec_driver_sql(self.content_sql)]
 
     @contextlib.contextmanager
     def test(self) -> Iterator[None]:

@@ -97,7 +97,7 @@ def script(steps: Sequence[Step], real: Sequence[Outcome], played: Sequence[Any]
     def lines() -> Iterator[str]:
         for number, step in enumerate(steps):
             yield str(step)
-            one = real[number] if number < len(real) else "(not played: a lock was in the way)"
+            one = real[number] if number < len(real) else "(a lock was in the way)"
             other = played[number] if number < len(played) else "(not played)"
             if one == other:
                 yield f"        both     {one}"

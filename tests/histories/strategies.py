@@ -12,7 +12,6 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from . import postgresql
 from .steps import History, Operation, Step
 
 __all__ = ["Vocabulary", "histories", "web_histories"]
@@ -21,10 +20,18 @@ __all__ = ["Vocabulary", "histories", "web_histories"]
 NUMBERS = st.integers(0, 5)
 
 
+_BRACKETS = (
+    ("SAVEPOINT", "ROLLBACK TO"),
+    ("SAVEPOINT", "RELEASE"),
+    ("begin_nested", "nested.rollback"),
+    ("begin_nested", "nested.commit"),
+)
+
+
 class Vocabulary:
     """The operations of one kind of database, as often as they are drawn.
 
-    :param families: how often a family is drawn, and its operations.
+    :param families: how often a family is drawn, and its operations; those that read first.
     :param ends: what may end a phrase; None for nothing.
     """
 
@@ -45,7 +52,10 @@ class Vocabulary:
         self.commit, self.rollback, self.close = (
             by_name[name] for name in ("commit", "rollback", "close")
         )
-        self.all = {o.name: o for _, family in families for o in family}
+        self.reads = weighted(families[0][1])
+        named = {o.name: o for _, family in families for o in family}
+        self.brackets = [(named[first], named[last]) for first, last in _BRACKETS]
+        self.all = named
 
 
 def weighted(operations: Sequence[Operation], times: int = 1) -> list[Operation]:
@@ -59,13 +69,17 @@ def histories(draw: Any, words: Vocabulary, kinds: Sequence[str], variants: Sequ
     count = draw(st.integers(2, 3))
     drawn = words.common + draw(st.sampled_from(words.special))
     said = st.lists(st.tuples(st.sampled_from(drawn), NUMBERS), min_size=1, max_size=4)
-    end = st.sampled_from([None, None, None, words.commit, words.rollback])
-    phrases = st.lists(st.tuples(st.integers(0, count - 1), said, end), min_size=1, max_size=12)
+    end = st.sampled_from([None, None, None, words.commit, words.commit, words.rollback])
+    bracket = st.sampled_from([None] * 8 + words.brackets)
+    phrase = st.tuples(st.integers(0, count - 1), bracket, said, end)
     steps: list[Step] = []
-    for actor, operations, ending in draw(phrases):
-        steps += [Step(actor, operation, n) for operation, n in operations]
+    for actor, around, operations, ending in draw(st.lists(phrase, min_size=1, max_size=12)):
+        phrased = [(operation, n) for operation, n in operations]
+        if around is not None:
+            phrased = [(around[0], 0), *phrased, (around[1], 0)]
         if ending is not None:
-            steps.append(Step(actor, ending))
+            phrased.append((ending, 0))
+        steps += [Step(actor, operation, n) for operation, n in phrased]
     who = tuple(draw(st.sampled_from(kinds)) for _ in range(count))
     return History(who, draw(st.sampled_from(variants)), tuple(steps))
 
@@ -91,9 +105,9 @@ def web_histories(draw: Any, words: Vocabulary, variants: Sequence[str]) -> Any:
     The test's own session is actor 0, requests are actor 1, and what a request does past its
     own transaction is actor 2.
     """
-    reads = st.tuples(st.sampled_from(weighted(postgresql.READS)), NUMBERS)
+    reads = st.tuples(st.sampled_from(words.reads), NUMBERS)
     writes = st.tuples(
-        st.sampled_from([words.all[name] for name, n in _OF_REQUESTS.items() for _ in range(n)]),
+        st.sampled_from([words.all[name] for name, n in _OF_REQUESTS.items() for _ in range(n) if name in words.all]),
         NUMBERS,
     )
     steps: list[Step] = []

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Callbacks"]
 
+_PROBE = "dbtestcase_probe", 0, bool
+
 
 class Callbacks:
     """What is called from within SQLite."""
@@ -29,6 +31,15 @@ class Callbacks:
     def begin(self, real: Any) -> None:
         """Let SQLite tell which tables a statement touches."""
         NativeConnection.set_authorizer(real, self._authorize)
+        NativeConnection.create_function(real, *_PROBE)
+
+    def statements_are_open(self) -> bool:
+        """Whether there are rows that were not fetched yet: a function is not replaced then."""
+        try:
+            NativeConnection.create_function(self._sandbox.real, *_PROBE)
+        except sqlite3.OperationalError:
+            return True
+        return False
 
     def align(self, connection: VirtualConnection) -> None:
         """Bring the callbacks and factories of *connection* into force."""

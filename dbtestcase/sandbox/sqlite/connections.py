@@ -32,6 +32,7 @@ from ..backends import State
 from ..base import Phase
 from . import messages
 from .cursors import cursor_class
+from .pragmas import ANSWERED
 from .statements import SQLiteStatement, analyse, keep_others, split_script
 from .wire import NativeConnection
 
@@ -76,7 +77,8 @@ class VirtualConnection:
         self._default_cursor: Any = None
 
     def __getattr__(self, name: str) -> Any:
-        if name == "real":
+        if name == "real" or hasattr(VirtualConnection, name):
+            # a property of ours has raised it: the driver knows no such thing
             raise AttributeError(name)
         inherited = getattr(type(self.real), name, None)
         if isinstance(inherited, types.FunctionType):
@@ -135,9 +137,12 @@ class VirtualConnection:
                 return send(f"EXPLAIN {sql}")
             if statement.pragma is not None and statement.alone:
                 name = statement.pragma.name
-                return sandbox.pragmas.set(
-                    self, statement.pragma, lambda: send(sql), lambda: send(f"PRAGMA {name}")
-                )
+
+                def ask() -> Any:
+                    answers = name in ANSWERED
+                    return send(f"PRAGMA {name}") if answers else sandbox.wire.nothing(cursor)
+
+                return sandbox.pragmas.set(self, statement.pragma, lambda: send(sql), ask)
             if statement.control is not None:
                 backend.execute(sql, lambda: None)
                 # the rows of its last statement must not be taken for those of this one
@@ -202,6 +207,11 @@ class VirtualConnection:
         with self._sandbox.lock:
             self._sandbox.cursors.add(made)
         return made
+
+    def forget(self, cursor: Any) -> None:
+        """Let a cursor be that is closed."""
+        with self._sandbox.lock:
+            self._sandbox.cursors.discard(cursor)
 
     def _cursor_factory(self) -> Any:
         """Give the class of the cursors that the program's own connection class makes."""
@@ -316,6 +326,8 @@ class VirtualConnection:
 
     @autocommit.setter
     def autocommit(self, value: Any) -> None:
+        if not hasattr(sqlite3, "LEGACY_TRANSACTION_CONTROL"):
+            raise AttributeError("autocommit")
         if value not in (True, False, LEGACY):
             raise ValueError(
                 "autocommit must be True, False, or sqlite3.LEGACY_TRANSACTION_CONTROL"

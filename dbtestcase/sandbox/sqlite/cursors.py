@@ -42,6 +42,12 @@ class GuardedCursor:
         self.virtual.run_script(sql_script)
         return self
 
+    def close(self) -> None:
+        # what is closed has no rows left to fetch
+        self.virtual.forget(self)
+        parent: Any = super()
+        parent.close()
+
 
 def cursor_class(factory: Any) -> Any:
     """Make the class of the cursors for a connection whose user asked for *factory*.

@@ -16,6 +16,7 @@ from .. import uncommitted
 from ..backends import Backend, State
 from ..places import place
 from ..statements import Statement
+from ..threads import Threads
 from .tables import Tables
 
 if TYPE_CHECKING:
@@ -44,17 +45,23 @@ class SQLiteBackend(Backend):
         super().begin(statement)
 
     @property
+    def held_lock(self) -> bool:
+        """Whether its last transaction, over or not, held the write lock."""
+        return self.has_written or self.isolation in ("IMMEDIATE", "EXCLUSIVE")
+
+    @property
     def locks(self) -> bool:
         """Whether it would hold the write lock."""
-        immediate = self.isolation in ("IMMEDIATE", "EXCLUSIVE")
-        return self.state is State.ACTIVE and (self.has_written or immediate)
+        return self.state is State.ACTIVE and self.held_lock
 
 
-class Locks:
+class Locks(Threads):
     """The locks that real connections would hold."""
 
+    _sandbox: SQLiteSandbox
+
     def __init__(self, sandbox: SQLiteSandbox) -> None:
-        self._sandbox = sandbox
+        super().__init__(sandbox)
 
     def writers(self, backend: Backend) -> list[SQLiteBackend]:
         """Give the other connections that would hold SQLite's write lock."""
@@ -71,13 +78,13 @@ class Locks:
         """Let other threads' transactions that wrote end before *backend* writes."""
         mine = threading.get_ident()
 
-        def free() -> bool:
+        def in_the_way() -> list[SQLiteBackend]:
             writers = [b for b in self.writers(backend) if b.thread != mine]
             running = {thread.ident for thread in threading.enumerate()} if writers else set()
-            return not any(b.thread in running for b in writers)
+            return [b for b in writers if b.thread in running]
 
-        if not free():
-            self._sandbox.wait_until(free, backend, self.writers(backend))
+        if others := in_the_way():
+            self.until(lambda: not in_the_way(), backend, others)
 
     def met(self, backend: Backend, tables: Tables, text: str) -> None:
         """Warn where a statement of *backend* would have met a lock, or other rows."""

@@ -37,6 +37,12 @@ _SEEN = {
     "recursive_triggers", "reverse_unordered_selects", "short_column_names", "trusted_schema",
     "writable_schema",
 }  # fmt: skip
+#: They answer with their value when it is set; the others answer nothing.
+ANSWERED = {
+    "analysis_limit", "busy_timeout", "hard_heap_limit", "journal_mode", "journal_size_limit",
+    "locking_mode", "max_page_count", "mmap_size", "secure_delete", "soft_heap_limit", "threads",
+    "wal_autocheckpoint", "wal_checkpoint",
+}  # fmt: skip
 #: They take effect inside a transaction, too.
 _ANYWHERE = (_SEEN | _UNSEEN) - {"foreign_keys", "temp_store"}
 
@@ -63,7 +69,7 @@ class Pragmas:
         """Bring a PRAGMA of one connection into force, or show that it is.
 
         :param send: sends it as it is.
-        :param ask: sends it without its value.
+        :param ask: sends it without its value, or nothing where it would answer nothing.
         :raises SandboxConflict: it would hold for other connections, which did not ask for it.
         """
         name, value = pragma.name, pragma.value

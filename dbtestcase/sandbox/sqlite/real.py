@@ -16,7 +16,7 @@ __all__ = ["real_class"]
 __unittest = True  # its frames are left out of tracebacks
 
 #: What the sandbox asks of a virtual connection, and a listener never does.
-_OURS = {"backend", "changes", "close", "known_backend", "listened", "run", "run_script"}
+_OURS = {"backend", "changes", "close", "forget", "known_backend", "listened", "run", "run_script"}
 
 
 def _acts_for_virtual(name: str) -> property:

@@ -28,10 +28,11 @@ from ...engines.redirecting import place_of_engine
 from ...errors import EscapeError, SetUpError
 from .. import messages as shared
 from ..backends import Backend, State
-from ..base import THREAD_PATIENCE, Phase, Sandbox
+from ..base import Phase, Sandbox
 from ..places import place
 from ..segments import Segment, Wrote
 from ..statements import Control, Statement
+from ..threads import PATIENCE
 from . import messages
 from .callbacks import Callbacks
 from .connections import VirtualConnection
@@ -72,7 +73,7 @@ class SQLiteSandbox(Sandbox):
         #: the thread whose `connect` listeners run
         self._listener: int | None = None
         super().__init__(url, owner=owner)
-        self._locks = Locks(self)
+        self.threads = self._locks = Locks(self)
         self._know_nothing()
 
     def _know_nothing(self) -> None:
@@ -95,8 +96,8 @@ class SQLiteSandbox(Sandbox):
 
     @property
     def alive(self) -> bool:
-        """Whether there is a real connection."""
-        return self.real is not None
+        """Whether there is a real connection. Not in a forked child, which must not end it."""
+        return self.real is not None and not self.in_child
 
     @property
     def pid(self) -> int:
@@ -169,7 +170,7 @@ class SQLiteSandbox(Sandbox):
             running = {thread.ident for thread in threading.enumerate()} - {mine}
             return self._listener not in running
 
-        self.changed.wait_for(free, THREAD_PATIENCE)
+        self.changed.wait_for(free, PATIENCE)
         self._listener = mine
 
     def listened(self) -> None:
@@ -445,12 +446,6 @@ class SQLiteSandbox(Sandbox):
         for name in touched.dropped:
             self.tables.temporary.pop(name, None)
 
-    def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
-        """Let another thread's transaction that wrote end first, as SQLite's own lock does."""
-        backend.thread = threading.get_ident()
-        if statement.writes:
-            self._locks.wait(backend)
-
     def reserve(self, backend: Backend) -> None:
         """Do what BEGIN IMMEDIATE does: wait for the write lock, as far as one can here."""
         self.wait_for_threads(backend, SQLiteStatement("BEGIN", writes=True))
@@ -494,12 +489,25 @@ class SQLiteSandbox(Sandbox):
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
-        readers = self._locks.readers(backend)
+        readers: list[SQLiteBackend] = []
+        if isinstance(backend, SQLiteBackend) and backend.held_lock:
+            readers = [*self._locks.readers(backend), *self._fetching(backend)]
         super().commit(backend)
         self.step_outside()
         # when all is done: where warnings are errors, it is raised, and the work is not lost
-        if readers and isinstance(backend, SQLiteBackend) and backend.has_written:
-            self._locks.warn_readers(backend, readers)
+        self._locks.warn_readers(backend, readers)
+
+    def _fetching(self, backend: Backend) -> list[SQLiteBackend]:
+        """Give the other connections that may have rows to fetch."""
+        found = {
+            other
+            for cursor in list(self.cursors)
+            if cursor.description is not None
+            and (other := cursor.virtual.known_backend) not in (None, backend)
+        }
+        if not found or not self.callbacks.statements_are_open():
+            return []
+        return sorted(found, key=lambda other: other.name)
 
     def undo(self, backend: Backend, level: int = 0) -> None:
         """Undo the work of *backend* from that level on. Never raises."""
@@ -597,6 +605,13 @@ class SQLiteSandbox(Sandbox):
             self.stack.rewind()
         else:
             self._end_outer()
+
+    def give_up(self) -> None:
+        """Close the real connection, since the database is to be filled anew: it counts as lost."""
+        if self.alive:
+            with self.lock, contextlib.suppress(sqlite3.Error):
+                self._roll_back_and_close()
+        self._connected = True  # and lost, also where there was no need of one so far
 
     def _disconnect(self, finish: Callable[[Callable[[str], object]], object] | None) -> None:
         if self.alive:

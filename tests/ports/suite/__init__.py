@@ -1,0 +1,1 @@
+"""The tests of the blog, as its authors wrote them."""
