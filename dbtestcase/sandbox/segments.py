@@ -226,7 +226,9 @@ class SegmentStack:
         :param only_reads: whether it is proven that the statement writes nothing.
         """
         top = self.top
-        if not self._is_of(top, owner):
+        if self._is_free(top):
+            top = self._adopt(top, owner)
+        elif not self._is_of(top, owner):
             self._fold_own(owner)
             top = self.top
         if not self._is_of(top, owner):

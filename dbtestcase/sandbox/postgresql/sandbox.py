@@ -19,7 +19,7 @@ from .. import uncommitted
 from ..backends import Backend, State
 from ..base import Phase, Sandbox
 from ..places import place
-from ..segments import Segment, Wrote
+from ..segments import Segment, SegmentStack, Wrote
 from ..statements import Control, Statement, analyse
 from . import messages
 from .advisory import AdvisoryLocks
@@ -82,6 +82,9 @@ class PostgreSQLSandbox(Sandbox):
         self._refusals = Refusals(self)
         self._visitors = Visitors(self._send)
         self._renew()
+
+    def _new_stack(self) -> SegmentStack:
+        return SegmentStack(self._wire, self._rolled_back)
 
     def _renew(self) -> None:
         """Start a stack for a new real transaction, or a new base."""
