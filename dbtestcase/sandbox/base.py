@@ -286,12 +286,16 @@ class Sandbox(abc.ABC):
         if statement.writes:
             self.threads.wait(backend)
 
-    def commit(self, backend: Backend) -> None:
-        """Let the work of *backend* stay."""
-        snapshots = any(
+    @property
+    def holds_snapshots(self) -> bool:
+        """Whether a transaction is open that would not see what another commits."""
+        return any(
             b.isolation in SNAPSHOT_LEVELS and b.state is not State.IDLE for b in self.backends
         )
-        if snapshots and self.stack.top.owner is backend:
+
+    def commit(self, backend: Backend) -> None:
+        """Let the work of *backend* stay."""
+        if self.holds_snapshots and self.stack.top.owner is backend:
             # only a commit that wrote puts a snapshot out of date
             self.stack.ask_top()
         self.stack.commit(backend)
