@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psycopg
+import psycopg.copy
 import sqlalchemy as sa
 from psycopg2 import extensions, extras
 
@@ -312,7 +314,7 @@ class EveryKind(TextCase):
         )
         thread = threading.Thread(target=write)
         thread.start()
-        while not self.box.changed._waiters:  # type: ignore[attr-defined]
+        while not self.box.changed.waiting:
             time.sleep(0.01)
         self.box.closing()
         self.box.end_test()
@@ -758,6 +760,83 @@ class TestPsycopg2(TextCase, TwinTestCase):
                 "large objects by connection.lobject() cannot be played in a sandbox, because they "
                 "talk to the real connection themselves. Use the server's lo_* functions in SQL, "
                 "or test this code on real connections, on a database of its own."
+            ],
+        )
+
+
+class TestPsycopg(TestPostgreSQL):
+    """The same with psycopg 3, and what is said of things that only it has."""
+
+    driver = "postgresql+psycopg"
+
+    def test_connection_of_a_listener(self) -> None:
+        """A listener may keep its connection: it is the one that the engine gives."""
+        kept = []
+        engine = self.another_engine()
+        sa.event.listen(engine, "connect", lambda connection, record: kept.append(connection))
+        self.box.begin_test()
+        self.assertIs(self.raw(engine), kept[0])
+
+    def test_notifications(self) -> None:
+        """Nobody waits for what only a real commit sends."""
+        self.box.begin_test()
+        with self.refused() as said:
+            next(self.raw().notifies(timeout=0))
+        self.assertEqual(
+            said,
+            [
+                "notifies() would wait for ever in a sandbox: the server sends notifications when "
+                "a transaction is really committed, and none ever is. Test this code on real "
+                "connections, on a database of its own."
+            ],
+        )
+
+    def test_pipeline(self) -> None:
+        """Pipeline mode is refused."""
+        self.box.begin_test()
+        with self.refused() as said:
+            self.raw().pipeline().__enter__()
+        self.assertEqual(
+            said,
+            [
+                "pipeline() cannot be played in a sandbox: in pipeline mode the real connection "
+                "takes no messages of other connections, nor the sandbox's own. Use "
+                "executemany(), which has a pipeline of its own, or test this code on real "
+                "connections, on a database of its own."
+            ],
+        )
+
+    def test_libpq_call(self) -> None:
+        """What libpq is told by the program itself is refused."""
+        self.box.begin_test()
+        with self.refused() as said:
+            self.raw().pgconn.exec_(b"COMMIT")
+        self.assertEqual(
+            said,
+            [
+                "pgconn.exec_() talks to the real connection, which all connections of a sandbox "
+                "share, and past the sandbox. Use a cursor of psycopg, or test this code on real "
+                "connections, on a database of its own."
+            ],
+        )
+
+    def test_copy_writer(self) -> None:
+        """A COPY with a writer of the program's own is refused."""
+
+        class Mine(psycopg.copy.Writer):
+            def write(self, data: Any) -> None:
+                raise AssertionError("not reached")
+
+        self.box.begin_test()
+        copying = self.raw().cursor().copy("COPY parent FROM STDIN", writer=Mine())
+        with self.refused() as said, copying:
+            self.fail("not reached")
+        self.assertEqual(
+            said,
+            [
+                "copy() with a writer of class Mine cannot be played in a sandbox: what it does "
+                "with the data would go past it. Leave the writer out, or test this code on real "
+                "connections, on a database of its own."
             ],
         )
 

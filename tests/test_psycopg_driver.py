@@ -164,6 +164,10 @@ class TestDeferrable(test_postgresql.TestDeferrable):
     driver = PSYCOPG
 
 
+class TestCatalogue(test_postgresql.TestCatalogue):
+    driver = PSYCOPG
+
+
 class TestTemporaryTables(test_postgresql.TestTemporaryTables):
     driver = PSYCOPG
 
@@ -772,7 +776,8 @@ class TestServerCursors(PsycopgTestCase):
 
         self.assertConflict(
             play,
-            r'connection 2 names the cursor "c", and connection 1 \(its transaction began at '
+            r"connection 2 \(its transaction began at tests/test_psycopg_driver.py:\d+\) names the "
+            r'cursor "c", and connection 1 \(its transaction began at '
             r"tests/test_psycopg_driver.py:\d+\) has one of that name\. On one connection the two "
             r"are the same\. Give the cursors different names\.",
         )
@@ -919,7 +924,7 @@ class TestCopy(PsycopgTestCase):
             str(caught.exception),
             "copy() with a writer of class Mine cannot be played in a sandbox: what it does with "
             "the data would go past it. Leave the writer out, or test this code on real "
-            "connections.",
+            "connections, on a database of its own.",
         )
 
 
@@ -1111,8 +1116,8 @@ class TestOwnThings(PsycopgTestCase):
                     lambda: con.pipeline().__enter__(),
                     "pipeline() cannot be played in a sandbox: in pipeline mode the real "
                     "connection takes no messages of other connections, nor the sandbox's own. "
-                    "executemany() uses a pipeline by itself, and may be used. Test this code on "
-                    "real connections.",
+                    "Use executemany(), which has a pipeline of its own, or test this code on real "
+                    "connections, on a database of its own.",
                 ),
                 (
                     lambda: next(con.notifies(timeout=0)),
@@ -1124,7 +1129,7 @@ class TestOwnThings(PsycopgTestCase):
                     lambda: con.pgconn.exec_(b"COMMIT"),
                     "pgconn.exec_() talks to the real connection, which all connections of a "
                     "sandbox share, and past the sandbox. Use a cursor of psycopg, or test this "
-                    "code on real connections.",
+                    "code on real connections, on a database of its own.",
                 ),
             ):
                 with self.assertRaises(SandboxConflict) as caught:

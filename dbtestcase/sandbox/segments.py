@@ -39,6 +39,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from .quick import plain_members
+
 __all__ = ["Owner", "Segment", "SegmentStack", "Wire", "Wrote"]
 
 
@@ -71,6 +73,7 @@ class Owner(Protocol):
         """What messages say of its present transaction; may be called after its end."""
 
 
+@plain_members
 class Wrote(enum.Enum):
     """Whether a segment changed the database, as far as it was asked."""
 
@@ -352,6 +355,19 @@ class SegmentStack:
                     segment.dead = True
         self.trim()
 
+    def undo_if_above_all(self, owner: Owner, level: int) -> None:
+        """Roll back the work of *owner* from that level on, unless others' lies above it.
+
+        What a statement's failure has doomed is gone on a server before anybody rolls back.
+        """
+
+        def doomed(segment: Segment) -> bool:
+            return segment.owner is owner and segment.level >= level
+
+        first = next((i for i, s in enumerate(self.segments) if doomed(s)), len(self.segments))
+        if all(doomed(s) or s.holds_nothing for s in self.segments[first:]):
+            self.undo(owner, level)
+
     def release(self, owner: Owner, level: int) -> None:
         """Let the work of *owner* above *level* belong to that level: RELEASE SAVEPOINT."""
         for segment in self.segments:
@@ -418,8 +434,11 @@ class SegmentStack:
 
     def stuck(self) -> Segment | None:
         """Give the dead segment that lies beneath surviving work, if there is one."""
-        self.trim()
-        return next((segment for segment in self.segments if segment.dead), None)
+        for segment in self.segments:
+            if segment.dead:
+                self.trim()
+                return next((segment for segment in self.segments if segment.dead), None)
+        return None
 
     def above(self, segment: Segment) -> list[Segment]:
         """Give what survives above *segment*."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import sqlalchemy as sa
-
-from dbtestcase.databases import Lease, lease, release_all
+from dbtestcase.databases import lease, release_all
 from dbtestcase.schemas import MetadataSchema
 from dbtestcase.settings import choose
 
@@ -103,21 +102,14 @@ def prepared() -> Iterator[Pins]:
     contenders.Contender.url = filled.url
     contenders.CreateDrop.url = bare.url
     django_contender.configure(django.url)
+    name = os.environ.get("PGAPPNAME")
     try:
-        with _warm(filled):
-            yield Pins(filled.url)
+        yield Pins(filled.url)
     finally:
         release_all()
-
-
-@contextlib.contextmanager
-def _warm(held: Lease) -> Iterator[None]:
-    """Keep the server from writing a checkpoint into the middle of a round."""
-    engine = sa.create_engine(held.url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("CHECKPOINT")
-    engine.dispose()
-    yield
+        os.environ.pop("PGAPPNAME", None)
+        if name is not None:
+            os.environ["PGAPPNAME"] = name
 
 
 def compare(pins: Pins, *, rounds: int, share: float = 1.0) -> Figures:

@@ -20,6 +20,14 @@ __all__ = ["Vocabulary", "histories", "web_histories"]
 NUMBERS = st.integers(0, 5)
 
 
+_BRACKETS = (
+    ("SAVEPOINT", "ROLLBACK TO"),
+    ("SAVEPOINT", "RELEASE"),
+    ("begin_nested", "nested.rollback"),
+    ("begin_nested", "nested.commit"),
+)
+
+
 class Vocabulary:
     """The operations of one kind of database, as often as they are drawn.
 
@@ -45,7 +53,9 @@ class Vocabulary:
             by_name[name] for name in ("commit", "rollback", "close")
         )
         self.reads = weighted(families[0][1])
-        self.all = {o.name: o for _, family in families for o in family}
+        named = {o.name: o for _, family in families for o in family}
+        self.brackets = [(named[first], named[last]) for first, last in _BRACKETS]
+        self.all = named
 
 
 def weighted(operations: Sequence[Operation], times: int = 1) -> list[Operation]:
@@ -59,13 +69,17 @@ def histories(draw: Any, words: Vocabulary, kinds: Sequence[str], variants: Sequ
     count = draw(st.integers(2, 3))
     drawn = words.common + draw(st.sampled_from(words.special))
     said = st.lists(st.tuples(st.sampled_from(drawn), NUMBERS), min_size=1, max_size=4)
-    end = st.sampled_from([None, None, None, words.commit, words.rollback])
-    phrases = st.lists(st.tuples(st.integers(0, count - 1), said, end), min_size=1, max_size=12)
+    end = st.sampled_from([None, None, None, words.commit, words.commit, words.rollback])
+    bracket = st.sampled_from([None] * 8 + words.brackets)
+    phrase = st.tuples(st.integers(0, count - 1), bracket, said, end)
     steps: list[Step] = []
-    for actor, operations, ending in draw(phrases):
-        steps += [Step(actor, operation, n) for operation, n in operations]
+    for actor, around, operations, ending in draw(st.lists(phrase, min_size=1, max_size=12)):
+        phrased = [(operation, n) for operation, n in operations]
+        if around is not None:
+            phrased = [(around[0], 0), *phrased, (around[1], 0)]
         if ending is not None:
-            steps.append(Step(actor, ending))
+            phrased.append((ending, 0))
+        steps += [Step(actor, operation, n) for operation, n in phrased]
     who = tuple(draw(st.sampled_from(kinds)) for _ in range(count))
     return History(who, draw(st.sampled_from(variants)), tuple(steps))
 

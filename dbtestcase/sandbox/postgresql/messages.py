@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from ..messages import REAL_CONNECTIONS
+from ..messages import REAL_CONNECTIONS, TEST_REALLY
 
 __all__ = [
     "client_encoding",
     "connection_lost",
     "constraint_holds_by",
+    "copy_writer",
     "cursor_name",
     "hidden_setting",
     "impatient_beside",
     "large_object",
+    "libpq_call",
     "locks_beside",
+    "notifications",
     "old_snapshot",
+    "pipeline",
+    "prepared_name",
     "sets_constraints",
     "sets_constraints_beside",
     "several_statements",
@@ -70,6 +75,14 @@ def cursor_name(backend: object, other: object, name: str) -> str:
     )
 
 
+def prepared_name(backend: object, other: object, name: str) -> str:
+    """Say that a connection names a prepared statement of another one."""
+    return (
+        f'{backend} names the prepared statement "{name}", and {other} has one of that name. On '
+        f"one connection the two are the same. Give the statements different names."
+    )
+
+
 def locks_beside(backend: object, other: object) -> str:
     """Say that an advisory lock that another connection holds keeps nobody out."""
     return (
@@ -110,6 +123,39 @@ def client_encoding(wanted: str, found: str) -> str:
     return (
         f"client encoding {wanted!r} differs from {found!r} of the real connection, which all "
         f"connections of a sandbox share. Set it for the database, or {REAL_CONNECTIONS}."
+    )
+
+
+def notifications() -> str:
+    """Say that a notification never comes."""
+    return (
+        f"notifies() would wait for ever in a sandbox: the server sends notifications when a "
+        f"transaction is really committed, and none ever is. {TEST_REALLY}"
+    )
+
+
+def pipeline() -> str:
+    """Say that nothing else could be sent between the statements of a pipeline."""
+    return (
+        f"pipeline() cannot be played in a sandbox: in pipeline mode the real connection takes no "
+        f"messages of other connections, nor the sandbox's own. Use executemany(), which has a "
+        f"pipeline of its own, or {REAL_CONNECTIONS}."
+    )
+
+
+def libpq_call(name: str) -> str:
+    """Say that a function of libpq goes past the sandbox."""
+    return (
+        f"pgconn.{name}() talks to the real connection, which all connections of a sandbox share, "
+        f"and past the sandbox. Use a cursor of psycopg, or {REAL_CONNECTIONS}."
+    )
+
+
+def copy_writer(name: str) -> str:
+    """Say that what writes a COPY's data would go past the sandbox."""
+    return (
+        f"copy() with a writer of class {name} cannot be played in a sandbox: what it does with "
+        f"the data would go past it. Leave the writer out, or {REAL_CONNECTIONS}."
     )
 
 

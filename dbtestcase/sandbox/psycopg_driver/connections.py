@@ -15,6 +15,7 @@ from psycopg.sql import Composable
 from .. import messages as shared
 from ..backends import Backend, State
 from ..base import Phase
+from ..postgresql import messages
 from ..statements import Control, analyse
 from . import private
 from .cursors import guard
@@ -259,22 +260,14 @@ class VirtualConnection(psycopg.Connection[Any]):
 
         :raises SandboxConflict: always.
         """
-        raise self.sandbox.conflict(
-            "notifies() would wait for ever in a sandbox: the server sends notifications when a "
-            "transaction is really committed, and none ever is. Test this code on real "
-            "connections, on a database of its own."
-        )
+        raise self.sandbox.conflict(messages.notifications())
 
     def pipeline(self) -> NoReturn:
         """Refuse pipeline mode.
 
         :raises SandboxConflict: always.
         """
-        raise self.sandbox.conflict(
-            "pipeline() cannot be played in a sandbox: in pipeline mode the real connection takes "
-            "no messages of other connections, nor the sandbox's own. executemany() uses a "
-            "pipeline by itself, and may be used. Test this code on real connections."
-        )
+        raise self.sandbox.conflict(messages.pipeline())
 
     def _two_phase(self, *args: Any) -> NoReturn:
         raise self.sandbox.conflict(shared.two_phase())

@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 from psycopg.copy import LibpqWriter, Writer
 
+from ..postgresql import messages
 from ..statements import skeleton
 
 __all__ = ["copy"]
@@ -71,11 +72,7 @@ def copy(cursor: Any, text: str, start: Start, writer: Writer | None) -> Iterato
         with start():
             return  # it has raised
     if writer is not None and not isinstance(writer, LibpqWriter):
-        raise connection.sandbox.conflict(
-            f"copy() with a writer of class {type(writer).__name__} cannot be played in a sandbox: "
-            f"what it does with the data would go past it. Leave the writer out, or test this "
-            f"code on real connections."
-        )
+        raise connection.sandbox.conflict(messages.copy_writer(type(writer).__name__))
     if _FROM_STDIN.search(skeleton(text)):
         playing = _copy_in(cursor, text, start)
     else:

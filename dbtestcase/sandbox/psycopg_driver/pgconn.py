@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import pq
 
+from ..postgresql import messages
+
 if TYPE_CHECKING:
     from .connections import VirtualConnection
 
@@ -70,11 +72,7 @@ class PGconnView:
 
     def __getattr__(self, name: str) -> Any:
         if name in _SENDING:
-            raise self._connection.sandbox.conflict(
-                f"pgconn.{name}() talks to the real connection, which all connections of a "
-                f"sandbox share, and past the sandbox. Use a cursor of psycopg, or test this "
-                f"code on real connections."
-            )
+            raise self._connection.sandbox.conflict(messages.libpq_call(name))
         return getattr(self._connection.libpq, name)
 
     def __repr__(self) -> str:

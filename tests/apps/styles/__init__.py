@@ -7,6 +7,7 @@ which is what real connections give: the same tests are run with real commits an
 from .base import Styles, WithAlice
 from .connections import AutocommitStyles, CoreStyles, SeveralConnectionsStyles
 from .postgresql import PostgreSQLStyles
+from .psycopg import PsycopgStyles
 from .sessions import BindStyles, ORMStyles, RequestStyles
 from .statements import DeferredStyles, SchemaStyles, SQLiteStyles, TextualStyles
 
@@ -17,6 +18,7 @@ __all__ = [
     "DeferredStyles",
     "ORMStyles",
     "PostgreSQLStyles",
+    "PsycopgStyles",
     "RequestStyles",
     "SQLiteStyles",
     "SchemaStyles",
