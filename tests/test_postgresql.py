@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
-from dbtestcase.errors import UncommittedDataWarning
+from dbtestcase.errors import SandboxConflict, UncommittedDataWarning
 
 from . import twins
 from .support import debian_postgresql
@@ -532,6 +532,16 @@ class TestDeferrable(TwinTestCase):
             r"committed: one connection sees it\. Let the other end first, or test this code on "
             r"real connections, on a database of its own\.",
         )
+
+    def test_refused_commit_undoes_all(self) -> None:
+        """A commit that is refused beside another's uncommitted work leaves nothing."""
+        with self.sandbox() as stage:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b("INSERT INTO child VALUES (1, 2)")
+            with self.assertRaises(SandboxConflict):
+                b.commit()
+            self.assertEqual(b("SELECT count(*) FROM child"), [(0,)])
 
 
 #: Queries that write, though nothing in their texts says so: what makes each possible, and itself.

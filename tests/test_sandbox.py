@@ -905,6 +905,11 @@ class TestMessages(SandboxTestCase):
         """Where deferrable constraints exist, a commit that wrote checks them: one more."""
         self.assertEqual(self.sent(self.write, data=True), 3)
 
+    def test_deferrable_before_others(self) -> None:
+        """The check opens the next savepoint, so what follows costs nothing but its own check."""
+        actions = self.write, self.names, self.change, self.change, self.names
+        self.assertEqual(self.sent(*actions, data=True), 5 + 3 + 1)
+
     def test_further_transactions(self) -> None:
         """A transaction that follows one that wrote costs one message, in whatever order."""
         self.without_deferrable()

@@ -168,12 +168,16 @@ class Sandbox(Kind):
         if statement.writes:
             self.threads.wait(backend)
 
-    def commit(self, backend: Backend) -> None:
-        """Let the work of *backend* stay."""
-        snapshots = not self.has_one and any(
+    @property
+    def holds_snapshots(self) -> bool:
+        """Whether a transaction is open that would not see what another commits."""
+        return not self.has_one and any(
             b.isolation in SNAPSHOT_LEVELS and b.state is not State.IDLE for b in self.backends
         )
-        if snapshots and self.stack.top.owner is backend:
+
+    def commit(self, backend: Backend) -> None:
+        """Let the work of *backend* stay."""
+        if self.holds_snapshots and self.stack.top.owner is backend:
             # only a commit that wrote puts a snapshot out of date
             self.stack.ask_top()
         self.stack.commit(backend)

@@ -291,16 +291,27 @@ class SegmentStack:
 
     def _fold_nobodys(self) -> None:
         """Fold the run of nobody's segments on top into its lowest: none is ever undone alone."""
-        first = len(self.segments) - 1
-        while first >= 1 and self.segments[first - 1].owner is None:
-            first -= 1
+        first = self._run_on_top(None)
         if first < len(self.segments) - 1:
-            authors = [s.author for s in self.segments[first:] if s.author is not None]
-            self.segments[first].author = authors[-1] if authors else None
-            for segment in self.segments[first:]:
-                # what pinned it ended with its transaction
-                segment.pinned = False
+            self._forget_whose(first)
             self._fold_into(first)
+
+    def _run_on_top(self, owner: Owner | None) -> int:
+        """Give where the segments on top begin that are nobody's, once *owner* has committed."""
+        first = len(self.segments) - 1
+        while first >= 1:
+            below = self.segments[first - 1]
+            if below.owner is not None and (below.owner is not owner or below.dead):
+                break
+            first -= 1
+        return first
+
+    def _forget_whose(self, first: int) -> None:
+        authors = [s.author for s in self.segments[first:] if s.author is not None]
+        self.segments[first].author = authors[-1] if authors else None
+        for segment in self.segments[first:]:
+            # what pinned it ended with its transaction
+            segment.pinned = False
 
     def _fold_own(self, owner: Owner) -> None:
         """Fold neighbours of one owner and level: they end together."""
@@ -317,8 +328,11 @@ class SegmentStack:
             self._fold_into(first)
 
     def _fold_into(self, index: int) -> None:
-        kept = self.segments[index]
         self._wire.queue(f"RELEASE {self.segments[index + 1].name}")
+        self._folded_into(index)
+
+    def _folded_into(self, index: int) -> None:
+        kept = self.segments[index]
         for segment in self.segments[index + 1 :]:
             kept.wrote |= segment.wrote
             kept.pinned |= segment.pinned
@@ -373,6 +387,27 @@ class SegmentStack:
                 segment.owner, segment.level = None, 0
         if wrote:
             self.commits, self.last_commit = self.commits + 1, owner.author
+
+    def commit_by(self, owner: Owner, send: Callable[[str], object]) -> None:
+        """Commit by a message that is needed in any case, and open the next segment with it.
+
+        Otherwise the next transaction would need a message of its own. The top is *owner*'s.
+
+        :param send: sends the message, with what it is given at its end. Where it raises, nothing
+            is committed.
+        """
+        first = self._run_on_top(owner)
+        self._count += 1
+        name = f"s{self._count}"
+        release = [f"RELEASE {segment.name}" for segment in self.segments[first + 1 : first + 2]]
+        send("; ".join([*release, f"SAVEPOINT {name}"]))
+        self.savepoints_set += 1
+        for segment in self.of(owner):
+            segment.pinned = False
+        self.commit(owner)
+        self._forget_whose(first)
+        self._folded_into(first)
+        self.segments.append(Segment(name, dict(self.settings()), self._wire.mark()))
 
     def trim(self) -> None:
         """Roll back the dead segments above which nothing is worth keeping."""

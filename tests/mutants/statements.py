@@ -324,6 +324,25 @@ RULES = [
         body("sandbox.postgresql.catalogue:Catalogue.note", "pass"),
         postgresql="postgresql.TestDeferrable.test_new_constraint",
     ),
+    rule(
+        "statement 8l",
+        "The message that checks them opens the next savepoint …",
+        swap(f"{POSTGRESQL}.before_commit", "if others or self.holds_snapshots:", "if True:"),
+        psycopg2="sandbox.TestMessages.test_deferrable_before_others",
+    ),
+    rule(
+        "statement 8m",
+        "… but not beside others' uncommitted work, where the commit may yet be refused …",
+        swap(f"{POSTGRESQL}.before_commit", "if others or self.holds_snapshots:",
+             "if self.holds_snapshots:"),
+        psycopg2="postgresql.TestDeferrable.test_refused_commit_undoes_all",
+    ),
+    rule(
+        "statement 8n",
+        "… and not beside another's snapshot, for which only a commit that wrote matters.",
+        swap(f"{POSTGRESQL}.before_commit", "if others or self.holds_snapshots:", "if others:"),
+        psycopg2="postgresql.TestTransactionModes.test_commit_of_a_reader",
+    ),
     # -- settings
     rule(
         "statement 9a",
