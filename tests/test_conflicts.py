@@ -564,7 +564,7 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
         a, b = self.two()
         a.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")  # A
         with self.refused() as said:
-            b.exec_driver_sql("SELECT 1")  # B
+            b.exec_driver_sql(INSERT.format("b"))  # B
         self.assertEqual(
             said,
             [

@@ -196,16 +196,17 @@ class PostgreSQLSandbox(Sandbox):
         if backend.alone:
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
+        only_reads = values_only and self._catalogue.only_reads(statement)
         self._refusals.statement(
             backend,
             statement,
             self._temporary.strangers(backend, statement),
             self._prepared.stranger(backend, statement),
+            only_reads=only_reads,
         )
         self.raise_if_stuck()
         if backend.commits_seen is None and statement.verb not in _NO_QUERY:
             backend.commits_seen = self.stack.commits
-        only_reads = values_only and self._catalogue.only_reads(statement)
         segment = self._claim(backend, only_reads=only_reads)
         others = self.stack.of_others(backend)
         if others:
