@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -89,6 +90,7 @@ class DatabaseFixture:
         self._in_test = False
         # each sandbox once, though several binds may share it: asked many times in each test
         self._each: tuple[Sandbox, ...] = ()
+        self._began = 0.0
         self._built = False
         self._filled_before: dict[Key, str | None] = {}
         self._leases: dict[Key, Lease] = {}
@@ -120,8 +122,14 @@ class DatabaseFixture:
             stack.callback(self.door.__exit__, *exception)
             for engine in self._to_dispose:
                 stack.callback(engine.dispose)
-            for key, sandbox in self.sandboxes.items():
-                stack.callback(self._close, sandbox, self._leases[key])
+            used = [self._leases[key] for key in self.sandboxes]
+            for held in self._leases.values():
+                if held not in used:
+                    stack.callback(held.look_unused)
+            # several binds may share one
+            lease_of = {sandbox: self._leases[key] for key, sandbox in self.sandboxes.items()}
+            for sandbox, held in lease_of.items():
+                stack.callback(self._close, sandbox, held)
             stack.callback(self.door.close_sessions)
             stack.callback(self.closing)
             stack.callback(self.raise_swallowed)
@@ -129,6 +137,8 @@ class DatabaseFixture:
     @staticmethod
     def _close(sandbox: Sandbox, held: Lease) -> None:
         if sandbox.alive:
+            if sandbox.visited(0.0):
+                held.note_visitors()
             try:
                 sandbox.close(held.truncate_dead_rows)
             except sandbox.driver_error as error:
@@ -167,6 +177,7 @@ class DatabaseFixture:
                 owner=self.owner,
                 reset_sequences=held.ours and self._reset_sequences,
             )
+            sandbox.watched = held.ours
             try:
                 self._fill_all(held, sandbox, there=there, key=key)
                 if self._in_test:
@@ -327,6 +338,7 @@ class DatabaseFixture:
     def begin_test(self) -> None:
         """Begin a test, on every database that the class has touched."""
         self._in_test = True
+        self._began = time.monotonic()
         for sandbox in self._each:
             sandbox.begin_test()
         self._filled_before = self._filled.copy()
@@ -335,6 +347,11 @@ class DatabaseFixture:
         """From here on statements still run, and commits and rollbacks do nothing."""
         for sandbox in self._each:
             sandbox.closing()
+
+    def reopen(self) -> None:
+        """Go on after :meth:`closing` until :meth:`end_test`, without what was left uncommitted."""
+        for sandbox in self._each:
+            sandbox.reopen()
 
     def end_test(self) -> None:
         """Undo what the test did, on every database.
@@ -386,11 +403,20 @@ class DatabaseFixture:
             noted[:] = [error for error in noted if told is not None and error is not told]
 
     def _end_test(self, sandbox: Sandbox) -> None:
+        leases = dict.fromkeys(self._leases_of(sandbox))  # several binds may share one
         try:
             sandbox.end_test()
+            began, connected = self._began, sandbox.alive
+            if sandbox.visited(began) or any(
+                held.visited(began, connected=connected) for held in leases
+            ):
+                found = [held.find_escape(sandbox.server_pid) for held in leases]
+                if sandbox.alive:
+                    sandbox.visitors_seen(stay=any(found))
         except EscapeError:
-            for held in self._leases_of(sandbox):
+            for held in leases:
                 held.spoil()
+            sandbox.give_up()
             raise
 
     def _leases_of(self, sandbox: Sandbox) -> list[Lease]:

@@ -1330,10 +1330,10 @@ class TestConnections(CaseTest):
         self.assertEqual(len(report.messages), 1, report.messages)
         self.assertRegex(
             report.messages[0],
-            r"^EscapeError: something was really committed to database \"\w+\" on \S+ while the "
-            r"class ran, and other tests may have seen it: rows of users; connected still: pid "
-            r"\d+ \(stranger\), last query: COMMIT\. It came past SQLAlchemy's engines, by a "
-            r"connection of its own or another process\. Let the program take its connections "
-            r"from the engine: engine\.raw_connection\(\)\. The database is built anew\.$",
+            r"^EscapeError: something was really committed to database \"\w+\" on \S+ in this "
+            r"test: rows of users; connected still: pid \d+ \(stranger\), last query: COMMIT\. It "
+            r"came past SQLAlchemy's engines, by a connection of its own or another process\. Let "
+            r"the program take its connections from the engine: engine\.raw_connection\(\)\. The "
+            r"database is built anew\.$",
         )
         self.assert_passed(Next)

@@ -254,6 +254,22 @@ class TestDatabaseFixture(FixtureTest):
         self.assertEqual((str(kept), len(calls)), ("the first time", 2))
         self.assertEqual(look(url).tables, set())
 
+    def test_sequences_of_a_named_database(self) -> None:
+        """They go on from test to test, for such a database may not be ours alone."""
+        url = self.named_database()
+        with connect_past_sqlalchemy(url) as connection:
+            connection.cursor().execute("CREATE TABLE item (id serial PRIMARY KEY, name text)")
+            connection.commit()
+        with self.fixture(url, schema=lambda key: (None, False)) as fixture:
+            engine = fixture.engine(None)
+            fixture.freeze()
+            ids = []
+            for _ in range(2):
+                fixture.begin_test()
+                ids.append(self.insert(engine, "one"))
+                fixture.end_test()
+        self.assertEqual(ids, [1, 2])
+
     def test_schemas_of_two_binds_in_one_database(self) -> None:
         """Each bind's schema is there, whichever engine comes first, and in every test."""
         other = sa.MetaData()

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
-from dbtestcase.errors import UncommittedDataWarning
+from dbtestcase.errors import SandboxConflict, UncommittedDataWarning
 
 from . import twins
 from .support import debian_postgresql
@@ -209,6 +209,9 @@ class TestTransactionModes(TwinTestCase):
                 ("SELECT 1", "SET TRANSACTION READ ONLY"),
                 ("SET TRANSACTION READ ONLY; SELECT 1", "SET TRANSACTION READ WRITE"),
                 ("SET TRANSACTION READ ONLY", "SET TRANSACTION READ WRITE"),
+                ("SAVEPOINT s", "SET TRANSACTION READ ONLY; ROLLBACK TO s"),
+                ("SAVEPOINT s", "SET TRANSACTION READ ONLY; RELEASE s"),
+                ("SAVEPOINT s; SET TRANSACTION READ ONLY", "SAVEPOINT t; RELEASE t"),
                 ("SAVEPOINT s", f"{level} SERIALIZABLE"),
                 ("SAVEPOINT s", f"{level} READ COMMITTED"),
                 ("SET LOCAL work_mem = '1MB'", f"{level} SERIALIZABLE"),
@@ -220,6 +223,44 @@ class TestTransactionModes(TwinTestCase):
                 a("SHOW transaction_read_only")
                 a.status()
                 a.rollback()
+
+        self.assertSame(play)
+
+    def test_not_serializable(self) -> None:
+        """A SERIALIZABLE transaction that wrote is not committed after another was."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for actor in (a, b):
+                actor.con.isolation_level = "SERIALIZABLE"
+            a("SELECT count(*) FROM parent")
+            b("SELECT count(*) FROM item")
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("INSERT INTO parent VALUES (2, 'two')")
+            a.commit()
+            b.commit()
+
+        self.assertConflict(
+            play,
+            rf"connection 2 {BEGAN} is SERIALIZABLE, and connection 1 {BEGAN} has committed since "
+            r"it began\. One connection cannot show the old snapshot\. End the first transaction "
+            r"before the other commits, or test this code on real connections, on a database of "
+            r"its own\.",
+        )
+
+    def test_serializable_reader(self) -> None:
+        """One that has only read is, and so is a REPEATABLE READ one that wrote."""
+
+        def play(stage: Stage) -> None:
+            a, b, c = stage.actor(), stage.actor(), stage.actor()
+            a.con.isolation_level = "SERIALIZABLE"
+            c.con.isolation_level = "REPEATABLE READ"
+            a("SELECT count(*) FROM item")
+            c("INSERT INTO parent VALUES (2, 'two')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a.commit()
+            c.commit()
 
         self.assertSame(play)
 
@@ -492,6 +533,16 @@ class TestDeferrable(TwinTestCase):
             r"real connections, on a database of its own\.",
         )
 
+    def test_refused_commit_undoes_all(self) -> None:
+        """A commit that is refused beside another's uncommitted work leaves nothing."""
+        with self.sandbox() as stage:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b("INSERT INTO child VALUES (1, 2)")
+            with self.assertRaises(SandboxConflict):
+                b.commit()
+            self.assertEqual(b("SELECT count(*) FROM child"), [(0,)])
+
 
 #: Queries that write, though nothing in their texts says so: what makes each possible, and itself.
 HIDDEN_WRITERS = {
@@ -720,6 +771,56 @@ class TestTemporaryTables(TwinTestCase):
         self.assertSame(play)
 
 
+class TestPreparedStatements(TwinTestCase):
+    def test_session(self) -> None:
+        """One outlives its transaction, rolled back or not, and ends with its session."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("PREPARE p AS SELECT 1")
+            a.rollback()
+            a('EXECUTE "p"')
+            b("PREPARE other AS SELECT 2")
+            a("DEALLOCATE PREPARE p")
+            a("EXECUTE p")
+            a.rollback()
+            b("PREPARE p AS SELECT 3")
+            b("EXECUTE p")
+            b("PREPARE other AS SELECT 4")
+            b.close()
+            a("EXECUTE p")
+            a.rollback()
+            a("PREPARE p AS SELECT 5")
+            a("DEALLOCATE ALL")
+            a("PREPARE p AS SELECT 6; DEALLOCATE p")
+            a.commit()
+            a.close()
+
+        self.assertSame(play)
+
+    def test_same_name(self) -> None:
+        """One of another connection is refused: there it would not be found."""
+        for statement in (
+            "PREPARE p AS SELECT 2",
+            "EXECUTE p",
+            "DEALLOCATE p",
+            "DEALLOCATE ALL",
+        ):
+
+            def play(stage: Stage, statement: str = statement) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("PREPARE p AS SELECT 1")
+                a.commit()
+                b(statement)
+
+            self.assertConflict(
+                play,
+                rf'connection 2 {BEGAN} names the prepared statement "p", and connection 1 '
+                rf"{BEGAN} has one of that name\. On one connection the two are the same\. Give "
+                r"the statements different names\.",
+            )
+
+
 class TestAdvisoryLocks(TwinTestCase):
     def test_let_go(self) -> None:
         """Session locks outlast a commit and go with the session, others with the transaction."""
@@ -941,6 +1042,29 @@ class TestUncommitted(TwinTestCase):
         self.assertConflict(
             play, r"a statement of connection \d .* violates foreign key constraint .*"
         )
+
+    def test_failed_transaction(self) -> None:
+        """What a failed statement has doomed is gone before the transaction is rolled back."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SAVEPOINT s")
+            a("INSERT INTO parent VALUES (2, 'two')")
+            a("SELECT 1 / 0")
+            b("SELECT id FROM parent")
+            b("INSERT INTO parent VALUES (2, 'other')")
+            b.commit()
+            a("ROLLBACK TO s")
+            a("INSERT INTO missing VALUES (1)")
+            a.rollback()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("INSERT INTO parent VALUES (1, 'again')")
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+            a.rollback()
+            b("SELECT name FROM item")
+
+        self.assertSame(play)
 
     def test_violation_beside(self) -> None:
         """A violation by another's uncommitted row is refused: the server would wait."""

@@ -200,6 +200,19 @@ class TestTransactions(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_cursor_beside_others(self) -> None:
+        """A cursor that a rollback beneath would close keeps that rollback from being shown."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("DECLARE c CURSOR FOR SELECT name FROM parent")
+            b("FETCH c")
+            a.rollback()
+            b("FETCH c")
+
+        self.assertConflict(play, r"connection 1 .* rolled back .* connection 2 .*")
+
     def test_select_that_writes(self) -> None:
         """A SELECT of a function that writes is known to write, beneath others too."""
 
@@ -731,19 +744,6 @@ class TestCursors(TwinTestCase):
             r"that name\. On one connection the two are the same\. Give the cursors different "
             r"names\.",
         )
-
-    def test_cursor_beside_others(self) -> None:
-        """A cursor that a rollback beneath would close keeps that rollback from being shown."""
-
-        def play(stage: Stage) -> None:
-            a, b = stage.actor(), stage.actor()
-            a("INSERT INTO item (name) VALUES ('a')")
-            b("DECLARE c CURSOR FOR SELECT name FROM parent")
-            b("FETCH c")
-            a.rollback()
-            b("FETCH c")
-
-        self.assertConflict(play, r"connection 1 .* rolled back .* connection 2 .*")
 
     def test_factories(self) -> None:
         """The cursor class that is asked for is what one gets."""

@@ -315,6 +315,21 @@ class TestLostConnection(SandboxTestCase):
                 with self.a_test():
                     self.assertEqual(self.insert("a"), 3 if data else 2)
 
+    def test_close(self) -> None:
+        """A connection that was lost can be closed, as the driver's can."""
+        self.box.freeze()
+        with self.a_test():
+            fairy = self.engine.raw_connection()
+            connection: Any = fairy.driver_connection
+            connection.cursor().execute("INSERT INTO item (name) VALUES ('a')")
+            fairy.detach()
+            self.kill()
+            with self.assertRaises(self.engine.dialect.loaded_dbapi.OperationalError):
+                connection.cursor().execute("SELECT 1")
+            connection.close()
+            self.assertTrue(connection.closed)
+            fairy.close()
+
     def test_between_tests(self) -> None:
         """A connection that was ended meanwhile fails the next test, and no later one."""
         self.box.freeze()
@@ -429,7 +444,8 @@ class TestEngines(SandboxTestCase):
 
         @sa.event.listens_for(engine, "connect")
         def listen(connection: Any, record: Any) -> None:
-            with contextlib.suppress(engine.dialect.loaded_dbapi.Error), connection.cursor() as cursor:
+            missing = contextlib.suppress(engine.dialect.loaded_dbapi.Error)
+            with missing, connection.cursor() as cursor:
                 cursor.execute("INSERT INTO item (name) VALUES ('listener')")
                 cursor.execute("SELECT * FROM missing")
             connection.rollback()
@@ -739,6 +755,29 @@ class TestThreads(SandboxTestCase):
             connection.rollback()
             self.assertEqual(self.names(), ["first", "a"])
 
+    def test_does_not_wait_for_what_has_read(self) -> None:
+        """Nor is one that turns out to have only read, which is asked of the server."""
+        self.box.freeze()
+        done = threading.Event()
+
+        def write() -> None:
+            self.insert("a")
+            done.set()
+
+        with (
+            self.a_test(),
+            self.engine.connect() as connection,
+            mock.patch("dbtestcase.sandbox.threads.PATIENCE", 60),
+        ):
+            connection.exec_driver_sql("DO $$ BEGIN PERFORM 1; END $$")
+            thread = threading.Thread(target=write)
+            thread.start()
+            waited = not done.wait(20)
+            connection.rollback()
+            thread.join(30)
+            self.assertFalse(waited)
+            self.assertEqual(self.names(), ["first", "a"])
+
     def test_outlives_its_test(self) -> None:
         """A thread that waits when its test ends does not write into the next."""
         self.box.freeze()
@@ -760,7 +799,7 @@ class TestThreads(SandboxTestCase):
         thread = threading.Thread(target=write)
         thread.start()
         ready.wait(10)
-        while not self.box.changed._waiters:  # type: ignore[attr-defined]
+        while not self.box.changed.waiting:
             threading.Event().wait(0.01)
         self.box.closing()
         self.box.end_test()
@@ -865,6 +904,11 @@ class TestMessages(SandboxTestCase):
     def test_deferrable(self) -> None:
         """Where deferrable constraints exist, a commit that wrote checks them: one more."""
         self.assertEqual(self.sent(self.write, data=True), 3)
+
+    def test_deferrable_before_others(self) -> None:
+        """The check opens the next savepoint, so what follows costs nothing but its own check."""
+        actions = self.write, self.names, self.change, self.change, self.names
+        self.assertEqual(self.sent(*actions, data=True), 5 + 3 + 1)
 
     def test_further_transactions(self) -> None:
         """A transaction that follows one that wrote costs one message, in whatever order."""

@@ -697,7 +697,7 @@ class TestSavepoints(SQLiteCase):
 
         def program(connection: Any) -> Any:
             connection.execute("BEGIN")
-            for text in (
+            for sent in (
                 "SAVEPOINT one",
                 "INSERT INTO item (name) VALUES ('1')",
                 "RELEASE one",
@@ -706,7 +706,7 @@ class TestSavepoints(SQLiteCase):
                 "ROLLBACK TO two",
                 "COMMIT",
             ):
-                connection.execute(text)
+                connection.execute(sent)
 
         self.assert_same(program)
 
@@ -1740,6 +1740,8 @@ with sandboxed(engine):
     child = os.fork()
     if child:
         assert os.waitpid(child, 0)[1] == 0
+        # what a rollback, the child's too, would take away
+        assert os.path.exists({str(self.path)!r} + "-journal")
         assert connection.scalar(text("SELECT count(*) FROM item")) == 2
         connection.commit()
         connection.execute(text("INSERT INTO item (name) VALUES ('b')"))

@@ -55,6 +55,32 @@ class Lease(abc.ABC):
     def spoil(self) -> None:  # noqa: B027 - nothing to do where the database is not ours
         """Note that something was really committed: the next :meth:`prepare` builds anew."""
 
+    def visited(self, since: float, *, connected: bool) -> bool:
+        """Whether somebody else may have written to the database in a test.
+
+        :param since: when the test began, by :func:`time.monotonic`: to connect takes a while.
+        :param connected: whether the tests are connected themselves, and ask there.
+        """
+        return False
+
+    def find_escape(self, own_pid: int) -> bool:
+        """Look whether somebody else has committed anything since :meth:`prepare`.
+
+        :param own_pid: the server's process for the connection of the tests.
+        :returns: whether somebody else is connected still.
+        :raises EscapeError: there are rows that were really committed.
+        """
+        return False
+
+    def note_visitors(self) -> None:  # noqa: B027 - nothing to do where the database is not ours
+        """Note that somebody else was connected: the next class gets a new database."""
+
+    def look_unused(self) -> None:  # noqa: B027 - nothing to do where the database is not ours
+        """End the use by a test class that has not connected itself.
+
+        :raises EscapeError: somebody else has, and has written.
+        """
+
     def truncate_dead_rows(  # noqa: B027 - nothing to do but on PostgreSQL
         self, execute: Callable[[str], object] | None = None
     ) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -27,17 +28,15 @@ __all__ = ["MAINTENANCE", "NamedDatabase", "OwnDatabase", "prefix_of"]
 #: The database in which the locks are.
 MAINTENANCE = "postgres"
 
+#: A test that took less than so many seconds has not connected past the engines.
+PATIENCE = 0.001
+
 #: So many databases are kept free with other schemas before the oldest is used for a new one.
 KEPT = 5
 
-# One statement, so that it is one message on a connection of the sandbox's. A table is emptied
-# only where it has no row: nothing that the schema put there can be lost (without row_security
-# a policy that hides rows is an error). A table that another one refers to can be truncated only
-# together with that one.
-#
-# All that the class did is rolled back by now. So a row of a transaction that began after it was
-# committed past the sandbox.
-TIDY = """\
+# All that the tests did is rolled back, or not committed. So a row that this connection finds, of
+# a transaction that began after the class, was committed past the sandbox.
+_FIND = """\
 DO $$
 DECLARE
   part record;
@@ -45,8 +44,9 @@ DECLARE
   empty boolean;
   escaped boolean;
   tables text[] := '{{}}';
+  defined text;
 BEGIN
-  SET LOCAL lock_timeout = '2s';
+  SET LOCAL lock_timeout = '{patience}';
   SET LOCAL row_security = off;
   FOR part IN
     SELECT c.oid, c.oid::regclass::text AS name FROM pg_class c
@@ -67,14 +67,33 @@ BEGIN
       IF escaped THEN tables := tables || part.name; END IF;
     END IF;
   END LOOP;
-  IF tables <> '{{}}' THEN
-    RAISE EXCEPTION '{escape}%', array_to_string(tables, ', ') || (
+  SELECT string_agg(c.oid::regclass::text, ', ') INTO defined FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'v', 'm', 'S') AND c.relpersistence <> 't'
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+      AND age(c.xmin) <= age('{since}'::xid);
+  IF tables <> '{{}}' OR defined IS NOT NULL THEN
+    RAISE EXCEPTION '{escape}%', concat_ws(' and ',
+      'rows of ' || nullif(array_to_string(tables, ', '), ''), 'the definition of ' || defined) || (
       SELECT coalesce('; connected still: ' || string_agg(format(
         'pid %s (%s), last query: %s', pid, coalesce(nullif(application_name, ''), 'no name'),
         left(regexp_replace(query, '\\s+', ' ', 'g'), 80)), '; '), '')
       FROM pg_stat_activity WHERE datname = current_database()
-        AND pid <> pg_backend_pid() AND backend_type = 'client backend');
+        AND pid NOT IN (pg_backend_pid(), {pid}) AND backend_type = 'client backend');
   END IF;
+"""
+
+_END = """\
+EXCEPTION WHEN lock_not_available OR feature_not_supported OR insufficient_privilege THEN
+  NULL;
+END $$"""
+
+# One statement, so that it is one message on a connection of the sandbox's. A table is emptied
+# only where it has no row: nothing that the schema put there can be lost (without row_security
+# a policy that hides rows is an error). A table that another one refers to can be truncated only
+# together with that one.
+TIDY = f"""\
+{_FIND}
   LOOP
     SELECT c.oid INTO part FROM pg_class c WHERE c.oid = ANY (dead) AND EXISTS (
       SELECT FROM pg_constraint f WHERE f.contype = 'f' AND f.confrelid = c.oid
@@ -86,9 +105,10 @@ BEGIN
     EXECUTE 'TRUNCATE ONLY ' || (
       SELECT string_agg(each::regclass::text, ', ONLY ') FROM unnest(dead) each);
   END IF;
-EXCEPTION WHEN lock_not_available OR feature_not_supported OR insufficient_privilege THEN
-  NULL;
-END $$"""
+{_END}"""
+
+#: The same beside a test's connection, which may hold locks, and without tidying up.
+LOOK = f"{_FIND}{_END}"
 
 #: How the error of :data:`TIDY` begins that tells of rows which nothing rolled back.
 ESCAPE = "dbtestcase: really committed to "
@@ -130,6 +150,8 @@ class OwnDatabase(Lease):
         self._server = server.set(database=MAINTENANCE)
         self._in_class = False
         self._since = 0
+        self._sessions: int | None = None
+        self._visitors_came = False
         self._content: str | None = None
         self._lock: Admin | None = None
         self._take(schema)
@@ -298,13 +320,67 @@ class OwnDatabase(Lease):
         self._since = lock.value(
             "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296"
         )
+        self._sessions = self._count_sessions(lock)
+        self._visitors_came = False
+
+    def visited(self, since: float, *, connected: bool) -> bool:
+        if connected or self._lock is None or time.monotonic() - since < PATIENCE:
+            return False
+        with contextlib.suppress(Refused):
+            return self._count_sessions(self._lock) != self._sessions
+        return False
+
+    def _count_sessions(self, lock: Admin) -> int | None:
+        """Ask how many sessions the database has ever had; None where the server is too old."""
+        if lock.version < (15,):
+            return None
+        # within a transaction the server would repeat its first answer
+        count: int | None = lock.value(
+            "SELECT pg_stat_get_db_sessions((SELECT oid FROM pg_database WHERE "
+            f"datname = {literal(self._name)})) FROM pg_stat_clear_snapshot()"
+        )
+        return count
 
     def spoil(self) -> None:
         self._content = None  # the mark says "in use" until the release
 
+    def find_escape(self, own_pid: int) -> bool:
+        if self._content is None:
+            return False
+        self._visitors_came = True
+        try:
+            with contextlib.closing(Admin(self.url, self._origin)) as connection:
+                look = LOOK.format(
+                    since=self._since, escape=ESCAPE, pid=own_pid, patience="100ms"
+                )
+                connection.run(look)
+                return bool(
+                    connection.value(
+                        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname ="
+                        " current_database() AND backend_type = 'client backend'"
+                        f" AND pid NOT IN (pg_backend_pid(), {own_pid}))"
+                    )
+                )
+        except Refused as error:
+            _, escaped, what = str(error).partition(ESCAPE)
+            if not escaped:
+                raise
+            raise self._escape_error(what.splitlines()[0], "in this test") from None
+
+    def note_visitors(self) -> None:
+        self._visitors_came = True
+
+    def look_unused(self) -> None:
+        if self._lock is None or self._content is None or self._in_class:
+            return
+        with contextlib.suppress(Refused):
+            if self._count_sessions(self._lock) != self._sessions:
+                self.note_visitors()
+                self.truncate_dead_rows()
+
     def truncate_dead_rows(self, execute: Callable[[str], object] | None = None) -> None:
         if self._content is not None:
-            tidy = TIDY.format(since=self._since, escape=ESCAPE)
+            tidy = TIDY.format(since=self._since, escape=ESCAPE, pid=0, patience="2s")
             try:
                 if execute is not None:
                     execute(tidy)
@@ -315,19 +391,24 @@ class OwnDatabase(Lease):
                 self._content = None
                 _, escaped, what = str(error).partition(ESCAPE)
                 if escaped:
-                    raise self._escape_error(what.splitlines()[0]) from None
+                    raise self._escape_error(
+                        what.splitlines()[0],
+                        "while the class ran, and other tests may have seen it",
+                    ) from None
                 # At the end of a class an error would hide the one that made it so.
                 if not isinstance(error, (ServerError, Refused)):
                     raise
+        if self._visitors_came:
+            self._content = None  # of rows that they deleted nothing tells
         self._in_class = False
         at_rest(self)
 
-    def _escape_error(self, what: str) -> EscapeError:
+    def _escape_error(self, what: str, when: str) -> EscapeError:
         return EscapeError(
-            f"something was really committed to {self!r} while the class ran, and other tests may "
-            f"have seen it: rows of {what}. It came past SQLAlchemy's engines, by a connection of "
-            f"its own or another process. Let the program take its connections from the engine: "
-            f"engine.raw_connection(). The database is built anew."
+            f"something was really committed to {self!r} {when}: {what}. It came past "
+            f"SQLAlchemy's engines, by a connection of its own or another process. Let the program "
+            f"take its connections from the engine: engine.raw_connection(). The database is built "
+            f"anew."
         )
 
 

@@ -6,12 +6,13 @@ import contextlib
 import itertools
 import os
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.engine import URL
 
-from ..errors import ServerError
+from ..errors import EscapeError, ServerError
 from ..schemas import Schema, digest
 from .base import Lease, build, private_engine, wait_for
 
@@ -41,6 +42,7 @@ class MemoryDatabase(Lease):
         self.url = self._url(f"dbtestcase_{next(self._numbers)}")
         self._keeper = self._connect(self.url)
         self._snapshots: dict[str, sqlite3.Connection] = {}
+        self._version: int | None = None
 
     def __repr__(self) -> str:
         return "the SQLite database in memory"
@@ -67,7 +69,36 @@ class MemoryDatabase(Lease):
             snapshot = self._build(wanted, schema)
             self._snapshots[wanted] = snapshot
         self._copy(snapshot)
+        self._version = self._data_version()
         return True
+
+    def _data_version(self) -> int | None:
+        """Ask how often others have committed; None where one of them is about to."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            return int(self._keeper.execute("PRAGMA data_version").fetchone()[0])
+        return None
+
+    def visited(self, since: float, *, connected: bool) -> bool:
+        return self._version is not None and self._data_version() not in (self._version, None)
+
+    def find_escape(self, own_pid: int) -> bool:
+        raise self._escape_error("in this test")
+
+    def spoil(self) -> None:
+        self._version = None  # it is told, and the next prepare() fills the database anew
+
+    def truncate_dead_rows(self, execute: Callable[[str], object] | None = None) -> None:
+        escaped = self.visited(0.0, connected=True)
+        self._version = None
+        if escaped:
+            raise self._escape_error("while the class ran, and other tests may have seen it")
+
+    def _escape_error(self, when: str) -> EscapeError:
+        return EscapeError(
+            f"something was really committed to {self!r} {when}. It came past SQLAlchemy's "
+            f"engines, by a connection of its own. Let the program take its connections from the "
+            f"engine: engine.raw_connection(). The database is filled anew."
+        )
 
     def _copy(self, snapshot: sqlite3.Connection) -> None:
         tries = 0

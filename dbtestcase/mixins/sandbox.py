@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import unittest
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal, cast
 
 from sqlalchemy.orm import Session
@@ -13,8 +14,9 @@ from sqlalchemy.orm import Session
 from ..errors import SetUpError
 from ..testdata import ClassData
 from .engines import EngineMixin
+from .pytests import around_fixtures
 from .sessions import app_session, close_own_session, session_of_test
-from .state import ClassState, Given, Undo
+from .state import STATE, ClassState, Given, Undo
 
 __all__ = ["SandboxMixin"]
 
@@ -31,6 +33,15 @@ class SandboxMixin(EngineMixin):
     #: Given: Flask-SQLAlchemy's session, else one bound to ``engine``, closed at the end. On the
     #: class during ``setUpTestData``.
     session: Any = Given(session_of_test, keep=False)
+
+    #: pytest's, where it runs
+    _dbt_fixture: ClassVar[Any] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let pytest begin each test before its fixtures."""
+        super().__init_subclass__(**kwargs)
+        if SandboxMixin._dbt_fixture is None:
+            SandboxMixin._dbt_fixture = around_fixtures(SandboxMixin._dbt_around_fixtures)
 
     @classmethod
     def setUpTestData(cls) -> None:
@@ -109,14 +120,38 @@ class SandboxMixin(EngineMixin):
         state.fixture.freeze()
         state.data_lost = False
 
-    def _dbt_enter_test(self, state: ClassState, undo: Undo) -> None:
+    @contextlib.contextmanager
+    def _dbt_around_fixtures(self) -> Iterator[None]:
+        """Begin the test before pytest's fixtures, and end it after them."""
+        state: ClassState | None = type(self).__dict__.get(STATE)
+        if state is None or self.isolation != "test":
+            yield
+            return
         fixture = state.fixture
         if state.data_lost or fixture.lost():
             type(self)._dbt_revive(state)
-        if self.isolation == "test":
-            fixture.begin_test()
-        else:
-            fixture.freeze()
+        fixture.begin_test()
+        state.begun = True
+        with contextlib.ExitStack() as stack:
+            stack.callback(fixture.raise_swallowed)
+            stack.callback(fixture.end_test)
+            stack.callback(fixture.door.close_sessions)
+            stack.callback(fixture.closing)
+            stack.callback(setattr, state, "begun", False)
+            yield
+
+    def _dbt_enter_test(self, state: ClassState, undo: Undo) -> None:
+        fixture = state.fixture
+        if not state.begun:
+            if state.data_lost or fixture.lost():
+                type(self)._dbt_revive(state)
+            if self.isolation == "test":
+                fixture.begin_test()
+            else:
+                fixture.freeze()
+        elif state.data is not None:
+            # what a fixture has read is of another session
+            state.data.forget(self)
         undo.append(functools.partial(self._dbt_leave_test, state, undo, fixture.mark()))
         state.test = self
         super()._dbt_enter_test(state, undo)
@@ -129,18 +164,26 @@ class SandboxMixin(EngineMixin):
         state.test = None
         own_session = "_dbt_session" in self.__dict__
         isolated = self.isolation == "test"
-        if isolated and not own_session and fixture.end_untouched_test(mark):
+        if (
+            isolated
+            and not state.begun
+            and not own_session
+            and fixture.end_untouched_test(mark)
+        ):
             if data is not None:
                 data.forget(self)
             return
         if data is not None:
             undo.append(functools.partial(data.forget, self))
         undo.append(fixture.raise_swallowed)
-        if isolated:
+        if state.begun:
+            undo.append(fixture.reopen)
+        elif isolated:
             undo.append(fixture.end_test)
         undo.append(fixture.door.close_sessions)
         undo.append(functools.partial(fixture.let_go, mark))
-        undo.append(functools.partial(close_own_session, self))
+        if own_session:
+            undo.append(functools.partial(close_own_session, self))
 
 
 def _restore(cls: type, before: Mapping[str, object]) -> None:

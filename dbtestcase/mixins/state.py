@@ -47,6 +47,8 @@ class ClassState:
         self.session: Session | None = None
         self.data: ClassData | None = None
         self.test: EngineMixin | None = None
+        #: whether a test was begun by pytest's fixture, which ends it as well
+        self.begun = False
         #: whether class data were lost with a connection, and not made anew since
         self.data_lost = False
         global _latest

@@ -2,9 +2,10 @@
 
 ``segments`` explains how the work of several connections is kept apart, and knows no driver;
 ``statements`` says what a text is; ``backends`` what the server would know of each connection;
-``base`` the life of a sandbox, and ``threads`` who waits for whom in it; ``postgresql`` and
-``sqlite`` the kinds of database; and the drivers' modules what a connection and a cursor look like
-to the program. What is said to the user of all that is in ``messages`` and ``uncommitted``.
+``base`` the life of a sandbox, and ``threads`` who waits for whom in it; ``kinds`` what a kind of
+database decides, ``postgresql`` and ``sqlite`` how it does; and the drivers' modules what a
+connection and a cursor look like to the program. What is said to the user of all that is in
+``messages`` and ``uncommitted``.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import messages
 from .places import Place, place
+from .quick import plain_members
 from .statements import Control, Statement
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ Lock = tuple[int, int, int]
 SNAPSHOT_LEVELS = {"REPEATABLE READ", "SERIALIZABLE"}
 
 
+@plain_members
 class State(enum.Enum):
     """The state of a transaction, as the server reports it."""
 
@@ -48,6 +50,7 @@ class UserSavepoint:
     name: str
     session: Settings
     local: Settings
+    read_only: bool | None
 
 
 @dataclass(slots=True)
@@ -245,7 +248,9 @@ class Backend:
             if self.state is State.IDLE:
                 self.begin()
                 self.begun_by_savepoint = True
-            self.savepoints.append(UserSavepoint(name, dict(self.session), dict(self.local)))
+            self.savepoints.append(
+                UserSavepoint(name, dict(self.session), dict(self.local), self.read_only)
+            )
             return
         # the innermost of that name, as names may shadow each other
         for index in range(len(self.savepoints) - 1, -1, -1):
@@ -255,6 +260,8 @@ class Backend:
             if sandbox.errors_fail_transactions:
                 self.state = State.FAILED
             raise sandbox.no_savepoint(name)
+        # READ ONLY that was set in a subtransaction ends with it, however it ends
+        self.read_only = self.savepoints[index].read_only
         if control is Control.RELEASE:
             if index == 0 and self.begun_by_savepoint:
                 self.end(commit=True)

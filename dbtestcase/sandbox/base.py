@@ -13,26 +13,28 @@ from __future__ import annotations
 
 import abc
 import enum
-import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy.engine import URL, Dialect, Engine
+from sqlalchemy.engine import URL, Dialect
 
 from ..errors import SandboxConflict
 from . import messages, uncommitted
 from .backends import SNAPSHOT_LEVELS, Author, Backend, State
+from .kinds import Kind
 from .places import Place, trail
-from .segments import SegmentStack, Wire, Wrote
-from .statements import Control, Statement, analyse
+from .quick import Changes, in_process, plain_members
+from .segments import SegmentStack, Wrote
+from .statements import Statement
 from .threads import Threads
 
 __all__ = ["Phase", "Sandbox"]
 
 
+@plain_members
 class Phase(enum.Enum):
     """Where in the life of its class a sandbox is."""
 
@@ -42,22 +44,7 @@ class Phase(enum.Enum):
     BETWEEN = "between tests"
 
 
-# Asked for each statement and each test, several times: the system takes longer to answer.
-_process = os.getpid()
-
-
-def _note_fork() -> None:
-    global _process
-    _process = os.getpid()
-
-
-os.register_at_fork(after_in_child=_note_fork)
-
-# Python 3.11 calls a function for each member that is read of an enum, which adds up in each test.
-_, _TEST, _CLOSING, _BETWEEN = Phase
-
-
-class Sandbox(abc.ABC):
+class Sandbox(Kind):
     """Virtual connections on one real connection to one database.
 
     Implements :class:`dbtestcase.engines.ConnectionSource`.
@@ -66,20 +53,11 @@ class Sandbox(abc.ABC):
     :param owner: what messages say it belongs to, usually the name of the test class.
     """
 
-    #: the base class of the driver's errors, set when the driver is known
-    driver_error: type[Exception]
-    #: whether an error fails the transaction until it is rolled back
-    errors_fail_transactions = True
-    #: whether SAVEPOINT outside a transaction begins one
-    savepoint_begins = False
-    #: says of a text what it is
-    analyse: Callable[[str], Statement] = staticmethod(analyse)
-
     def __init__(self, url: URL, *, owner: str = "sandboxed()") -> None:
         self.url = url
         self.owner = owner
         self.lock = threading.RLock()
-        self.changed = threading.Condition(self.lock)
+        self.changed = Changes(self.lock)
         self.phase = Phase.SETUP
         #: virtual connections of an earlier test start anew when they are used again
         self.generation = 0
@@ -97,10 +75,14 @@ class Sandbox(abc.ABC):
         self._connected = False
         #: where in the user's code the real connection was made
         self.made_at: Place | None = None
+        #: whether the database is the tests' alone, so that nobody else should connect to it
+        self.watched = False
+        #: the server's process for the real connection, where :attr:`watched`
+        self.server_pid = 0
         #: how many statements looked as if they wrote, since the sandbox was made
         self.write_hints = 0
         self._commits_at_begin = 0
-        self._pid = _process
+        self._pid = in_process()
         self._listening = threading.local()
         self.stack = self._new_stack()
         self.threads = Threads(self)
@@ -127,115 +109,17 @@ class Sandbox(abc.ABC):
     def listening(self, connection: Any) -> None:
         self._listening.connection = connection
 
-    # -- what the kind of database decides -------------------------------------
-
-    @property
-    @abc.abstractmethod
-    def wire(self) -> Wire:
-        """The way to the database."""
-
-    @property
-    @abc.abstractmethod
-    def alive(self) -> bool:
-        """Whether there is a real connection, and it is not broken."""
-
-    @abc.abstractmethod
-    def run(
-        self,
-        backend: Backend,
-        statement: Statement,
-        text: str,
-        call: Callable[[], Any],
-        *,
-        values_only: bool = False,
-    ) -> Any:
-        """Send one statement of *backend* by *call*, so that it sees what it would see alone.
-
-        :param values_only: whether the parameters are values, and bring no SQL of their own.
-        """
-
-    @abc.abstractmethod
-    def before_commit(self, backend: Backend) -> None:
-        """Do what the server does at COMMIT: check deferred constraints, for example."""
-
-    @abc.abstractmethod
-    def flush(self) -> None:
-        """Send what waits for the next message."""
-
-    @abc.abstractmethod
-    def aborted(self) -> Exception:
-        """Make the driver's error for a statement in a failed transaction."""
-
-    @abc.abstractmethod
-    def no_transaction(self, control: Control | None) -> Exception:
-        """Make the driver's error for a savepoint statement outside a transaction."""
-
-    @abc.abstractmethod
-    def no_savepoint(self, name: str) -> Exception:
-        """Make the driver's error for a savepoint that does not exist."""
-
-    def nothing_to_chain(self, control: Control | None) -> Exception:
-        """Make the driver's error for COMMIT AND CHAIN outside a transaction."""
-        return self.no_transaction(control)
-
-    def too_late(self, backend: Backend, statement: Statement) -> Exception | None:
-        """Make the driver's error for SET TRANSACTION where the transaction is too old for it."""
-        return None
-
-    def begun_twice(self) -> None:  # noqa: B027 - most say nothing that a program could read
-        """Say what the server says of BEGIN inside a transaction."""
-
-    def ended_twice(self, commit: bool) -> None:  # noqa: B027
-        """Say what the server says of COMMIT or ROLLBACK outside a transaction."""
-
-    def same_name(self, one: str, other: str) -> bool:
-        """Whether the server takes two names of savepoints for the same."""
-        return one == other
-
-    def fill(self, build: Callable[[], None]) -> None:
-        """Let *build* put into the database what its users expect to find there.
-
-        It may be called later, when the first of them connects; it counts as set-up then, too.
-        """
-        build()
-
-    def taking(self, engine: Engine) -> AbstractContextManager[None]:
-        """Keep what would be lost with the engine's own connections, while it is redirected."""
-        return nullcontext()
-
-    def temporary_tables(self) -> frozenset[str]:
-        """Give the names of the temporary tables that exist."""
-        return frozenset()
-
-    def end_session(self, backend: Backend) -> None:  # noqa: B027 - not every kind has such
-        """Let go what a session held past its transactions: it is closed."""
-
-    def drop_temporary(self, backend: Backend) -> None:  # noqa: B027 - not every kind has some
-        """Forget the temporary tables that a rolled back transaction made."""
-
-    def close_cursors(  # noqa: B027 - not every kind has some
-        self, backend: Backend, *, from_level: int, keep_held: bool = False
-    ) -> None:
-        """Close the server-side cursors that end with a (sub)transaction."""
-
-    @abc.abstractmethod
-    def _rewind_test(self) -> None:
-        """Undo what was done since the base, in one message."""
-
-    @abc.abstractmethod
-    def _freeze_setup(self) -> None:
-        """Make what the set-up left the base of the tests; sets :attr:`shared`."""
-
-    @abc.abstractmethod
-    def _disconnect(self, finish: Callable[[Callable[[str], object]], object] | None) -> None:
-        """Roll the outer transaction back and close the real connection."""
-
     # -- virtual connections ---------------------------------------------------
 
     @property
     def in_child(self) -> bool:
         """Whether this is a process that was forked while the sandbox was open."""
-        return self._pid != _process
+        return self._pid != in_process()
+
+    @property
+    def has_one(self) -> bool:
+        """Whether only one connection did anything since the last generation began."""
+        return self._names == 1
 
     def new_backend(self, session: Mapping[str, str | None]) -> Backend:
         """Make the server's side of a virtual connection."""
@@ -244,16 +128,14 @@ class Sandbox(abc.ABC):
         self.backends.add(backend)
         return backend
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Hold the lock for one statement and its messages.
+    def entered(self) -> AbstractContextManager[bool]:
+        """Hold the lock for one statement and its messages: ``with sandbox.entered()``.
 
         :raises SandboxConflict: in a process that was forked while the sandbox was open.
         """
         if self.in_child:
             raise SandboxConflict(messages.forked(self.owner))
-        with self.lock:
-            yield
+        return self.lock
 
     def raise_if_stuck(self) -> None:
         """Refuse to go on where a rollback could not be shown.
@@ -286,12 +168,16 @@ class Sandbox(abc.ABC):
         if statement.writes:
             self.threads.wait(backend)
 
-    def commit(self, backend: Backend) -> None:
-        """Let the work of *backend* stay."""
-        snapshots = any(
+    @property
+    def holds_snapshots(self) -> bool:
+        """Whether a transaction is open that would not see what another commits."""
+        return not self.has_one and any(
             b.isolation in SNAPSHOT_LEVELS and b.state is not State.IDLE for b in self.backends
         )
-        if snapshots and self.stack.top.owner is backend:
+
+    def commit(self, backend: Backend) -> None:
+        """Let the work of *backend* stay."""
+        if self.holds_snapshots and self.stack.top.owner is backend:
             # only a commit that wrote puts a snapshot out of date
             self.stack.ask_top()
         self.stack.commit(backend)
@@ -394,9 +280,9 @@ class Sandbox(abc.ABC):
 
     def begin_test(self) -> None:
         """Begin a test. What was written since the last one ended is undone first."""
-        if self.phase is _BETWEEN and not self.used:
+        if self.phase is Phase.BETWEEN and not self.used:
             self.conflicts.clear()
-            self.phase = _TEST
+            self.phase = Phase.TEST
             return
         with self.lock:
             if self.phase is Phase.SETUP:
@@ -416,12 +302,20 @@ class Sandbox(abc.ABC):
 
     def closing(self) -> None:
         """From here on statements still run, and commits and rollbacks do nothing."""
-        self.phase = _CLOSING
+        self.phase = Phase.CLOSING
+
+    def reopen(self) -> None:
+        """Go on after :meth:`closing`, without what was left uncommitted."""
+        with self.lock:
+            self.phase = Phase.TEST
+            if self.alive:
+                for backend in list(self.backends):
+                    backend.end(commit=False)
 
     def end_test(self) -> None:
         """Undo everything that was done since :meth:`begin_test`."""
         if not self.used:
-            self.phase = _BETWEEN
+            self.phase = Phase.BETWEEN
             return
         with self.lock:
             try:
@@ -449,6 +343,22 @@ class Sandbox(abc.ABC):
                 # and what was to be undone is gone with it
                 if self.alive:
                     raise
+
+    def visited(self, since: float) -> bool:
+        """Whether anybody else was connected to the database since :meth:`visitors_seen`.
+
+        :param since: when the test began, by :func:`time.monotonic`.
+        """
+        return False
+
+    def visitors_seen(self, *, stay: bool) -> None:
+        """Take those who came so far for known.
+
+        :param stay: whether somebody is connected still.
+        """
+
+    def give_up(self) -> None:
+        """Close the real connection, since the database is to be built anew: it counts as lost."""
 
     def close(self, finish: Callable[[Callable[[str], object]], object] | None = None) -> None:
         """Roll everything back and close the real connection.

@@ -14,9 +14,12 @@ import functools
 import re
 from dataclasses import dataclass
 
+from .quick import plain_members
+
 __all__ = ["Control", "Setting", "Statement", "analyse", "skeleton", "split"]
 
 
+@plain_members
 class Control(enum.Enum):
     """The statements that steer a transaction, which the sandbox plays and never sends."""
 
@@ -59,6 +62,7 @@ class Statement:
     :param read_only: what a BEGIN or SET TRANSACTION says about it, if it does.
     :param writes: a hint only, see the module.
     :param hides_setting: it sets something whose name, or whose end, the text does not tell.
+    :param prepared: the prepared statement that PREPARE, EXECUTE or DEALLOCATE names, or ``all``.
     :param renders: its parameters may decide what it is: analyse the text that they give.
     :param shows_isolation: it asks for the isolation level of the transaction.
     :param may_only_read: nothing in the text writes, unless a function, a view or an operator does.
@@ -82,6 +86,7 @@ class Statement:
     temporary: str | None = None
     on_commit: str | None = None
     cursor: CursorUse | None = None
+    prepared: str | None = None
     words: frozenset[str] = frozenset()
     hides_setting: bool = False
     renders: bool = False
@@ -210,6 +215,7 @@ _CHAIN = re.compile(r"\bAND\s+(NO\s+)?CHAIN\Z", re.I)
 _SHOW_ISOLATION = re.compile(
     r"SHOW\s+(?:TRANSACTION\s+ISOLATION\s+LEVEL|transaction_isolation)\Z", re.I
 )
+_PREPARED = re.compile(rf"(?:PREPARE|EXECUTE|DEALLOCATE(?:\s+PREPARE\b)?)\s*{_NAME}", re.I)
 _ON_COMMIT = re.compile(r"ON\s+COMMIT\s+(DROP|DELETE)", re.I)
 _DECLARE = re.compile(rf"DECLARE\s+{_NAME}", re.I)
 _CURSOR_USE = re.compile(rf"(FETCH|MOVE|CLOSE)\b.*?{_NAME}\s*;?\s*$", re.I | re.S)
@@ -299,6 +305,7 @@ def _joined(several: list[Statement]) -> Statement:
         temporary=next((s.temporary for s in several if s.temporary), None),
         on_commit=next((s.on_commit for s in several if s.on_commit), None),
         cursor=next((s.cursor for s in several if s.cursor), None),
+        prepared=next((s.prepared for s in several if s.prepared), None),
         words=frozenset().union(*(s.words for s in several)),
         hides_setting=any(s.hides_setting for s in several),
         renders=any(s.renders for s in several),
@@ -330,6 +337,7 @@ def _single(text: str) -> Statement:
         temporary=fold(temporary[1]) if temporary else None,
         on_commit=on_commit[1].lower() if on_commit else None,
         cursor=_cursor(plain, verb),
+        prepared=_prepared(plain, verb),
         words=words,
         hides_setting=None in settings,
         renders=verb not in _TOLD or "set_config" in plain.lower(),
@@ -424,4 +432,10 @@ def _cursor(plain: str, verb: str) -> CursorUse | None:
         return CursorUse(verb, fold(found[1]), hold)
     if verb in ("FETCH", "MOVE", "CLOSE") and (found := _CURSOR_USE.match(plain)):
         return CursorUse(verb, fold(found[2]))
+    return None
+
+
+def _prepared(plain: str, verb: str) -> str | None:
+    if verb in ("PREPARE", "EXECUTE", "DEALLOCATE") and (found := _PREPARED.match(plain)):
+        return fold(found[1])
     return None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import sqlalchemy as sa
-
-from dbtestcase.databases import Lease, lease, release_all
+from dbtestcase.databases import lease, release_all
 from dbtestcase.schemas import MetadataSchema
 from dbtestcase.settings import choose
 
@@ -78,7 +77,9 @@ def lines() -> list[Line]:
         Line("insert", "psycopg2, BEGIN to ROLLBACK", c.Psycopg2, 200),
         Line("insert", "SQLAlchemy's recipe", c.Recipe, 200),
         Line("insert", "Django's TestCase", django, 200),
-        Line("insert", "create_all and drop_all", c.CreateDrop, 3),
+        Line("insert", "ours, twenty tables", c.OursTwenty, 200),
+        Line("insert", "ours, twenty tables and class data", c.OursTwentyData, 200),
+        Line("insert", "create_all and drop_all, twenty tables", c.CreateDrop, 3),
         Line("request", "no isolation", c.NoIsolationApp),
         Line("request", "ours", c.OursApp),
         Line("request", "ours, with class data", c.OursAppData),
@@ -103,21 +104,14 @@ def prepared() -> Iterator[Pins]:
     contenders.Contender.url = filled.url
     contenders.CreateDrop.url = bare.url
     django_contender.configure(django.url)
+    name = os.environ.get("PGAPPNAME")
     try:
-        with _warm(filled):
-            yield Pins(filled.url)
+        yield Pins(filled.url)
     finally:
         release_all()
-
-
-@contextlib.contextmanager
-def _warm(held: Lease) -> Iterator[None]:
-    """Keep the server from writing a checkpoint into the middle of a round."""
-    engine = sa.create_engine(held.url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("CHECKPOINT")
-    engine.dispose()
-    yield
+        os.environ.pop("PGAPPNAME", None)
+        if name is not None:
+            os.environ["PGAPPNAME"] = name
 
 
 def compare(pins: Pins, *, rounds: int, share: float = 1.0) -> Figures:

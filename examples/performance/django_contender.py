@@ -6,6 +6,7 @@ the other functions.
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -58,6 +59,7 @@ def _is_psycopg(name: str) -> bool:
     return name.partition(".")[0] in ("psycopg", "psycopg_binary", "psycopg_c")
 
 
+@functools.cache
 def make_contender() -> Any:
     """Make the TestCase, which cannot be imported before Django is configured."""
     from django.db import connection, models

@@ -268,10 +268,6 @@ FUNCTIONS = [
     sql("DO that calls", "DO $$ BEGIN PERFORM quiet(); END $$", 1),
     sql("function that fails", "SELECT add_item(NULL)", 1),
     sql("TABLE", "TABLE parent ORDER BY 1", 1),
-    sql("shadowing function", "CREATE FUNCTION pg_temp.quiet() RETURNS bigint LANGUAGE sql "
-        "AS $$ INSERT INTO log (what) VALUES ('shadow') RETURNING id::bigint $$", 1,
-        lingers=True, writes=True),
-    sql("call the shadow", "SELECT pg_temp.quiet()", 1, writes=True),
 ]  # fmt: skip
 
 #: (how often a family is drawn, its operations)

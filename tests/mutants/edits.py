@@ -7,7 +7,7 @@ import importlib.machinery
 import importlib.util
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType
@@ -82,18 +82,22 @@ def _find(tree: ast.Module, edit: Edit) -> Definition:
     setter = names[-1] == "setter"
     found: list[ast.Module | Definition] = [tree]
     for name in names[:-1] if setter else names:
-        found = [
-            inner
-            for outer in found
-            for inner in ast.walk(outer)
-            if isinstance(inner, Definition) and inner.name == name and inner is not outer
-        ]
+        found = [inner for outer in found for inner in _defined_in(outer) if inner.name == name]
     kept = [each for each in found if isinstance(each, Definition)]
     if len(kept) > 1:
         kept = [each for each in kept if _is_setter(each) is setter]
     if len(kept) != 1:
         raise LookupError(f"{edit.where} is there {len(kept)} times and not once")
     return kept[0]
+
+
+def _defined_in(node: ast.AST) -> Iterator[Definition]:
+    """Give the definitions in a module, class or function, but not those in one of these."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, Definition):
+            yield each
+        else:
+            yield from _defined_in(each)
 
 
 def _is_setter(node: Definition) -> bool:
@@ -138,4 +142,4 @@ class _Finder:
 def install(edits: Iterable[Edit]) -> None:
     """Make the changes in this process, which has not imported the package yet."""
     assert "dbtestcase" not in sys.modules, "too late: the package is imported already"
-    sys.meta_path.insert(0, _Finder(edits))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Finder(edits))

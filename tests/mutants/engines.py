@@ -8,6 +8,8 @@ from .rules import rule
 DOOR = "engines.door:Door"
 REDIRECTION = "engines.redirecting:Redirection"
 PSYCOPG2 = "sandbox.psycopg2_driver"
+PSYCOPG = "sandbox.psycopg_driver"
+CONNECTING = "sandbox.postgresql.connecting:ConnectingSandbox"
 
 RULES = [
     # -- the door
@@ -32,8 +34,9 @@ RULES = [
     rule(
         "engines 1d",
         "Engines are known by their dialect, which their option engines share.",
-        swap("fixture:DatabaseFixture._key_of", "known.dialect is engine.dialect",
-             "known is engine"),
+        swap(
+            "fixture:DatabaseFixture._key_of", "known.dialect is engine.dialect", "known is engine"
+        ),
         each="fixture.TestDatabaseFixture.test_option_engine_of_the_app",
     ),
     rule(
@@ -81,8 +84,11 @@ RULES = [
     rule(
         "engines 1l",
         "A second driver for one database in one class is refused, and both are named.",
-        swap("fixture:DatabaseFixture._source", "elif sandbox.url.drivername != driver:",
-             "elif False:"),
+        swap(
+            "fixture:DatabaseFixture._source",
+            "elif sandbox.url.drivername != driver:",
+            "elif False:",
+        ),
         each="fixture.TestDatabaseFixture.test_two_drivers_for_one_database",
     ),
     rule(
@@ -112,8 +118,11 @@ RULES = [
     rule(
         "engines 1q",
         "An engine that somebody else redirected is left to it.",
-        swap(f"{DOOR}._admitted",
-             "if redirection_of(engine.pool) is not None:\n            return True", "pass"),
+        swap(
+            f"{DOOR}._admitted",
+            "if redirection_of(engine.pool) is not None:\n            return True",
+            "pass",
+        ),
         swap(f"{DOOR}._admitted", "redirection_of(engine.pool) is not None or ", ""),
         each="engines.TestDoor.test_redirected_by_somebody_else",
     ),
@@ -121,9 +130,11 @@ RULES = [
     rule(
         "engines 2a",
         "The copy of the pool keeps its class and options.",
-        swap(f"{REDIRECTION}.begin", "new = old.recreate()",
-             "import sqlalchemy\nnew = sqlalchemy.QueuePool(self._creator)"
-             .replace("\n", "; ")),
+        swap(
+            f"{REDIRECTION}.begin",
+            "new = old.recreate()",
+            "import sqlalchemy; new = sqlalchemy.QueuePool(self._creator)",
+        ),
         each="engines.TestRedirect.test_options_of_the_pool",
     ),
     rule(
@@ -172,8 +183,9 @@ RULES = [
     rule(
         "engines 3a",
         "The database of the engine's own URL is never contacted.",
-        swap(f"{REDIRECTION}.__call__", "with answering(answer):",
-             "with contextlib.nullcontext():"),
+        swap(
+            f"{REDIRECTION}.__call__", "with answering(answer):", "with contextlib.nullcontext():"
+        ),
         each="engines.TestRedirectPostgreSQL.test_own_server_is_not_contacted",
     ),
     rule(
@@ -185,25 +197,35 @@ RULES = [
     rule(
         "engines 3c",
         "connect_args stay …",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox._open", "**{**options, **self._where}",
-             "**self._where"),
-        psycopg2="sandbox.TestEngines.test_other_connect_args",
+        swap(
+            f"{PSYCOPG2}.sandbox:Psycopg2Sandbox._open",
+            "**{**options, **self._where}",
+            "**self._where",
+        ),
+        swap(
+            f"{PSYCOPG}.sandbox:PsycopgSandbox._open",
+            "**{**options, **self._where}",
+            "**self._where",
+        ),
+        postgresql="sandbox.TestEngines.test_other_connect_args",
     ),
     rule(
         "engines 3d",
         "… but host, port, database, user and password are ours, and may differ.",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect", " if k not in _OURS", ""),
-        psycopg2="sandbox.TestEngines.test_other_url",
+        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect", " if k not in OURS", ""),
+        swap(f"{PSYCOPG}.sandbox:PsycopgSandbox.connect", " if k not in OURS", ""),
+        postgresql="sandbox.TestEngines.test_other_url",
     ),
     rule(
         "engines 3e",
         "An engine whose connect_args differ from those of the connection is refused.",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect",
-             "elif cparams is not None and options != self._options:", "elif False:"),
-        swap("sandbox.sqlite.sandbox:SQLiteSandbox.connect",
-             "elif cparams is not None and _visible(options) != _visible(self._options):",
-             "elif False:"),
-        psycopg2="sandbox.TestEngines.test_other_connect_args",
+        body(f"{CONNECTING}._refuse_others", "pass"),
+        swap(
+            "sandbox.sqlite.sandbox:SQLiteSandbox.connect",
+            "elif cparams is not None and _visible(options) != _visible(self._options):",
+            "elif False:",
+        ),
+        postgresql="sandbox.TestEngines.test_other_connect_args",
         sqlite3="sqlite.TestListeners.test_connect_args",
     ),
     rule(
@@ -216,57 +238,74 @@ RULES = [
     rule(
         "engines 4a",
         "connect listeners get a connection that the driver's C functions take.",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect",
-             "self.listening = connection\n            return self.real",
-             "self.listening = connection\n            return connection"),
+        swap(
+            f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect",
+            "self.listening = connection\n            return self.real",
+            "self.listening = connection\n            return connection",
+        ),
         psycopg2="sandbox.TestEngines.test_json_of_each_engine",
     ),
     rule(
         "engines 4b",
         "What a listener commits, and undoes, is its virtual connection's.",
-        swap(f"{PSYCOPG2}.real:RealConnection",
-             '*("cursor", "commit", "rollback", "reset", ', '*("cursor", "reset", '),
+        swap(
+            f"{PSYCOPG2}.real:RealConnection",
+            '*("cursor", "commit", "rollback", "reset", ',
+            '*("cursor", "reset", ',
+        ),
         psycopg2="sandbox.TestEngines.test_listeners",
     ),
     rule(
         "engines 4c",
         "A listener that keeps the real connection can do nothing with it later.",
         swap(f"{PSYCOPG2}.real:RealConnection.listening", "if connection is None:", "if False:"),
-        psycopg2="sandbox.TestEngines.test_listener_after_its_end",
+        psycopg2="sandbox.TestPsycopg2.test_listener_after_its_end",
     ),
     rule(
         "engines 4d",
         "What listeners SET is their connection's session setting, in every test.",
-        swap(f"{PSYCOPG2}.connections:VirtualConnection.listened",
-             "self._settings = dict(self._backend.session)", "pass"),
-        psycopg2="sandbox.TestEngines.test_listeners",
+        swap(
+            f"{PSYCOPG2}.connections:VirtualConnection.listened",
+            "self._settings = dict(self._backend.session)",
+            "pass",
+        ),
+        body(f"{PSYCOPG}.connections:VirtualConnection.listened", "pass"),
+        postgresql="sandbox.TestEngines.test_listeners",
     ),
     rule(
         "engines 4e",
         "What a listener did before it raised is undone, and the next contact starts anew.",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.connect", "left.close()", "pass"),
+        body(f"{CONNECTING}._leave_listener", "self.listening = None"),
         body(f"{PSYCOPG2}.real:RealConnection.close", "pass"),
         psycopg2="sandbox.TestEngines.test_listener_that_raises",
     ),
     rule(
         "engines 4f",
         "A listener that catches an error and rolls back undoes its own segment only.",
-        swap(f"{PSYCOPG2}.connections:VirtualConnection.rollback", "self._end(commit=False)",
-             "extensions.connection.rollback(self.real); self._end(commit=False)"),
+        swap(
+            f"{PSYCOPG2}.connections:VirtualConnection.rollback",
+            "self._end(commit=False)",
+            "extensions.connection.rollback(self.real); self._end(commit=False)",
+        ),
         psycopg2="sandbox.TestEngines.test_listener_that_rolls_back",
     ),
     rule(
         "engines 4g",
         "set_client_encoding(), which rolls back in the driver, is ours.",
-        body(f"{PSYCOPG2}.connections:VirtualConnection.set_client_encoding",
-             "extensions.connection.set_client_encoding(self.real, encoding)"),
-        psycopg2="sandbox.TestEngines.test_client_encoding",
+        body(
+            f"{PSYCOPG2}.connections:VirtualConnection.set_client_encoding",
+            "extensions.connection.set_client_encoding(self.real, encoding)",
+        ),
+        psycopg2="sandbox.TestPsycopg2.test_client_encoding",
     ),
     rule(
         "engines 4h",
         "The driver's autocommit stays off, for named cursors need it.",
-        swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox._open", "self.real.sandbox = self",
-             "self.real.sandbox = self; Connection.autocommit.__set__(self.real, True)"),
+        swap(
+            f"{PSYCOPG2}.sandbox:Psycopg2Sandbox._open",
+            "self.real.sandbox = self",
+            "self.real.sandbox = self; Connection.autocommit.__set__(self.real, True)",
+        ),
         psycopg2="psycopg2_driver.TestCursors.test_named",
     ),
     # -- the virtual one
@@ -285,45 +324,109 @@ RULES = [
     rule(
         "engines 5c",
         "An autocommit that earlier listeners switched on goes with the virtual connection.",
-        swap(f"{PSYCOPG2}.connections:VirtualConnection.listened",
-             "self.types = self.sandbox.registered_types()",
-             "self.types = self.sandbox.registered_types(); self._autocommit = False"),
-        psycopg2="sandbox.TestEngines.test_isolation_levels",
+        swap(
+            f"{PSYCOPG2}.connections:VirtualConnection.listened",
+            "self.types = self.sandbox.registered_types()",
+            "self.types = self.sandbox.registered_types(); self._autocommit = False",
+        ),
+        body(
+            f"{PSYCOPG}.connections:VirtualConnection.listened",
+            "self._settings = dict(self._backend.session) if self._backend else {}\n"
+            "self._autocommit = False",
+        ),
+        postgresql="sandbox.TestEngines.test_isolation_levels",
+    ),
+    rule(
+        "engines 5d",
+        "What the driver itself looks up at the first contact begins and ends nothing really.",
+        body(
+            f"{PSYCOPG}.connections:VirtualConnection._exec_command",
+            "return (yield from psycopg.Connection._exec_command(self, command, result_format))",
+        ),
+        psycopg="psycopg_sandbox.TestEngines.test_first_contact",
+    ),
+    rule(
+        "engines 5e",
+        "A block of psycopg's transaction() is played, with its savepoints and its end.",
+        body(
+            f"{PSYCOPG}.connections:VirtualConnection._exec_command",
+            "return (yield from psycopg.Connection._exec_command(self, command, result_format))",
+        ),
+        psycopg="psycopg_driver.TestTransaction.test_nested",
+    ),
+    rule(
+        "engines 5f",
+        "What one connection cannot give to several is refused: pipelines, notifications.",
+        body(f"{PSYCOPG}.connections:VirtualConnection.pipeline", "return super().pipeline()"),
+        body(f"{PSYCOPG}.connections:VirtualConnection.notifies", "return super().notifies()"),
+        psycopg="psycopg_driver.TestOwnThings.test_refused",
+    ),
+    rule(
+        "engines 5g",
+        "psycopg is told of the virtual connection's transaction, not of the real one's.",
+        body(f"{PSYCOPG}.private:asks_for_beliefs", "return False"),
+        psycopg="psycopg_driver.TestAttributes.test_state",
     ),
     # -- cursors
     rule(
         "engines 6a",
         "Cursors are of the class that was asked for.",
         swap(f"{PSYCOPG2}.real:CursorMaker.cursor", "guarded(factory,", "guarded(Cursor,"),
+        body(
+            f"{PSYCOPG}.cursors:_guarded",
+            "return type('Cursor', (GuardedCursor, psycopg.Cursor), {'__slots__': ()})",
+        ),
+        psycopg="psycopg_driver.TestCursors.test_factories",
         psycopg2="psycopg2_driver.TestCursors.test_factories",
     ),
     rule(
         "engines 6b",
         "execute() asks the sandbox first.",
         body(f"{PSYCOPG2}.cursors:GuardedCursor.execute", "return super().execute(query, vars)"),
-        psycopg2="psycopg2_driver.TestTransactions.test_commit_and_rollback",
+        body(
+            f"{PSYCOPG}.cursors:GuardedCursor.execute",
+            "return super().execute(query, params, prepare=prepare, binary=binary)",
+        ),
+        postgresql="psycopg2_driver.TestTransactions.test_commit_and_rollback",
     ),
     rule(
         "engines 6c",
         "executemany() does.",
-        body(f"{PSYCOPG2}.cursors:GuardedCursor.executemany",
-             "return super().executemany(query, vars_list)"),
+        body(
+            f"{PSYCOPG2}.cursors:GuardedCursor.executemany",
+            "return super().executemany(query, vars_list)",
+        ),
+        body(
+            f"{PSYCOPG}.cursors:GuardedCursor.executemany",
+            "return super().executemany(query, params_seq, returning=returning)",
+        ),
+        psycopg="psycopg_driver.TestCursors.test_executemany",
         psycopg2="psycopg2_driver.TestAutocommit.test_executemany",
     ),
     rule(
         "engines 6d",
         "callproc() does.",
-        body(f"{PSYCOPG2}.cursors:GuardedCursor.callproc",
-             "return super().callproc(procname, *args)"),
+        body(
+            f"{PSYCOPG2}.cursors:GuardedCursor.callproc", "return super().callproc(procname, *args)"
+        ),
         psycopg2="psycopg2_driver.TestCursors.test_callproc",
     ),
     rule(
         "engines 6e",
         "COPY does.",
-        body(f"{PSYCOPG2}.cursors:GuardedCursor.copy_expert",
-             "return super().copy_expert(sql, *args, **kwargs)"),
-        body(f"{PSYCOPG2}.cursors:GuardedCursor.copy_from",
-             "return super().copy_from(file, table, *args, **kwargs)"),
+        body(
+            f"{PSYCOPG2}.cursors:GuardedCursor.copy_expert",
+            "return super().copy_expert(sql, *args, **kwargs)",
+        ),
+        body(
+            f"{PSYCOPG2}.cursors:GuardedCursor.copy_from",
+            "return super().copy_from(file, table, *args, **kwargs)",
+        ),
+        body(
+            f"{PSYCOPG}.cursors:GuardedCursor.copy",
+            "return super().copy(statement, params, writer=writer)",
+        ),
+        psycopg="psycopg_driver.TestCopy.test_in",
         psycopg2="psycopg2_driver.TestCursors.test_batches_and_copy",
     ),
     rule(
@@ -338,18 +441,37 @@ RULES = [
         body(f"{PSYCOPG2}.cursors:GuardedCursor.connection", "return self.virtual"),
         psycopg2="psycopg2_driver.TestTextualControl.test_forms_of_a_query",
     ),
+    rule(
+        "engines 6h",
+        "Rows that are streamed are fetched at once, for others use the connection as well.",
+        body(
+            f"{PSYCOPG}.cursors:GuardedCursor.stream",
+            "return super().stream(query, params, binary=binary, size=size)",
+        ),
+        psycopg="psycopg_driver.TestCursors.test_stream_beside",
+    ),
+    rule(
+        "engines 6i",
+        "What the driver prepares for one connection has a name that no other uses.",
+        body(f"{PSYCOPG}.prepared:Prepared._prepared_idx", "return vars(self).get('index', 0)"),
+        body(f"{PSYCOPG}.prepared:Prepared._prepared_idx.setter", "vars(self)['index'] = number"),
+        psycopg="psycopg_driver.TestPreparedStatements.test_of_each_connection",
+    ),
     # -- letting go
     rule(
         "engines 7a",
         "An engine that was first contacted in a test is let go at the test's end.",
-        swap("mixins.sandbox:SandboxMixin._dbt_enter_test",
-             "self.addCleanup(fixture.let_go, fixture.mark())", "pass"),
+        swap(
+            "mixins.sandbox:SandboxMixin._dbt_leave_test",
+            "undo.append(functools.partial(fixture.let_go, mark))",
+            "pass",
+        ),
         each="mixins.TestSandboxMixin.test_engine_first_seen_in_a_test",
     ),
     rule(
         "engines 7b",
         "One that the class knows is not.",
-        swap(f"{DOOR}.let_go", "self._undos[mark:]\n            del", "self._undos[:]\n            del"),
+        swap(f"{DOOR}.let_go", "undos = self._undos[mark:]", "undos = self._undos[:]"),
         each="engines.TestDoor.test_let_go",
     ),
 ]

@@ -33,12 +33,28 @@ class Rule:
 def rule(name: str, words: str, *edits: Edit, **tests: str) -> Rule:
     """Write a rule down.
 
-    :param tests: by driver (``stack`` for none, ``each`` for any) the names of tests below
-        ``tests``, apart by white space; ``test_`` is left out of the module's.
+    :param tests: by driver the names of tests below ``tests``, apart by white space; ``test_``
+        is left out of the module's. ``stack`` means no driver, ``each`` any, and ``postgresql``
+        psycopg2 and the same scenario on psycopg 3.
     """
-    keys = {"stack": "no driver", "each": "any driver"}
+    keys = {"stack": "no driver", "each": "any driver", "postgresql": "psycopg2"}
     named = {
         keys.get(driver, driver): tuple(f"tests.test_{name}" for name in names.split())
         for driver, names in tests.items()
     }
+    if "postgresql" in tests:
+        named["psycopg"] = tuple(map(_on_psycopg, named["psycopg2"]))
     return Rule(name, words, edits, named)
+
+
+#: Where the scenarios of psycopg2 are played on psycopg 3, by classes of the same names.
+_ON_PSYCOPG = {
+    "test_postgresql": "test_psycopg_driver",
+    "test_psycopg2_driver": "test_psycopg_driver",
+    "test_sandbox": "test_psycopg_sandbox",
+}
+
+
+def _on_psycopg(name: str) -> str:
+    tests, module, rest = name.split(".", 2)
+    return f"{tests}.{_ON_PSYCOPG[module]}.{rest}"

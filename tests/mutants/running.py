@@ -12,15 +12,19 @@ import tempfile
 import unittest
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from .edits import ROOT, install
+from .edits import ROOT
 from .rules import Rule
 
 __all__ = ["Outcome", "run_here", "run_tests", "try_rule"]
 
 #: Seconds after which tests that run without a rule are taken to hang.
 PATIENCE = 120.0
+
+#: The environment variable that names the rule which is missing.
+WITHOUT = "DBTESTCASE_WITHOUT_RULE"
 
 
 @dataclass
@@ -67,38 +71,37 @@ class _Result(unittest.TestResult):
         self._note(test, f"skipped: {reason}")
 
 
-def run_here(rules: Sequence[Rule], tests: Sequence[str], *, failfast: bool) -> None:
-    """Run tests in this process, without *rules*, and print how they end as JSON."""
-    install(edit for rule in rules for edit in rule.edits)
+def run_here(tests: Sequence[str], rule: Rule | None) -> None:
+    """Run tests in this process, and print how they end as JSON.
+
+    :param rule: the one that is missing here; then the first test that fails is the last.
+    """
     result = _Result(io.StringIO(), False, 0)
-    result.failfast = failfast
+    result.failfast = rule is not None
     suite = unittest.defaultTestLoader.loadTestsFromNames(list(tests))
     for error in unittest.defaultTestLoader.errors:
         print(json.dumps({"trouble": error}), flush=True)
         return
     suite.run(result)
-    touched = {edit.module for rule in rules for edit in rule.edits}
+    touched = {edit.module for edit in rule.edits} if rule is not None else set()
     if touched and touched.isdisjoint(sys.modules):
         print(json.dumps({"trouble": f"never imported: {', '.join(sorted(touched))}"}), flush=True)
     print(json.dumps({"ran": result.testsRun, "failed": result.failed}), flush=True)
 
 
-def run_tests(
-    rule: Rule | None, tests: Sequence[str], *, patience: float = PATIENCE
-) -> Outcome:
+def run_tests(rule: Rule | None, tests: Sequence[str], *, patience: float = PATIENCE) -> Outcome:
     """Run tests in a process of their own, without *rule*, up to the first that fails.
 
     :param rule: None for a run with every rule in place, which goes on to the end.
     """
-    command = [sys.executable, "-m", "tests.mutants", *(["--without", rule.name] if rule else [])]
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            [*command, "--run", *tests],
+            [sys.executable, "-m", "tests.mutants", "--run", *tests],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            env=_environment(rule),
         )
         hung = False
         try:
@@ -108,6 +111,16 @@ def run_tests(
             _end(process)
         output.seek(0)
         return _read(output.read(), hung=hung)
+
+
+def _environment(rule: Rule | None) -> dict[str, str]:
+    """Give what lets the rule be missing in every process that inherits it."""
+    path = [str(Path(__file__).with_name("site")), os.environ.get("PYTHONPATH", "")]
+    return {
+        **os.environ,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **({WITHOUT: rule.name, "PYTHONPATH": os.pathsep.join(filter(None, path))} if rule else {}),
+    }
 
 
 def _end(process: subprocess.Popen[Any]) -> None:

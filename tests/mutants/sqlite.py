@@ -15,13 +15,7 @@ TABLES = "sandbox.sqlite.tables:Tables"
 
 RULES = [
     rule(
-        "sqlite 1a",
-        "BEGIN is ours: the driver, which would lose savepoints, sends none.",
-        swap(f"{SANDBOX}._connect_driver", '"isolation_level": None', '"isolation_level": ""'),
-        sqlite3="sqlite.TestSavepoints.test_savepoint_begins",
-    ),
-    rule(
-        "sqlite 1b",
+        "sqlite 1",
         "A virtual connection begins where the driver would.",
         body(f"{CONNECTION}._begins", "return False"),
         sqlite3="sqlite.TestTransactionControl.test_dml_begins",
@@ -41,9 +35,11 @@ RULES = [
     rule(
         "sqlite 2c",
         "An engine that asks for another PRAGMA is refused …",
-        swap(f"{PRAGMAS}.set",
-             'raise self._different(name, f"asks for PRAGMA {name} = {value}", in_force)',
-             "return ask()"),
+        swap(
+            f"{PRAGMAS}.set",
+            'raise self._different(name, f"asks for PRAGMA {name} = {value}", in_force)',
+            "return ask()",
+        ),
         sqlite3="sqlite.TestListeners.test_different_pragmas",
     ),
     rule(
@@ -55,8 +51,10 @@ RULES = [
     rule(
         "sqlite 3",
         "executescript() really commits: it is split, and its parts are run.",
-        body("sandbox.sqlite.cursors:GuardedCursor.executescript",
-             "return super().executescript(sql_script)"),
+        body(
+            "sandbox.sqlite.cursors:GuardedCursor.executescript",
+            "return super().executescript(sql_script)",
+        ),
         sqlite3="sqlite.TestTransactionControl.test_executescript",
     ),
     rule(
@@ -81,13 +79,13 @@ RULES = [
         "sqlite 5b",
         "… by the version of the schema …",
         swap(f"{WIRE}.mark", "self.schema_version()", "0"),
-        sqlite3="sqlite.TestPhases.test_wrote",
+        sqlite3="sqlite.TestSavepoints.test_silent_writes",
     ),
     rule(
         "sqlite 5c",
         "… and, where no counter tells, by SQLite's authorizer.",
         swap(f"{TABLES}.seen", "elif action in _SILENT:", "elif False:"),
-        sqlite3="sqlite.TestSavepoints.test_silent_writes",
+        sqlite3="sqlite.TestRefusals.test_temporary_tables",
     ),
     rule(
         "sqlite 6",
@@ -145,9 +143,9 @@ RULES = [
     ),
     rule(
         "sqlite 10",
-        "Between tests, and where nothing was written, others are not kept from the file.",
+        "Where nothing was written the outer transaction begins anew: others get at the file.",
         body(f"{SANDBOX}.step_outside", "return False"),
-        sqlite3="sqlite.TestOutside.test_nothing_held_between_tests",
+        sqlite3="sqlite.TestListeners.test_pragma_of_the_program",
     ),
     rule(
         "sqlite 11a",

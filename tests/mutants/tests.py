@@ -15,74 +15,84 @@ RULES = [
     rule(
         "test 1",
         "A test that does not touch the database sends nothing.",
+        body(f"{BASE}.used", "return True"),
         swap(f"{BASE}._rewind", "if self.touched and self.alive:", "if self.alive:"),
-        psycopg2="sandbox.TestLife.test_untouched",
-        sqlite3="sqlite.TestPhases.test_test_without_a_statement",
+        postgresql="sandbox.TestLife.test_untouched",
     ),
     rule(
         "test 2",
         "What a test did is undone at its end.",
         swap(f"{BASE}.end_test", "self._rewind()", "pass"),
-        psycopg2="sandbox.TestLife.test_tests_are_undone",
+        postgresql="sandbox.TestLife.test_tests_are_undone",
         sqlite3="sqlite.TestPhases.test_class_data",
     ),
     rule(
         "test 3",
         "While a test is closed nothing is ended.",
         body(f"{BASE}.closing", "pass"),
-        psycopg2="sandbox.TestLife.test_closing",
+        postgresql="sandbox.TestLife.test_closing",
         sqlite3="sqlite.TestPhases.test_closing",
     ),
     rule(
         "test 4a",
         "Where the set-up wrote nothing each test has a transaction, and a now(), of its own.",
         swap(f"{POSTGRESQL}._freeze_setup", "self.shared = xid is not None", "self.shared = True"),
-        swap(f"{SQLITE}._freeze_setup",
-             "self.shared = any(s.wrote is not Wrote.NO for s in self.stack)",
-             "self.shared = True"),
-        psycopg2="sandbox.TestLife.test_own_transactions",
+        swap(
+            f"{SQLITE}._freeze_setup",
+            "self.shared = any(s.wrote is not Wrote.NO for s in self.stack)",
+            "self.shared = True",
+        ),
+        postgresql="sandbox.TestLife.test_own_transactions",
         sqlite3="sqlite.TestPhases.test_no_class_data",
     ),
     rule(
         "test 4b",
         "Where it wrote, what it committed is the base of every test.",
         swap(f"{POSTGRESQL}._freeze_setup", "self.shared = xid is not None", "self.shared = False"),
-        swap(f"{SQLITE}._freeze_setup",
-             "self.shared = any(s.wrote is not Wrote.NO for s in self.stack)",
-             "self.shared = False"),
-        psycopg2="sandbox.TestLife.test_tests_are_undone",
+        swap(
+            f"{SQLITE}._freeze_setup",
+            "self.shared = any(s.wrote is not Wrote.NO for s in self.stack)",
+            "self.shared = False",
+        ),
+        postgresql="sandbox.TestLife.test_tests_are_undone",
         sqlite3="sqlite.TestPhases.test_class_data",
     ),
     rule(
         "test 4c",
         "What it left uncommitted is undone, with a warning.",
-        swap(f"{BASE}.freeze", 'self._undo_leftovers("the class\'s set-up")', "pass"),
-        psycopg2="sandbox.TestLife.test_left_uncommitted",
+        swap(f"{BASE}.freeze", "self._undo_leftovers()", "pass"),
+        postgresql="sandbox.TestLife.test_left_uncommitted",
         sqlite3="sqlite.TestPhases.test_leftovers_of_the_set_up",
     ),
     rule(
         "test 17",
         "What is written between two tests is undone before the next.",
         swap(f"{BASE}.begin_test", "self._rewind()", "pass"),
-        psycopg2="sandbox.TestLife.test_between_tests",
+        postgresql="sandbox.TestLife.test_between_tests",
         sqlite3="sqlite.TestPhases.test_between_tests",
     ),
     # -- escape
     rule(
         "escape 1",
         "At a test's end the outer transaction must still be the one that was begun.",
-        swap(f"{POSTGRESQL}._rewind_test", "if begun and self._real_state() is State.IDLE:",
-             "if False:"),
-        swap(f"{SQLITE}._rewind_test",
-             "if not self._wire.begin_waits and not self._wire.in_transaction:", "if False:"),
-        psycopg2="sandbox.TestEscape.test_noticed",
+        swap(
+            f"{POSTGRESQL}._rewind_test",
+            "if begun and self._real_state() is State.IDLE:",
+            "if False:",
+        ),
+        swap(
+            f"{SQLITE}._rewind_test",
+            "if not self._wire.begin_waits and not self._wire.in_transaction:",
+            "if False:",
+        ),
+        postgresql="sandbox.TestEscape.test_noticed",
         sqlite3="sqlite.TestPhases.test_escape",
     ),
     rule(
         "escape 2",
         "If another was begun meanwhile, our savepoint is not there.",
         swap(f"{POSTGRESQL}._rewind_test", "raise self._escaped() from error", "pass"),
-        psycopg2="sandbox.TestEscape.test_noticed_by_the_savepoint",
+        postgresql="sandbox.TestEscape.test_noticed_by_the_savepoint",
     ),
     rule(
         "escape 3",
@@ -100,7 +110,7 @@ RULES = [
     rule(
         "lost 1",
         "A test whose connection died gets no new one where something would be missing.",
-        body("sandbox.psycopg2_driver.sandbox:Psycopg2Sandbox._refuse_after_loss", "pass"),
+        body("sandbox.postgresql.connecting:ConnectingSandbox._refuse_after_loss", "pass"),
         each="fixture.TestDatabaseFixture.test_use_after_the_connection_was_lost",
     ),
     rule(
@@ -111,10 +121,13 @@ RULES = [
     ),
     rule(
         "lost 3",
-        "Rollback and close of virtual connections are silent on a dead one.",
-        swap("sandbox.psycopg2_driver.connections:VirtualConnection._end",
-             "or not sandbox.alive", ""),
-        psycopg2="sandbox.TestLostConnection.test_in_a_test",
+        "Closing a virtual connection is silent where the real one is dead.",
+        swap(
+            "sandbox.psycopg2_driver.connections:VirtualConnection.close",
+            "if not is_closed(self.real):",
+            "if True:",
+        ),
+        psycopg2="sandbox.TestLostConnection.test_close",
     ),
     # -- sequences
     rule(
@@ -126,15 +139,19 @@ RULES = [
     rule(
         "sequence 2",
         "Also where nothing was written: a failed INSERT and nextval() move them too.",
-        swap(f"{BASE}._rewind", "if self.touched and self.alive:",
-             "if self.touched and self.alive and self.wrote():"),
+        swap(
+            f"{BASE}._rewind",
+            "if self.touched and self.alive:",
+            "if self.touched and self.alive and self.wrote():",
+        ),
         psycopg2="sequences.TestSequences.test_put_back",
     ),
     rule(
         "sequence 3",
         "To where the class's set-up left them.",
-        swap(f"{POSTGRESQL}._freeze_setup",
-             "self._remember_sequences(for_good=self.shared)", "pass"),
+        swap(
+            f"{POSTGRESQL}._freeze_setup", "self._remember_sequences(for_good=self.shared)", "pass"
+        ),
         psycopg2="sequences.TestSequences.test_put_back",
     ),
     rule(
@@ -152,9 +169,12 @@ RULES = [
     rule(
         "sequence 6",
         "In a database that is not ours alone they are left alone.",
-        swap(f"{FIXTURE}._source", "reset_sequences=held.ours and self._reset_sequences",
-             "reset_sequences=self._reset_sequences"),
-        each="styles.TestFactoryInNamedDatabase.test_ids",
+        swap(
+            f"{FIXTURE}._source",
+            "reset_sequences=held.ours and self._reset_sequences",
+            "reset_sequences=self._reset_sequences",
+        ),
+        each="fixture.TestDatabaseFixture.test_sequences_of_a_named_database",
     ),
     rule(
         "sequence 7",

@@ -24,30 +24,28 @@ __all__ = ["KINDS", "Tally", "Transaction", "tallied"]
 
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|TRUNCATE)\b", re.I)
 
-#: Each kind of transaction, and how many messages of ours one of them may cost.
-KINDS = {
-    "first of its class": 2,  # which deferrable constraints there are is asked once
-    "only reads": 0,
-    "writes first in its test": 1,
-    "writes after another one": 1,
-    # what a server would be told by ROLLBACK
-    "writes and is rolled back": 2,
-    # and by SAVEPOINT, RELEASE and ROLLBACK TO
-    "has savepoints of its own": 5,
-}
+#: The kinds of transactions. A transaction *follows a writer* as many times as the statement
+#: before one of its own was of another transaction, which wrote.
+KINDS = (
+    "only reads, follows none",
+    "only reads, follows a writer",
+    "writes, follows none",
+    "writes, follows a writer",
+    "writes and is rolled back",
+    "has savepoints of its own",
+)
 
 
 @dataclass
 class Transaction:
     """One transaction of the program or its test, as SQLAlchemy's events tell it.
 
-    :param first: whether nothing of its class was sent before.
-    :param follows_writer: whether an earlier one of the same test wrote.
+    :ivar follows: how many times it follows a writer.
+    :ivar savepoints: how many savepoints of its own it set, released or rolled back to.
     """
 
-    first: bool = False
-    follows_writer: bool = False
     statements: list[str] = field(default_factory=list)
+    follows: int = 0
     savepoints: int = 0
     rolled_back: bool = False
     messages: list[str] = field(default_factory=list)
@@ -60,27 +58,34 @@ class Transaction:
     @property
     def kind(self) -> str:
         """One of :data:`KINDS`."""
-        if self.first:
-            return "first of its class"
-        if not self.wrote:
-            return "only reads"
         if self.savepoints:
             return "has savepoints of its own"
-        if self.rolled_back:
+        if self.wrote and self.rolled_back:
             return "writes and is rolled back"
-        return "writes after another one" if self.follows_writer else "writes first in its test"
+        verb = "writes" if self.wrote else "only reads"
+        return f"{verb}, follows {'a writer' if self.follows else 'none'}"
+
+    @property
+    def limit(self) -> int:
+        """How many messages of ours it may cost."""
+        if not self.wrote:
+            return self.follows
+        # where a constraint is deferrable, COMMIT checks it; the others, a server would be told
+        return max(self.follows, 1) + self.rolled_back + self.savepoints
 
 
 @dataclass
 class Tally:
     """What was sent while the tests of the port ran.
 
-    :ivar begins: messages that begin the transaction of a test.
+    :ivar opens: messages at the first contact of a class, before its first statement.
+    :ivar begins: messages that begin the real transaction of a test.
     :ivar ends: messages that end it.
     """
 
     tests: int = 0
     transactions: list[Transaction] = field(default_factory=list)
+    opens: int = 0
     begins: int = 0
     ends: int = 0
 
@@ -93,24 +98,32 @@ class Tally:
         return [
             (each.kind, each.statements, each.messages)
             for each in self.transactions
-            if len(each.messages) > KINDS[each.kind]
+            if len(each.messages) > each.limit
         ]
 
     def table(self) -> Iterator[str]:
         """Give the lines of a table."""
-        yield f"{'':28}{'':>12}{'':>12}   messages of ours per transaction"
-        yield f"{'transaction':28}{'how many':>12}{'statements':>12}   (of how many), at most"
-        for kind, most in KINDS.items():
+        columns = "{:30}{:>8}{:>12}{:>10}{:>10}   {}"
+        yield columns.format(
+            "a transaction that", "there", "statements", "messages", "too many", "each sends"
+        )
+        for kind in KINDS:
             found = self.of(kind)
-            statements = sum(len(each.statements) for each in found)
             counts = sorted(Counter(len(each.messages) for each in found).items())
-            told = ", ".join(f"{messages} ({how_many})" for messages, how_many in counts)
-            yield f"{kind:28}{len(found):12}{statements:12}   {told}; {most}"
+            yield columns.format(
+                kind,
+                len(found),
+                sum(len(each.statements) for each in found),
+                sum(len(each.messages) for each in found),
+                sum(len(each.messages) > each.limit for each in found),
+                ", ".join(f"{messages} ({how_many})" for messages, how_many in counts),
+            )
         statements = sum(len(each.statements) for each in self.transactions)
-        ours = sum(len(each.messages) for each in self.transactions) + self.begins + self.ends
+        ours = sum(len(each.messages) for each in self.transactions)
         yield (
-            f"{self.tests} tests sent {statements} statements; {ours} messages are ours, of which "
-            f"{self.begins} began a test and {self.ends} ended one"
+            f"{self.tests} tests sent {statements} statements. Messages of ours: {ours} in their "
+            f"transactions, {self.begins} to begin a test and {self.ends} to end it, {self.opens} "
+            f"at the first contacts of classes."
         )
 
 
@@ -125,7 +138,8 @@ class _Counter:
             weakref.WeakKeyDictionary()
         )
         self._classes: weakref.WeakSet[DatabaseFixture] = weakref.WeakSet()
-        self._in_test = self._wrote = self._first = False
+        self._last: Transaction | None = None
+        self._in_test = self._first = False
         self._queue, self._send = PostgreSQLWire.queue, PostgreSQLWire._send
         self._begin, self._end = DatabaseFixture.begin_test, DatabaseFixture.end_test
 
@@ -137,12 +151,12 @@ class _Counter:
 
     def execute(self, connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         transaction = self._of(connection)
-        if self._in_test and not transaction.statements:
-            transaction.first, self._first = self._first, False
-            transaction.follows_writer = self._wrote
-            self.tally.transactions.append(transaction)
+        if self._in_test:
+            if not transaction.statements:
+                self.tally.transactions.append(transaction)
+            last, self._last, self._first = self._last, transaction, False
+            transaction.follows += last is not None and last is not transaction and last.wrote
         transaction.statements.append(statement)
-        self._wrote |= transaction.wrote
 
     def savepoint(self, connection: Any, *rest: Any) -> None:
         self._of(connection).savepoints += 1
@@ -167,6 +181,8 @@ class _Counter:
         if self._in_test:
             if text.startswith("BEGIN"):
                 self.tally.begins += 1
+            elif self._first:
+                self.tally.opens += 1
             elif cause is None:
                 self.tally.ends += 1
             else:
@@ -179,7 +195,7 @@ class _Counter:
         self._begin(fixture)
         self._first = fixture not in self._classes
         self._classes.add(fixture)
-        self._in_test, self._wrote, self._current = True, False, None
+        self._in_test, self._last, self._current = True, None, None
         self.tally.tests += 1
 
     def end_test(self, fixture: DatabaseFixture) -> None:

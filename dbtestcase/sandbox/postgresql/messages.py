@@ -18,6 +18,7 @@ __all__ = [
     "notifications",
     "old_snapshot",
     "pipeline",
+    "prepared_name",
     "sets_constraints",
     "sets_constraints_beside",
     "several_statements",
@@ -71,6 +72,14 @@ def cursor_name(backend: object, other: object, name: str) -> str:
     return (
         f'{backend} names the cursor "{name}", and {other} has one of that name. On one '
         f"connection the two are the same. Give the cursors different names."
+    )
+
+
+def prepared_name(backend: object, other: object, name: str) -> str:
+    """Say that a connection names a prepared statement of another one."""
+    return (
+        f'{backend} names the prepared statement "{name}", and {other} has one of that name. On '
+        f"one connection the two are the same. Give the statements different names."
     )
 
 

@@ -5,11 +5,11 @@ Everything here raises a :exc:`~dbtestcase.errors.SandboxConflict` or does nothi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .. import messages as shared
 from ..backends import SNAPSHOT_LEVELS, Backend
-from ..segments import Segment
+from ..segments import Segment, Wrote
 from ..statements import Statement
 from . import messages
 from .cursors import ServerCursors
@@ -34,11 +34,18 @@ class Refusals:
     def __init__(self, sandbox: PostgreSQLSandbox) -> None:
         self._sandbox = sandbox
 
-    def statement(self, backend: Backend, statement: Statement, owner_of_table: Any) -> None:
+    def statement(
+        self,
+        backend: Backend,
+        statement: Statement,
+        owner_of_table: tuple[str, Backend] | None,
+        owner_of_prepared: tuple[str, Backend] | None,
+    ) -> None:
         """Refuse a statement whose effect on others, or theirs on it, could not be shown.
 
         :param owner_of_table: the name of a temporary table that the statement names, and its
             owner, where that is another connection.
+        :param owner_of_prepared: the same of a prepared statement.
         """
         sandbox = self._sandbox
         if statement.hides_setting:
@@ -46,21 +53,37 @@ class Refusals:
         if owner_of_table is not None:
             name, owner = owner_of_table
             raise sandbox.conflict(shared.temporary_table(backend, owner, name))
-        stack = sandbox.stack
-        if (
-            backend.isolation in SNAPSHOT_LEVELS
-            and backend.commits_seen is not None
-            and backend.commits_seen != stack.commits
-        ):
-            raise sandbox.conflict(
-                messages.old_snapshot(backend, backend.isolation, stack.last_commit)
-            )
+        if owner_of_prepared is not None:
+            name, owner = owner_of_prepared
+            raise sandbox.conflict(messages.prepared_name(backend, owner, name))
+        if backend.isolation in SNAPSHOT_LEVELS:
+            self._old_snapshot(backend)
+        if sandbox.has_one:
+            return  # what follows needs two
         for other in sandbox.backends:
             if other.sets_constraints and other is not backend:
                 raise sandbox.conflict(messages.sets_constraints(other, backend))
         stranger = ServerCursors.stranger(backend, statement, sandbox.backends)
         if stranger is not None and statement.cursor is not None:
             raise sandbox.conflict(messages.cursor_name(backend, stranger, statement.cursor.name))
+
+    def _old_snapshot(self, backend: Backend) -> None:
+        stack = self._sandbox.stack
+        if backend.commits_seen not in (None, stack.commits):
+            raise self._sandbox.conflict(
+                messages.old_snapshot(backend, backend.isolation, stack.last_commit)
+            )
+
+    def serialization(self, backend: Backend) -> None:
+        """Refuse a commit that the server might not let stand beside another one since."""
+        if backend.isolation != "SERIALIZABLE":
+            return
+        stack = self._sandbox.stack
+        if stack.top.owner is backend:
+            stack.ask_top()
+        # who has only read may commit at any time
+        if any(segment.wrote is not Wrote.NO for segment in stack.of(backend)):
+            self._old_snapshot(backend)
 
     def beside(self, backend: Backend, statement: Statement, others: list[Segment]) -> None:
         """Refuse what cannot be done beside uncommitted work of *others*, whatever it touches."""

@@ -19,17 +19,19 @@ from .. import uncommitted
 from ..backends import Backend, State
 from ..base import Phase, Sandbox
 from ..places import place
-from ..segments import Segment, Wrote
+from ..segments import Segment, SegmentStack, Wrote
 from ..statements import Control, Statement, analyse
 from . import messages
 from .advisory import AdvisoryLocks
 from .catalogue import Catalogue
 from .cursors import ServerCursors
 from .neighbours import Met, Neighbours
+from .prepared import PreparedStatements
 from .refusals import Refusals
 from .sequences import Sequences
 from .settings import SessionSettings
 from .temporary import TemporaryTables
+from .visitors import Visitors
 from .wire import PostgreSQLWire, Rows
 
 __all__ = ["PostgreSQLSandbox"]
@@ -74,10 +76,15 @@ class PostgreSQLSandbox(Sandbox):
         self._settings = SessionSettings(self._wire, self._quote)
         self._advisory = AdvisoryLocks(self._wire, self.backends)
         self._temporary = TemporaryTables(self._wire)
+        self._prepared = PreparedStatements()
         self._cursors = ServerCursors(self._wire)
         self._catalogue = Catalogue(self._wire, self._server_version)
         self._refusals = Refusals(self)
+        self._visitors = Visitors(self._send)
         self._renew()
+
+    def _new_stack(self) -> SegmentStack:
+        return SegmentStack(self._wire, self._rolled_back)
 
     def _renew(self) -> None:
         """Start a stack for a new real transaction, or a new base."""
@@ -190,7 +197,10 @@ class PostgreSQLSandbox(Sandbox):
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
         self._refusals.statement(
-            backend, statement, self._temporary.strangers(backend, statement)
+            backend,
+            statement,
+            self._temporary.strangers(backend, statement),
+            self._prepared.stranger(backend, statement),
         )
         self.raise_if_stuck()
         if backend.commits_seen is None and statement.verb not in _NO_QUERY:
@@ -279,6 +289,7 @@ class PostgreSQLSandbox(Sandbox):
             return
         backend.state = State.FAILED
         self.stack.fail_top()
+        self.stack.undo_if_above_all(backend, backend.level)
         if isinstance(error, self.driver_error):
             self._refusals.failure(backend, statement, others, error, self._neighbours)
 
@@ -291,6 +302,7 @@ class PostgreSQLSandbox(Sandbox):
         traces.locked |= statement.locks_rows or statement.temporary is not None
         traces.ddl |= statement.ddl
         self._temporary.note(backend, statement)
+        self._prepared.note(backend, statement)
         self._catalogue.note(statement)
         self._sequences.note(statement)
         if statement.sets_constraints and not backend.alone:
@@ -347,11 +359,12 @@ class PostgreSQLSandbox(Sandbox):
         self._temporary.rolled_back(backend)
 
     def end_session(self, backend: Backend) -> None:
-        """Let go of advisory locks and temporary tables, as the server does."""
+        """Let go of advisory locks, temporary tables and prepared statements."""
         if not self.alive:
             return
         self._advisory.end_session(backend)
-        if drops := self._temporary.at_close(backend):
+        drops = self._temporary.at_close(backend) + self._prepared.at_close(backend)
+        if drops:
             self._in_a_segment(backend, drops)
 
     def _in_a_segment(self, backend: Backend, statements: list[str]) -> None:
@@ -373,6 +386,7 @@ class PostgreSQLSandbox(Sandbox):
             self.stack.ask_top()
         if not any(segment.wrote is not Wrote.NO for segment in self.stack.of(backend)):
             return
+        self._refusals.serialization(backend)
         role = self._settings.in_force.get("role")
         if not (check := self._catalogue.check(self._quote(role) if role else "")):
             return
@@ -382,7 +396,11 @@ class PostgreSQLSandbox(Sandbox):
         if others:
             self._neighbours.before()
         try:
-            self._wire.ask(check)
+            if others or self.holds_snapshots:
+                # it may yet be refused, or matter whether it wrote
+                self._wire.ask(check)
+            else:
+                self.stack.commit_by(backend, lambda more: self._wire.ask(f"{check}; {more}"))
         except self.driver_error as error:
             self.stack.fail_top()
             if others:
@@ -407,12 +425,15 @@ class PostgreSQLSandbox(Sandbox):
         self._wire.pending.clear()
         self._settings.forget()
         self._temporary.clear()
+        self._prepared.clear()
         self._catalogue.forget()
         self._advisory.used = False
         self.shared = False
         self._sequences = Sequences(self._wire.ask, self.url.database)
         if not self.driver_begins:
             self._wire.queue("BEGIN")
+        if self.watched:
+            self.server_pid = self._visitors.begin()
         self._wire.queue(_NO_TIMEOUTS)
         if self._reset_sequences:
             if self._first_sequences:
@@ -461,7 +482,7 @@ class PostgreSQLSandbox(Sandbox):
         for part in ("ROLLBACK", self._release_advisory(), restore, sent_off):
             if part:
                 self._wire.queue(part)
-        self._wire.flush()
+        self._end_message()
         self._settings.rolled_back({})
         self._begin_outer()
 
@@ -473,6 +494,7 @@ class PostgreSQLSandbox(Sandbox):
         begun = "BEGIN" not in self._wire.pending
         self._wire.pending.clear()
         self._temporary.clear()
+        self._prepared.clear()
         self._catalogue.rolled_back()
         restore = self._sequences.restore()
         if begun and self._real_state() is State.IDLE:
@@ -485,18 +507,41 @@ class PostgreSQLSandbox(Sandbox):
             if part:
                 self._wire.queue(part)
         try:
-            self._wire.flush()
+            self._end_message()
         except self.driver_error as error:
             if self.sqlstate(error) not in ("3B001", "25P01"):
                 raise
             raise self._escaped() from error
 
+    def _end_message(self) -> None:
+        """Send what waits, and with it ask who else is connected, if that is due."""
+        if self._visitors.due():
+            self._visitors.answer(self._wire.ask(self._visitors.question))
+        else:
+            self._wire.flush()
+
+    def visited(self, since: float) -> bool:
+        """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
+        with self.lock:
+            return self.alive and self._visitors.came(since)
+
+    def visitors_seen(self, *, stay: bool) -> None:
+        """Take those who came so far for known."""
+        with self.lock:
+            self._visitors.seen(stay=stay)
+
+    def give_up(self) -> None:
+        """Close the real connection, since the database is to be built anew: it counts as lost."""
+        if self.alive:
+            with self.lock, contextlib.suppress(self.driver_error):
+                self._roll_back_and_close(lambda send: None)
+        self._connected = True  # and lost, also where there was no need of one so far
+        # in the new database sequences may have other numbers
+        self._first_sequences = ""
+
     def _escaped(self) -> EscapeError:
         """Give up the real connection, whose outer transaction is not ours any more."""
-        with contextlib.suppress(self.driver_error):
-            self._roll_back_and_close(lambda send: None)
-        # the database is built anew, where sequences may have other numbers
-        self._first_sequences = ""
+        self.give_up()
         return EscapeError(
             f"the transaction in which {self.owner} plays everything was ended past the sandbox, "
             f"so something was really committed to database {self.url.database!r}. Look for a "

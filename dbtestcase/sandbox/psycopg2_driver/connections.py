@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -200,7 +199,9 @@ class VirtualConnection:
         self._check_open()
         sandbox = self.sandbox
         begun, self._begun = self._begun, False
-        if os.getpid() != sandbox.pid:
+        if not begun and not close:
+            return  # SQLAlchemy's pool rolls back whatever was committed
+        if sandbox.in_child:
             # another thread of the parent may hold the lock, and never let it go here
             return
         with sandbox.lock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -94,7 +93,7 @@ class PsycopgSandbox(ConnectingSandbox):
     @property
     def alive(self) -> bool:
         """Whether there is a real connection, and it is not broken. Not in a forked child."""
-        return self.real is not None and not self.real.closed and os.getpid() == self._pid
+        return self.real is not None and not self.real.closed and not self.in_child
 
     def let_speak(self, connection: VirtualConnection | None) -> None:
         """Note whose statement is run: notices are its, and it alone can cancel it."""

@@ -96,8 +96,8 @@ class SQLiteSandbox(Sandbox):
 
     @property
     def alive(self) -> bool:
-        """Whether there is a real connection."""
-        return self.real is not None
+        """Whether there is a real connection. Not in a forked child, which must not end it."""
+        return self.real is not None and not self.in_child
 
     @property
     def pid(self) -> int:
@@ -605,6 +605,13 @@ class SQLiteSandbox(Sandbox):
             self.stack.rewind()
         else:
             self._end_outer()
+
+    def give_up(self) -> None:
+        """Close the real connection, since the database is to be filled anew: it counts as lost."""
+        if self.alive:
+            with self.lock, contextlib.suppress(sqlite3.Error):
+                self._roll_back_and_close()
+        self._connected = True  # and lost, also where there was no need of one so far
 
     def _disconnect(self, finish: Callable[[Callable[[str], object]], object] | None) -> None:
         if self.alive:

@@ -1,0 +1,79 @@
+"""Whether anybody else connects to the database of the tests.
+
+What a stranger commits there is seen by the tests and undone by nobody. The server counts the
+sessions of each database, and a new one shows at once. So the message that ends a test asks for
+the count, where the last answer is old enough for somebody to have connected since: to connect
+takes longer than :data:`PATIENCE`, and most tests do not. A test that sent nothing, but took that
+long, sends a message for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from .wire import Rows
+
+__all__ = ["Visitors"]
+
+#: How old an answer must be, in seconds, to be asked for again.
+PATIENCE = 0.001
+
+# Older servers learn of it half a second later, and have no such setting. By default a server
+# would repeat its first answer within a transaction.
+_BEGIN = """
+SELECT pg_backend_pid(), oid, current_setting('track_counts') = 'on' AND (
+         SELECT max(set_config(name, 'none', false)) FROM pg_settings
+          WHERE name = 'stats_fetch_consistency') IS NOT NULL
+  FROM pg_database WHERE datname = current_database()
+"""
+
+
+class Visitors:
+    """The sessions that the server has counted for one database.
+
+    :param send: sends a text past whatever waits for the next message, and gives its rows.
+    """
+
+    def __init__(self, send: Callable[[str], Rows]) -> None:
+        self._send = send
+        self._count = self._known = 0
+        self._asked = 0.0
+        self._stay = False
+        #: asks for the count; empty where the server cannot tell it
+        self.question = ""
+
+    def begin(self) -> int:
+        """Take who is connected now for known; give the server's process for us."""
+        pid, oid, counts = self._send(_BEGIN)[0]
+        self.question = f"SELECT pg_stat_get_db_sessions({oid})" if counts else ""
+        self.seen(stay=False)
+        return int(pid)
+
+    def seen(self, *, stay: bool) -> None:
+        """Take who came so far for known.
+
+        :param stay: whether somebody is connected still, and may write at any time.
+        """
+        self._stay = stay
+        if self.question:
+            self.answer(self._send(self.question))
+            self._known = self._count
+
+    def answer(self, rows: Rows) -> None:
+        """Note the answer to :attr:`question`."""
+        self._count = rows[0][0]
+        self._asked = time.monotonic()
+
+    def due(self, since: float = 0.0) -> bool:
+        """Whether it is worth asking again.
+
+        :param since: a time before which nobody has come who matters.
+        """
+        return bool(self.question) and time.monotonic() - max(self._asked, since) >= PATIENCE
+
+    def came(self, since: float) -> bool:
+        """Whether somebody came, or is there still; asks where that is due."""
+        if self.due(since):
+            self.answer(self._send(self.question))
+        return self._stay or self._count != self._known

@@ -1,0 +1,160 @@
+"""Random histories on real connections and in sandboxes, and tests of what compares the two."""
+
+from __future__ import annotations
+
+import unittest
+from typing import Any
+from unittest import mock
+
+from dbtestcase.sandbox.postgresql.settings import SessionSettings
+from dbtestcase.sandbox.segments import SegmentStack
+
+from .histories.check import Tally, check
+from .histories.drivers import DRIVERS
+from .histories.needed import explain
+from .histories.postgresql import OPERATIONS
+from .histories.run import Report, run
+from .histories.sqlite_stages import SQLiteDatabases
+from .histories.stages import PostgreSQLDatabases
+from .histories.steps import History, Step
+
+BY_NAME = {operation.name: operation for operation in OPERATIONS}
+
+
+def history(*said: tuple[str, str, int] | tuple[str, str], kinds: str = "raw raw") -> History:
+    """Make a history from the names of actors and operations."""
+    steps = tuple(
+        Step("ABC".index(actor), BY_NAME[name], *numbers) for actor, name, *numbers in said
+    )
+    return History(tuple(kinds.split()), "bare", steps)
+
+
+class TestHistories(unittest.TestCase):
+    """Few histories, with fixed seeds; ``python -m tests.histories`` tries thousands."""
+
+    def assertNothingDiffers(self, report: Report) -> None:
+        self.assertEqual("\n".join(report.differences + report.flaky), "")
+
+    def test_psycopg2(self) -> None:
+        """The sandbox shows what real connections do, and a run tries what is difficult."""
+        with PostgreSQLDatabases(DRIVERS["psycopg2"]) as databases:
+            report = run(databases, 200, 1)
+        self.assertNothingDiffers(report)
+        for what in (
+            "crossed",
+            "failures beneath others' work",
+            "savepoints rolled back",
+            "readers let go",
+        ):
+            self.assertGreater(report.tally[what], 0, what)
+        self.assertGreater(report.tally["steps"], 1500)
+        self.assertLess(report.tally["aside"], 0.3 * report.tally["histories"])
+
+    def test_psycopg(self) -> None:
+        """So it does on psycopg 3."""
+        with PostgreSQLDatabases(DRIVERS["psycopg"]) as databases:
+            self.assertNothingDiffers(run(databases, 100, 2))
+
+    def test_sqlite3(self) -> None:
+        """On SQLite it warns, too, where real connections find the database locked."""
+        with SQLiteDatabases(DRIVERS["sqlite3"]) as databases:
+            report = run(databases, 100, 3)
+        self.assertNothingDiffers(report)
+        self.assertGreater(report.tally["blocked"], 0)
+
+    def test_web(self) -> None:
+        """Tests like those of web applications seldom meet a conflict, and never a needless one."""
+        with PostgreSQLDatabases(DRIVERS["psycopg2"]) as databases:
+            report = run(databases, 100, 4, web=True)
+        self.assertNothingDiffers(report)
+        self.assertLessEqual(report.tally["conflicts"], 0.02 * report.tally["histories"])
+        self.assertEqual(report.tally.needless, {})
+
+
+class TestCheck(unittest.TestCase):
+    """The comparison itself: it finds what is wrong, and takes nothing for wrong that is not."""
+
+    databases: PostgreSQLDatabases
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.databases = cls.enterClassContext(PostgreSQLDatabases(DRIVERS["psycopg2"], ("bare",)))
+
+    def found(self, count: int = 100, first_seed: int = 5) -> str:
+        report = run(self.databases, count, first_seed)
+        self.assertEqual(len(report.differences), 1, report.flaky)
+        return report.differences[0]
+
+    def steps(self, difference: str) -> list[str]:
+        """Give the steps of a printed history."""
+        return [line for line in difference.splitlines() if line[:3] in ("A: ", "B: ", "C: ")]
+
+    def test_rollback_that_keeps(self) -> None:
+        """A sandbox whose rollbacks undo nothing is found, and shown by a write alone."""
+
+        def keep(stack: SegmentStack, owner: Any, *_: Any) -> None:
+            stack.commit(owner)
+
+        with mock.patch.object(SegmentStack, "undo", keep):
+            difference = self.found()
+        self.assertIn("the final content differs", difference)
+        self.assertLessEqual(len(self.steps(difference)), 2, difference)
+
+    def test_shared_settings(self) -> None:
+        """A sandbox whose connections share their settings is found, and shown by a SET."""
+        with mock.patch.object(SessionSettings, "bring", lambda *_: None):
+            difference = self.found(400)
+        self.assertRegex(difference, r"(?i)\bset")
+        self.assertLessEqual(len(self.steps(difference)), 4, difference)
+
+    def test_savepoint_that_fails_all(self) -> None:
+        """A sandbox in which ROLLBACK TO undoes nothing is found."""
+
+        def release(stack: SegmentStack, owner: Any, level: int, *_: Any) -> None:
+            stack.release(owner, level) if level else undo(stack, owner, level, *_)
+
+        undo = SegmentStack.undo
+        with mock.patch.object(SegmentStack, "undo", release):
+            difference = self.found(200)
+        self.assertLessEqual(len(self.steps(difference)), 5, difference)
+
+    def play(self, played: History) -> Tally:
+        self.databases.begin()
+        tally = Tally()
+        check(played, self.databases.real, self.databases.sandboxes["bare"], tally)
+        return tally
+
+    def test_needed(self) -> None:
+        """A conflict by work that was undone beneath other work is needed."""
+        tally = self.play(
+            history(
+                ("A", "insert parent", 5),
+                ("B", "insert", 1),
+                ("B", "commit"),
+                ("A", "rollback"),
+                ("B", "select items"),
+            )
+        )
+        self.assertEqual(dict(tally.conflicts), {"rollback beneath": 1})
+        self.assertEqual(dict(tally.needless), {})
+
+    def test_aside(self) -> None:
+        """What is read beside uncommitted work is aside, and what was not is compared."""
+        tally = self.play(
+            history(("A", "insert", 1), ("B", "select items"), ("B", "select parents"))
+        )
+        self.assertEqual((tally["warnings"], tally["false warnings"]), (1, 0))
+        tally = self.play(history(("A", "insert", 1), ("B", "get item", 0)))
+        self.assertEqual((tally["warnings"], tally["false warnings"]), (1, 1))
+
+    def test_blocked(self) -> None:
+        """Where a lock is in the way the history ends."""
+        tally = self.play(
+            history(("A", "update items"), ("B", "update items"), ("B", "select parents"))
+        )
+        self.assertEqual((tally["blocked"], tally["steps"]), (1, 1))
+
+    def test_unknown_conflict(self) -> None:
+        """A conflict that no rule speaks of explains nothing."""
+        self.assertEqual(explain("I would rather not.", 0, mock.sentinel, mock.sentinel)[0], None)
