@@ -232,7 +232,7 @@ class TestTransactionModes(TwinTestCase):
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
             for actor in (a, b):
-                actor.con.isolation_level = "SERIALIZABLE"
+                actor.session(isolation_level="SERIALIZABLE")
             a("SELECT count(*) FROM parent")
             b("SELECT count(*) FROM item")
             a("INSERT INTO item (name) VALUES ('a')")
@@ -253,8 +253,8 @@ class TestTransactionModes(TwinTestCase):
 
         def play(stage: Stage) -> None:
             a, b, c = stage.actor(), stage.actor(), stage.actor()
-            a.con.isolation_level = "SERIALIZABLE"
-            c.con.isolation_level = "REPEATABLE READ"
+            a.session(isolation_level="SERIALIZABLE")
+            c.session(isolation_level="REPEATABLE READ")
             a("SELECT count(*) FROM item")
             c("INSERT INTO parent VALUES (2, 'two')")
             b("INSERT INTO item (name) VALUES ('b')")

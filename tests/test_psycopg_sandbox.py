@@ -100,6 +100,20 @@ class TestEngines(test_sandbox.TestEngines):
 class TestThreads(test_sandbox.TestThreads):
     driver = PSYCOPG
 
+    def test_one_connection(self) -> None:
+        """Threads may share a connection of psycopg 3, as one waits for another's statement."""
+        self.box.freeze()
+        with self.a_test(), self.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+
+            def write(number: int) -> None:
+                for each in range(5):
+                    driver.execute("INSERT INTO item (name) VALUES (%s)", [f"{number}.{each}"])
+
+            self.run_all(*(lambda number=number: write(number) for number in range(4)))
+            driver.commit()
+            self.assertEqual(len(self.names()), 21)
+
 
 class TestFork(test_sandbox.TestFork):
     driver = PSYCOPG
@@ -136,9 +150,27 @@ class TestOpenSandbox(unittest.TestCase):
                 open_sandbox(make_url("postgresql+psycopg:///shop_test"))
         self.assertEqual(
             str(caught.exception),
-            'the driver of "postgresql+psycopg" is not installed: import of psycopg halted; None '
-            'in sys.modules. Install it with: pip install "dbtestcase[psycopg3]", or write '
-            "postgresql+psycopg2.",
+            'the driver of "postgresql+psycopg" cannot be imported: import of psycopg halted; '
+            "None in sys.modules. Install it, or a newer one, with: pip install -U "
+            '"dbtestcase[psycopg3]". Or write postgresql+psycopg2.',
+        )
+
+    def test_too_old(self) -> None:
+        """A version whose inner works are others is refused by its number."""
+        ours = [name for name in sys.modules if name.startswith(psycopg_driver.__name__)]
+        with (
+            mock.patch.dict(sys.modules),
+            mock.patch.object(psycopg, "__version__", "3.2.13"),
+            self.assertRaises(MissingExtraError) as caught,
+        ):
+            for name in ours:
+                del sys.modules[name]
+            open_sandbox(make_url("postgresql+psycopg:///shop_test"))
+        self.assertEqual(
+            str(caught.exception),
+            'the driver of "postgresql+psycopg" cannot be imported: psycopg 3.2.13 is too old, 3.3 '
+            'is needed. Install it, or a newer one, with: pip install -U "dbtestcase[psycopg3]". '
+            "Or write postgresql+psycopg2.",
         )
 
 

@@ -45,8 +45,9 @@ def open_sandbox(
                 from .psycopg_driver import PsycopgSandbox
             except ImportError as error:
                 raise MissingExtraError(
-                    f'the driver of "{url.drivername}" is not installed: {error}. Install it with: '
-                    f'pip install "dbtestcase[psycopg3]", or write postgresql+psycopg2.'
+                    f'the driver of "{url.drivername}" cannot be imported: {error}. Install it, or '
+                    f'a newer one, with: pip install -U "dbtestcase[psycopg3]". Or write '
+                    f"postgresql+psycopg2."
                 ) from error
             return PsycopgSandbox(url, owner=owner, reset_sequences=reset_sequences)
         case "sqlite", "pysqlite":

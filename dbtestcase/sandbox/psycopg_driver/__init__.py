@@ -11,6 +11,11 @@ connection one (``pgconn``), and its BEGIN, SAVEPOINT and COMMIT are played (``c
 What a program sends goes through cursors that ask the sandbox first (``cursors``, ``copying``).
 """
 
+import psycopg
+
+if tuple(map(int, psycopg.__version__.split(".")[:2])) < (3, 3):
+    raise ImportError(f"psycopg {psycopg.__version__} is too old, 3.3 is needed")
+
 from .connections import VirtualConnection
 from .sandbox import PsycopgSandbox
 

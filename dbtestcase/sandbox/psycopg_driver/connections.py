@@ -196,7 +196,7 @@ class VirtualConnection(psycopg.Connection[Any]):
                 # what a statement was prepared for may be gone
                 self._prepared.clear()
             elif statement.verb == "DEALLOCATE" and "all" in statement.words:
-                sandbox.forget_prepared()
+                sandbox.forget_prepared(self)
             return result
 
     def _check_open(self) -> None:

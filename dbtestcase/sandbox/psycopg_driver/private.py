@@ -1,6 +1,6 @@
 """The private names of psycopg on which this package leans, but for the methods it overrides.
 
-They are the same from psycopg 3.2 to 3.3; ``tests/test_psycopg_driver.py`` fails when one moves.
+They are those of psycopg 3.3; ``tests/test_psycopg_sandbox.py`` fails when one moves.
 
 ================================  ============================================================
 ``Connection._exec_command``      sends every command of the driver's own; overridden
@@ -33,9 +33,7 @@ import psycopg
 from psycopg import BaseConnection
 from psycopg._cursor_base import BaseCursor
 from psycopg._preparing import PrepareManager
-from psycopg._server_cursor_base import ServerCursorMixin
 from psycopg.adapt import Transformer
-from psycopg.transaction import BaseTransaction
 
 __all__ = [
     "PrepareManager",
@@ -63,8 +61,8 @@ _ASKING: frozenset[CodeType] = frozenset(
         BaseConnection.broken.fget,  # type: ignore[attr-defined]
         BaseConnection.info.fget,  # type: ignore[attr-defined]
         BaseConnection.__repr__,
-        BaseTransaction.__init__,
-        ServerCursorMixin._close_gen,
+        psycopg.Transaction.__init__,
+        psycopg.ServerCursor._close_gen,
     )
 )
 

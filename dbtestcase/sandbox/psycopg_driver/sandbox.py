@@ -119,10 +119,14 @@ class PsycopgSandbox(ConnectingSandbox):
                     pass
         libpq.exec_(b"ROLLBACK TO dbtestcase_there_is_none")
 
-    def forget_prepared(self) -> None:
-        """Let all connections start anew: the server was told to drop what was prepared."""
+    def forget_prepared(self, told: VirtualConnection) -> None:
+        """Let all connections start anew, but for the one that told the server to drop all.
+
+        What psycopg makes of that is its own affair.
+        """
         for connection in list(self._connections):
-            connection.forget_prepared()
+            if connection is not told:
+                connection.forget_prepared()
 
     def _rewind_test(self) -> None:
         if self.prepared > self._prepared_before:
