@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
-from dbtestcase.errors import UncommittedDataWarning
+from dbtestcase.errors import SandboxConflict, UncommittedDataWarning
 
 from . import twins
 from .support import debian_postgresql
@@ -481,12 +481,14 @@ class TestDeferrable(TwinTestCase):
         self.assertSame(play)
 
     def test_set_constraints_beside(self) -> None:
-        """SET CONSTRAINTS beside another's open transaction is refused."""
+        """Writing beside another's open transaction that used SET CONSTRAINTS is refused."""
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
             a("SET CONSTRAINTS ALL DEFERRED")
-            b("SELECT 1")
+            b("SELECT count(*) FROM pair")
+            b.rollback()
+            b("INSERT INTO pair VALUES (1, 1)")
 
         self.assertConflict(
             play,
@@ -532,6 +534,16 @@ class TestDeferrable(TwinTestCase):
             r"committed: one connection sees it\. Let the other end first, or test this code on "
             r"real connections, on a database of its own\.",
         )
+
+    def test_refused_commit_undoes_all(self) -> None:
+        """A commit that is refused beside another's uncommitted work leaves nothing."""
+        with self.sandbox() as stage:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b("INSERT INTO child VALUES (1, 2)")
+            with self.assertRaises(SandboxConflict):
+                b.commit()
+            self.assertEqual(b("SELECT count(*) FROM child"), [(0,)])
 
 
 #: Queries that write, though nothing in their texts says so: what makes each possible, and itself.

@@ -496,7 +496,7 @@ class TestEngines(SandboxTestCase):
 
     def test_other_url(self) -> None:
         """Whatever server, database and role an engine names, it shares the connection."""
-        engine = sa.create_engine("postgresql+psycopg2://shop:secret@production.example:1/shop")
+        engine = sa.create_engine(f"{self.driver}://shop:secret@production.example:1/shop")
         self.addCleanup(engine.dispose)
         self.addCleanup(redirect(engine, self.box))
         self.insert("a")
@@ -904,6 +904,11 @@ class TestMessages(SandboxTestCase):
     def test_deferrable(self) -> None:
         """Where deferrable constraints exist, a commit that wrote checks them: one more."""
         self.assertEqual(self.sent(self.write, data=True), 3)
+
+    def test_deferrable_before_others(self) -> None:
+        """The check opens the next savepoint, so what follows costs nothing but its own check."""
+        actions = self.write, self.names, self.change, self.change, self.names
+        self.assertEqual(self.sent(*actions, data=True), 5 + 3 + 1)
 
     def test_further_transactions(self) -> None:
         """A transaction that follows one that wrote costs one message, in whatever order."""

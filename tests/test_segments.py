@@ -117,6 +117,75 @@ class TestSegmentStack(SegmentTestCase):
         self.assertEqual(self.wire.take(), ["RELEASE s0", "SAVEPOINT s1"])
         self.assertEqual(self.stack.commits, 1)
 
+    def commit_by(self, owner: Owner) -> str:
+        """Commit by a message, and give what it is to end with."""
+        sent: list[str] = []
+        self.stack.commit_by(owner, sent.append)
+        self.assertEqual(self.wire.take(), [])
+        return "".join(sent)
+
+    def test_commit_by_a_message(self) -> None:
+        """A commit that needs a message opens the next segment, which then costs none."""
+        self.write(self.a)
+        self.assertEqual(self.commit_by(self.a), "RELEASE s0; SAVEPOINT s1")
+        self.write(self.b)
+        self.assertEqual(self.drawn(), "B?")
+        self.assertEqual(self.commit_by(self.b), "RELEASE s1; SAVEPOINT s2")
+        self.read(self.a)
+        self.assertEqual(self.wire.take(), [])
+        self.assertEqual(self.stack.commits, 2)
+
+    def test_commit_by_a_message_that_fails(self) -> None:
+        """Where the message of a commit fails, nothing is committed."""
+
+        def send(more: str) -> None:
+            raise RuntimeError("violated")
+
+        self.write(self.a)
+        self.wire.take()
+        with self.assertRaisesRegex(RuntimeError, "^violated$"):
+            self.stack.commit_by(self.a, send)
+        self.assertEqual((self.drawn(), self.stack.commits), ("A?", 0))
+        self.stack.fail_top()
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO s0"])
+
+    def test_commit_by_a_message_above_others(self) -> None:
+        """The segments of others stay apart from what is committed above them."""
+        self.write(self.a)
+        self.write(self.b)
+        self.wire.take()
+        self.assertEqual(self.commit_by(self.b), "SAVEPOINT s2")
+        self.assertEqual(self.drawn(), "A* ·? ·")
+        self.stack.undo(self.a, 0)
+        dead = self.stack.stuck()
+        assert dead is not None
+        self.assertEqual(dead.author, "A")
+
+    def test_commit_by_a_message_lets_go(self) -> None:
+        """What pinned the owner's segments ends with the commit, beneath others' as well."""
+        self.write(self.a)
+        self.stack.top.pinned = True
+        self.read(self.b, proven=True)
+        self.stack.top.pinned = True
+        self.write(self.a)
+        self.stack.top.pinned = True
+        self.wire.take()
+        self.commit_by(self.a)
+        self.assertEqual([s.owner for s in self.stack if s.pinned], [self.b])
+
+    def test_commit_by_a_message_of_several_levels(self) -> None:
+        """What savepoints of the owner's own hold is committed with the rest, and folded."""
+        self.write(self.a)
+        self.a.level = 1
+        self.write(self.a)
+        self.wire.take()
+        self.a.level = 0
+        self.assertEqual(self.commit_by(self.a), "RELEASE s0; SAVEPOINT s2")
+        self.assertEqual(self.drawn(), "·")
+        self.write(self.b)
+        self.stack.undo(self.b, 0)
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO s2"])
+
     def test_committed_is_not_taken_over(self) -> None:
         """What is committed is out of reach for the next connection's rollback."""
         self.write(self.a)

@@ -1,20 +1,22 @@
 """The stack of segments: how the work of several connections is kept apart on one.
 
-A *segment* is one real savepoint, and holds work of one owner only: of one virtual connection,
-at one depth of its own (user) savepoints. The segments lie on each other as savepoints do, in
-the order in which work was done. Two connections whose work crosses look like this::
+On one connection savepoints lie on each other, and ``ROLLBACK TO`` one of them undoes everything
+above it, whoever did it. A *segment* is one such savepoint, and holds work of one owner only: of
+one virtual connection, at one depth of its own (user) savepoints. So what is to be undone alone
+lies alone, as long as the owners end in an order that a stack allows. Two connections whose work
+crosses look like this::
 
     time  statement                    stack (bottom … top)
 
      1    A: INSERT                    base │ A*
      2    B: INSERT                    base │ A* │ B*
      3    A: INSERT                    base │ A* │ B* │ A*
-     4    B: COMMIT                    base │ A* │ ·* │ A*        · = nobody's any more: it stays
-     5    A: ROLLBACK                  base │ A† │ ·* │ A†        † = dead
-                                       base │ A† │ ·* │           the upper one can be trimmed …
-                                                                  … the lower one cannot
+     4    B: COMMIT                    base │ A* │ ·* │ A*
+     5    A: ROLLBACK                  base │ A† │ ·* │ A†        the upper one can be trimmed …
+                                       base │ A† │ ·* │           … the lower one cannot
 
-    * = wrote something
+    base = what was there before the test    * = wrote something    † = dead: to be undone
+    ·    = nobody's any more: it stays
 
 What is committed belongs to nobody, and nothing more can happen to it. What is rolled back is
 dead, and is *trimmed* as soon as everything above it is dead too or wrote nothing: one
@@ -25,7 +27,7 @@ rollback itself, for nobody may ever look again, and then nobody was misled.
 
 Whether a segment wrote is asked of the database, because a text does not tell (a ``SELECT``
 may call a function that writes). It is asked of the topmost only, before something is put on
-it; a segment that turns out to have only read is nobody's, and nothing lies beneath it.
+it; a segment that turns out to have only read is nobody's, and may be undone with what lies below.
 Where the kind of database can prove that a statement only reads, nothing needs to be asked:
 then transactions that only read follow each other in one savepoint, and send nothing of ours.
 
@@ -224,7 +226,9 @@ class SegmentStack:
         :param only_reads: whether it is proven that the statement writes nothing.
         """
         top = self.top
-        if not self._is_of(top, owner):
+        if self._is_free(top):
+            top = self._adopt(top, owner)
+        elif not self._is_of(top, owner):
             self._fold_own(owner)
             top = self.top
         if not self._is_of(top, owner):
@@ -287,16 +291,27 @@ class SegmentStack:
 
     def _fold_nobodys(self) -> None:
         """Fold the run of nobody's segments on top into its lowest: none is ever undone alone."""
-        first = len(self.segments) - 1
-        while first >= 1 and self.segments[first - 1].owner is None:
-            first -= 1
+        first = self._run_on_top(None)
         if first < len(self.segments) - 1:
-            authors = [s.author for s in self.segments[first:] if s.author is not None]
-            self.segments[first].author = authors[-1] if authors else None
-            for segment in self.segments[first:]:
-                # what pinned it ended with its transaction
-                segment.pinned = False
+            self._forget_whose(first)
             self._fold_into(first)
+
+    def _run_on_top(self, owner: Owner | None) -> int:
+        """Give where the segments on top begin that are nobody's, once *owner* has committed."""
+        first = len(self.segments) - 1
+        while first >= 1:
+            below = self.segments[first - 1]
+            if below.owner is not None and (below.owner is not owner or below.dead):
+                break
+            first -= 1
+        return first
+
+    def _forget_whose(self, first: int) -> None:
+        authors = [s.author for s in self.segments[first:] if s.author is not None]
+        self.segments[first].author = authors[-1] if authors else None
+        for segment in self.segments[first:]:
+            # what pinned it ended with its transaction
+            segment.pinned = False
 
     def _fold_own(self, owner: Owner) -> None:
         """Fold neighbours of one owner and level: they end together."""
@@ -313,8 +328,11 @@ class SegmentStack:
             self._fold_into(first)
 
     def _fold_into(self, index: int) -> None:
-        kept = self.segments[index]
         self._wire.queue(f"RELEASE {self.segments[index + 1].name}")
+        self._folded_into(index)
+
+    def _folded_into(self, index: int) -> None:
+        kept = self.segments[index]
         for segment in self.segments[index + 1 :]:
             kept.wrote |= segment.wrote
             kept.pinned |= segment.pinned
@@ -369,6 +387,27 @@ class SegmentStack:
                 segment.owner, segment.level = None, 0
         if wrote:
             self.commits, self.last_commit = self.commits + 1, owner.author
+
+    def commit_by(self, owner: Owner, send: Callable[[str], object]) -> None:
+        """Commit by a message that is needed in any case, and open the next segment with it.
+
+        Otherwise the next transaction would need a message of its own. The top is *owner*'s.
+
+        :param send: sends the message, with what it is given at its end. Where it raises, nothing
+            is committed.
+        """
+        first = self._run_on_top(owner)
+        self._count += 1
+        name = f"s{self._count}"
+        release = [f"RELEASE {segment.name}" for segment in self.segments[first + 1 : first + 2]]
+        send("; ".join([*release, f"SAVEPOINT {name}"]))
+        self.savepoints_set += 1
+        for segment in self.of(owner):
+            segment.pinned = False
+        self.commit(owner)
+        self._forget_whose(first)
+        self._folded_into(first)
+        self.segments.append(Segment(name, dict(self.settings()), self._wire.mark()))
 
     def trim(self) -> None:
         """Roll back the dead segments above which nothing is worth keeping."""

@@ -203,6 +203,14 @@ RULES = [
         psycopg2="styles.TestRefusals.test_conflict_that_is_swallowed",
         sqlite3="sqlite.TestSandboxed.test_swallowed_conflict",
     ),
+    rule(
+        "statement 6d",
+        "The line that rolled back is kept for the conflict.",
+        swap(f"{BASE}.undo", "segment.undone = trail()", "segment.undone = type(trail())(())"),
+        psycopg2="conflicts.TestPostgreSQL.test_rollback_beneath",
+        psycopg="conflicts.TestPsycopg.test_rollback_beneath",
+        sqlite3="conflicts.TestSQLite.test_rollback_beneath",
+    ),
     # -- committing
     rule(
         "statement 7a",
@@ -315,6 +323,25 @@ RULES = [
         "Constraints that the test itself made are checked, too.",
         body("sandbox.postgresql.catalogue:Catalogue.note", "pass"),
         postgresql="postgresql.TestDeferrable.test_new_constraint",
+    ),
+    rule(
+        "statement 8l",
+        "The message that checks them opens the next savepoint …",
+        swap(f"{POSTGRESQL}.before_commit", "if others or self.holds_snapshots:", "if True:"),
+        psycopg2="sandbox.TestMessages.test_deferrable_before_others",
+    ),
+    rule(
+        "statement 8m",
+        "… but not beside others' uncommitted work, where the commit may yet be refused …",
+        swap(f"{POSTGRESQL}.before_commit", "if others or self.holds_snapshots:",
+             "if self.holds_snapshots:"),
+        psycopg2="postgresql.TestDeferrable.test_refused_commit_undoes_all",
+    ),
+    rule(
+        "statement 8n",
+        "… and not beside another's snapshot, for which only a commit that wrote matters.",
+        swap(f"{POSTGRESQL}.before_commit", "if others or self.holds_snapshots:", "if others:"),
+        psycopg2="postgresql.TestTransactionModes.test_commit_of_a_reader",
     ),
     # -- settings
     rule(
