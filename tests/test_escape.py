@@ -334,6 +334,24 @@ class TestStrangers(EscapeTest):
                 self.assertEqual(run(Next).messages, [])
 
 
+class TestStrangersBesidePsycopg(EscapeTest):
+    """The same where the tests' own connection is psycopg 3's."""
+
+    def setUp(self) -> None:
+        self.enterContext(mock.patch.object(Plain, "database", "postgresql+psycopg"))
+        super().setUp()
+
+    def test_in_a_test(self) -> None:
+        """A stranger's commit fails its test, whether or not the test uses its connection."""
+
+        def escape(case: Any) -> None:
+            case.clean()
+            write(case.database_url)
+
+        self.assert_escapes(escape, COMMITTED.format(""))
+        self.assert_escapes(lambda case: write(case.database_url), COMMITTED.format(""))
+
+
 class TestMessages(EscapeTest):
     def messages(self, base: type[Any], *, watched: bool) -> int:
         """Count the messages of ours for one test of several."""
