@@ -22,12 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--rounds", type=int, default=9, help="how often all take turns")
     parser.add_argument(
-        "--quick", action="store_true", help="three rounds, and no long runs: for a first look"
+        "--quick", action="store_true", help="fewer tests, and no long runs: for a first look"
     )
     options = parser.parse_args(arguments)
     started = time.monotonic()
     with prepared() as pins:
-        figures = compare(pins, rounds=3 if options.quick else options.rounds)
+        rounds, share = (3, 0.5) if options.quick else (options.rounds, 1.0)
+        figures = compare(pins, rounds=rounds, share=share)
     print(*figures_table(figures), sep="\n")
     runs = {} if options.quick else {name: long_runs.measure(name) for name in long_runs.RUNS}
     found = list(limits(figures, runs))
