@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     found = list(limits(figures, runs))
     print(*limits_table(found), sep="\n")
     passed = [each for each in found if not each.holds]
-    verdict = f"{len(passed)} of {len(found)} limits passed" if passed else "all limits held"
+    verdict = f"{len(passed)} of {len(found)} limits NOT HELD" if passed else "all limits held"
     print(f"\n{verdict}, after {time.monotonic() - started:.0f} s")
     return 1 if passed else 0
 
