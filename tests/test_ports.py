@@ -153,13 +153,21 @@ class TestBugs(PortTest):
         wanted = {test: outcome for bug in BUGS for test, outcome in bug.tests.items()}
         self.assertEqual(run(self.workshop.copy("production", BUGS)).failed, wanted)
 
-    def test_port(self):
-        """The port ends each test as production does, by the same exception."""
+    def assert_port_as_production(self, driver: str) -> None:
         wanted = {test: outcome for bug in BUGS for test, outcome in bug.tests.items()}
         for test, (there, here) in TOLD.items():
             self.assertEqual(wanted[test], there)
             wanted[test] = here
-        self.assertEqual(run(self.workshop.copy("port", BUGS)).failed, wanted)
+        classes = self.workshop.copy("port", BUGS, driver=driver)
+        self.assertEqual(run(classes).failed, wanted)
+
+    def test_port(self):
+        """The port ends each test as production does, by the same exception."""
+        self.assert_port_as_production("psycopg2")
+
+    def test_port_on_psycopg(self):
+        """So it does where the app connects with psycopg 3."""
+        self.assert_port_as_production("psycopg")
 
     def test_recipe(self):
         """One connection for all sessions finds one of the twelve: the others pass with it."""
