@@ -126,8 +126,10 @@ class DatabaseFixture:
             for held in self._leases.values():
                 if held not in used:
                     stack.callback(held.look_unused)
-            for key, sandbox in self.sandboxes.items():
-                stack.callback(self._close, sandbox, self._leases[key])
+            # several binds may share one
+            lease_of = {sandbox: self._leases[key] for key, sandbox in self.sandboxes.items()}
+            for sandbox, held in lease_of.items():
+                stack.callback(self._close, sandbox, held)
             stack.callback(self.door.close_sessions)
             stack.callback(self.closing)
             stack.callback(self.raise_swallowed)
@@ -135,6 +137,8 @@ class DatabaseFixture:
     @staticmethod
     def _close(sandbox: Sandbox, held: Lease) -> None:
         if sandbox.alive:
+            if sandbox.visited(0.0):
+                held.note_visitors()
             try:
                 sandbox.close(held.truncate_dead_rows)
             except sandbox.driver_error as error:

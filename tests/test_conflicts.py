@@ -564,7 +564,7 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
         a, b = self.two()
         a.exec_driver_sql("SET CONSTRAINTS ALL DEFERRED")  # A
         with self.refused() as said:
-            b.exec_driver_sql("SELECT 1")  # B
+            b.exec_driver_sql(INSERT.format("b"))  # B
         self.assertEqual(
             said,
             [
@@ -618,6 +618,21 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f'{self.connection(2, "B")} names the cursor "c", and {self.connection(1, "A")} '
                 f"has one of that name. On one connection the two are the same. Give the cursors "
                 f"different names."
+            ],
+        )
+
+    def test_prepared_statement_of_another(self) -> None:
+        """So does a prepared statement."""
+        a, b = self.two()
+        a.exec_driver_sql("PREPARE p AS SELECT 1")  # A
+        with self.refused() as said:
+            b.exec_driver_sql("EXECUTE p")  # B
+        self.assertEqual(
+            said,
+            [
+                f'{self.connection(2, "B")} names the prepared statement "p", and '
+                f"{self.connection(1, 'A')} has one of that name. On one connection the two are "
+                f"the same. Give the statements different names."
             ],
         )
 
@@ -1314,6 +1329,24 @@ class TestTexts(unittest.TestCase):
                     strays.append(f"{path.relative_to(PACKAGE)}:{ast.unparse(node)}")
         # what makes a conflict of a text
         self.assertEqual(strays, ["sandbox/base.py:SandboxConflict(message)"])
+
+    def test_every_text_is_explained(self) -> None:
+        """Whoever pastes the text of a conflict or warning into a search finds it in the FAQ."""
+        faq = (PACKAGE.parent / "README.rst").read_text("utf-8").partition("\nFAQ\n")[2]
+        faq = " ".join(faq.split())
+        missing = []
+        for path in TEXTS:
+            for function in ast.parse(path.read_text("utf-8")).body:
+                if isinstance(function, ast.FunctionDef) and is_text(function):
+                    # enough of a piece to find it by
+                    found = [
+                        piece.strip(' "`.')[:28]
+                        for piece in pieces(without_docstring(function))
+                        if len(piece) > 12
+                    ]
+                    if found and not any(piece in faq for piece in found):
+                        missing.append(f"{path.relative_to(PACKAGE)}: {function.name}")
+        self.assertEqual(missing, [])
 
     def test_every_text_is_used(self) -> None:
         """No text is left that nobody prints."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import unittest
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -18,7 +19,7 @@ import psycopg2
 import psycopg2.extensions
 from sqlalchemy import insert, make_url, select, text
 
-from dbtestcase import DatabaseTestCase
+from dbtestcase import DatabaseTestCase, SQLSchema
 from dbtestcase.errors import EscapeError, SandboxConflict
 from dbtestcase.sandbox.psycopg2_driver import Psycopg2Sandbox
 
@@ -236,6 +237,66 @@ class TestStrangers(EscapeTest):
         self.assertEqual([name.split()[0] for name, _ in report.problems], ["test_1_escape"])
         self.assertRegex(report.messages[0], COMMITTED.format(""))
         self.assertEqual(run(Next).messages, [])
+
+    def test_definitions(self) -> None:
+        """A stranger's CREATE TABLE, ALTER TABLE or TRUNCATE is noticed as its rows are."""
+        for statement, table in (
+            ("CREATE TABLE evil (id int)", "evil"),
+            ("ALTER TABLE posts ADD COLUMN evil int", "posts"),
+            ("TRUNCATE posts", "posts"),
+        ):
+
+            def escape(case: Any, statement: str = statement) -> None:
+                connection = stranger(case.database_url)
+                with connection, connection.cursor() as cursor:
+                    cursor.execute("SET lock_timeout = '5s'")
+                    cursor.execute(statement)
+                connection.close()
+
+            expected = COMMITTED.replace("rows of users{}", f"the definition of {table}")
+            with self.subTest(statement):
+                self.assert_escapes(escape, expected)
+
+    def test_deleted_rows(self) -> None:
+        """Of rows that a stranger deleted nothing tells; the next class has them again."""
+        path = Path.cwd() / "schema.sql"
+        path.write_text(
+            "CREATE TABLE colour (name text); INSERT INTO colour VALUES ('red'), ('blue');"
+        )
+
+        class Seeded(DatabaseTestCase):
+            database = "postgresql"
+            schema = SQLSchema(path)
+
+            def test_it(case) -> None:
+                with case.engine.connect() as connection:
+                    found = connection.scalar(text("SELECT count(*) FROM colour"))
+                    case.assertEqual(found, 2)
+
+        class Deleting(Seeded):
+            where = "test"
+
+            def delete(case) -> None:
+                connection = stranger(case.database_url)
+                with connection, connection.cursor() as cursor:
+                    cursor.execute("DELETE FROM colour WHERE name = 'red'")
+                connection.close()
+
+            def test_it(case) -> None:
+                super().test_it()
+                if case.where == "test":
+                    case.delete()
+
+            @classmethod
+            def tearDownClass(cls) -> None:
+                if cls.where == "tearDownClass":
+                    cls.delete(cls)
+                super().tearDownClass()
+
+        for where in ("test", "tearDownClass"):
+            with self.subTest(where):
+                Deleting.where = where
+                self.assertEqual(run(Deleting, Seeded).messages, [])
 
     def test_outside_of_tests(self) -> None:
         """What escapes in the class's set-up or teardown is an error of the class."""
@@ -469,7 +530,7 @@ class TestFork(EscapeTest):
         """A child that leaves by sys.exit(), and so through the test's own cleanups."""
         suite = """
     import os, sys, unittest
-    from dbtestcase import DatabaseTestCase
+    from dbtestcase import DatabaseTestCase, SQLSchema
     from shop import User, create_app, db
 
     class TestFork(DatabaseTestCase):

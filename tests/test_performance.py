@@ -18,7 +18,7 @@ from examples.performance.batches import TimedResult
 from examples.performance.comparison import Figures, Line, lines, prepared
 from examples.performance.limits import Limit, figures_table, limits, limits_table
 from examples.performance.long_runs import Commits, DeferrableCommits
-from examples.performance.workload import metadata
+from examples.performance.workload import one_table
 
 from .support import look, no_settings, run
 from .twins import Relay
@@ -90,7 +90,7 @@ class TestContenders(PerformanceTest):
                 found = run_checked(line.contender, f"test_{line.test}", self.database(line))
                 if line.name == "no isolation":
                     self.assertEqual(found, [1, 2])
-                elif line.name == "create_all and drop_all":
+                elif line.contender is contenders.CreateDrop:
                     self.assertEqual(found, [None, None])
                 elif line.test == "empty":
                     self.assertFalse(any(found))
@@ -144,7 +144,7 @@ class TestRoundTrips(PerformanceTest):
 
         class ShopTest(DatabaseTestCase):
             database = relay.url.render_as_string(hide_password=False)
-            schema = MetadataSchema(metadata)
+            schema = MetadataSchema(one_table)
 
             def insert(self) -> None:
                 with self.engine.begin() as connection:

@@ -481,12 +481,14 @@ class TestDeferrable(TwinTestCase):
         self.assertSame(play)
 
     def test_set_constraints_beside(self) -> None:
-        """SET CONSTRAINTS beside another's open transaction is refused."""
+        """Writing beside another's open transaction that used SET CONSTRAINTS is refused."""
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
             a("SET CONSTRAINTS ALL DEFERRED")
-            b("SELECT 1")
+            b("SELECT count(*) FROM pair")
+            b.rollback()
+            b("INSERT INTO pair VALUES (1, 1)")
 
         self.assertConflict(
             play,

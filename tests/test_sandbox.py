@@ -496,7 +496,7 @@ class TestEngines(SandboxTestCase):
 
     def test_other_url(self) -> None:
         """Whatever server, database and role an engine names, it shares the connection."""
-        engine = sa.create_engine("postgresql+psycopg2://shop:secret@production.example:1/shop")
+        engine = sa.create_engine(f"{self.driver}://shop:secret@production.example:1/shop")
         self.addCleanup(engine.dispose)
         self.addCleanup(redirect(engine, self.box))
         self.insert("a")

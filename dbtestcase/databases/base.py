@@ -72,6 +72,9 @@ class Lease(abc.ABC):
         """
         return False
 
+    def note_visitors(self) -> None:  # noqa: B027 - nothing to do where the database is not ours
+        """Note that somebody else was connected: the next class gets a new database."""
+
     def look_unused(self) -> None:  # noqa: B027 - nothing to do where the database is not ours
         """End the use by a test class that has not connected itself.
 

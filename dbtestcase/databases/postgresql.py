@@ -44,6 +44,7 @@ DECLARE
   empty boolean;
   escaped boolean;
   tables text[] := '{{}}';
+  defined text;
 BEGIN
   SET LOCAL lock_timeout = '{patience}';
   SET LOCAL row_security = off;
@@ -66,8 +67,14 @@ BEGIN
       IF escaped THEN tables := tables || part.name; END IF;
     END IF;
   END LOOP;
-  IF tables <> '{{}}' THEN
-    RAISE EXCEPTION '{escape}%', array_to_string(tables, ', ') || (
+  SELECT string_agg(c.oid::regclass::text, ', ') INTO defined FROM pg_class c
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'v', 'm', 'S') AND c.relpersistence <> 't'
+      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg\\_%'
+      AND age(c.xmin) <= age('{since}'::xid);
+  IF tables <> '{{}}' OR defined IS NOT NULL THEN
+    RAISE EXCEPTION '{escape}%', concat_ws(' and ',
+      'rows of ' || nullif(array_to_string(tables, ', '), ''), 'the definition of ' || defined) || (
       SELECT coalesce('; connected still: ' || string_agg(format(
         'pid %s (%s), last query: %s', pid, coalesce(nullif(application_name, ''), 'no name'),
         left(regexp_replace(query, '\\s+', ' ', 'g'), 80)), '; '), '')
@@ -144,6 +151,7 @@ class OwnDatabase(Lease):
         self._in_class = False
         self._since = 0
         self._sessions: int | None = None
+        self._visitors_came = False
         self._content: str | None = None
         self._lock: Admin | None = None
         self._take(schema)
@@ -313,6 +321,7 @@ class OwnDatabase(Lease):
             "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296"
         )
         self._sessions = self._count_sessions(lock)
+        self._visitors_came = False
 
     def visited(self, since: float, *, connected: bool) -> bool:
         if connected or self._lock is None or time.monotonic() - since < PATIENCE:
@@ -338,6 +347,7 @@ class OwnDatabase(Lease):
     def find_escape(self, own_pid: int) -> bool:
         if self._content is None:
             return False
+        self._visitors_came = True
         try:
             with contextlib.closing(Admin(self.url, self._origin)) as connection:
                 look = LOOK.format(
@@ -357,11 +367,15 @@ class OwnDatabase(Lease):
                 raise
             raise self._escape_error(what.splitlines()[0], "in this test") from None
 
+    def note_visitors(self) -> None:
+        self._visitors_came = True
+
     def look_unused(self) -> None:
         if self._lock is None or self._content is None or self._in_class:
             return
         with contextlib.suppress(Refused):
             if self._count_sessions(self._lock) != self._sessions:
+                self.note_visitors()
                 self.truncate_dead_rows()
 
     def truncate_dead_rows(self, execute: Callable[[str], object] | None = None) -> None:
@@ -384,12 +398,14 @@ class OwnDatabase(Lease):
                 # At the end of a class an error would hide the one that made it so.
                 if not isinstance(error, (ServerError, Refused)):
                     raise
+        if self._visitors_came:
+            self._content = None  # of rows that they deleted nothing tells
         self._in_class = False
         at_rest(self)
 
     def _escape_error(self, what: str, when: str) -> EscapeError:
         return EscapeError(
-            f"something was really committed to {self!r} {when}: rows of {what}. It came past "
+            f"something was really committed to {self!r} {when}: {what}. It came past "
             f"SQLAlchemy's engines, by a connection of its own or another process. Let the program "
             f"take its connections from the engine: engine.raw_connection(). The database is built "
             f"anew."

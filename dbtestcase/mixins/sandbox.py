@@ -182,7 +182,8 @@ class SandboxMixin(EngineMixin):
             undo.append(fixture.end_test)
         undo.append(fixture.door.close_sessions)
         undo.append(functools.partial(fixture.let_go, mark))
-        undo.append(functools.partial(close_own_session, self))
+        if own_session:
+            undo.append(functools.partial(close_own_session, self))
 
 
 def _restore(cls: type, before: Mapping[str, object]) -> None:

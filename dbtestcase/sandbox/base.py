@@ -116,6 +116,11 @@ class Sandbox(Kind):
         """Whether this is a process that was forked while the sandbox was open."""
         return self._pid != in_process()
 
+    @property
+    def has_one(self) -> bool:
+        """Whether only one connection did anything since the last generation began."""
+        return self._names == 1
+
     def new_backend(self, session: Mapping[str, str | None]) -> Backend:
         """Make the server's side of a virtual connection."""
         self._names += 1
@@ -166,7 +171,7 @@ class Sandbox(Kind):
     @property
     def holds_snapshots(self) -> bool:
         """Whether a transaction is open that would not see what another commits."""
-        return any(
+        return not self.has_one and any(
             b.isolation in SNAPSHOT_LEVELS and b.state is not State.IDLE for b in self.backends
         )
 

@@ -1,20 +1,22 @@
 """The stack of segments: how the work of several connections is kept apart on one.
 
-A *segment* is one real savepoint, and holds work of one owner only: of one virtual connection,
-at one depth of its own (user) savepoints. The segments lie on each other as savepoints do, in
-the order in which work was done. Two connections whose work crosses look like this::
+On one connection savepoints lie on each other, and ``ROLLBACK TO`` one of them undoes everything
+above it, whoever did it. A *segment* is one such savepoint, and holds work of one owner only: of
+one virtual connection, at one depth of its own (user) savepoints. So what is to be undone alone
+lies alone, as long as the owners end in an order that a stack allows. Two connections whose work
+crosses look like this::
 
     time  statement                    stack (bottom … top)
 
      1    A: INSERT                    base │ A*
      2    B: INSERT                    base │ A* │ B*
      3    A: INSERT                    base │ A* │ B* │ A*
-     4    B: COMMIT                    base │ A* │ ·* │ A*        · = nobody's any more: it stays
-     5    A: ROLLBACK                  base │ A† │ ·* │ A†        † = dead
-                                       base │ A† │ ·* │           the upper one can be trimmed …
-                                                                  … the lower one cannot
+     4    B: COMMIT                    base │ A* │ ·* │ A*
+     5    A: ROLLBACK                  base │ A† │ ·* │ A†        the upper one can be trimmed …
+                                       base │ A† │ ·* │           … the lower one cannot
 
-    * = wrote something
+    base = what was there before the test    * = wrote something    † = dead: to be undone
+    ·    = nobody's any more: it stays
 
 What is committed belongs to nobody, and nothing more can happen to it. What is rolled back is
 dead, and is *trimmed* as soon as everything above it is dead too or wrote nothing: one
@@ -25,7 +27,7 @@ rollback itself, for nobody may ever look again, and then nobody was misled.
 
 Whether a segment wrote is asked of the database, because a text does not tell (a ``SELECT``
 may call a function that writes). It is asked of the topmost only, before something is put on
-it; a segment that turns out to have only read is nobody's, and nothing lies beneath it.
+it; a segment that turns out to have only read is nobody's, and may be undone with what lies below.
 Where the kind of database can prove that a statement only reads, nothing needs to be asked:
 then transactions that only read follow each other in one savepoint, and send nothing of ours.
 
@@ -224,7 +226,9 @@ class SegmentStack:
         :param only_reads: whether it is proven that the statement writes nothing.
         """
         top = self.top
-        if not self._is_of(top, owner):
+        if self._is_free(top):
+            top = self._adopt(top, owner)
+        elif not self._is_of(top, owner):
             self._fold_own(owner)
             top = self.top
         if not self._is_of(top, owner):

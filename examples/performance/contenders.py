@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from dbtestcase import DatabaseTestCase, MetadataSchema
 
-from .workload import COUNT, INSERT, Item, create_app, db, metadata
+from .workload import COUNT, INSERT, Item, create_app, db, metadata, one_table
 
 __all__ = [
     "Contender",
@@ -32,6 +32,8 @@ __all__ = [
     "OursApp",
     "OursAppData",
     "OursData",
+    "OursTwenty",
+    "OursTwentyData",
     "Psycopg2",
     "Recipe",
     "RecipeApp",
@@ -221,7 +223,7 @@ class CreateDrop(Contender):
 class Ours(DatabaseTestCase):
     """A DatabaseTestCase without class data."""
 
-    schema = MetadataSchema(metadata)
+    schema: Any = MetadataSchema(one_table)
 
     def test_empty(self) -> None:
         pass
@@ -258,6 +260,18 @@ class OursApp(Ours):
 
 class OursAppData(OursData, OursApp):
     """The same with class data."""
+
+
+class OursTwenty(Ours):
+    """Beside twenty tables, whose sequences are put back after each test."""
+
+    schema = MetadataSchema(metadata)
+
+
+class OursTwentyData(OursData):
+    """The same with class data."""
+
+    schema = MetadataSchema(metadata)
 
 
 def request_and_count(test: Any, client: Any) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
+from .check import Tally
 from .drivers import DRIVERS
-from .run import run
+from .prototype import PrototypeStage, find
+from .run import Report, run
 from .sqlite_stages import SQLiteDatabases
 from .stages import PostgreSQLDatabases
 
@@ -19,9 +21,25 @@ def main() -> int:
     parser.add_argument("--driver", choices=sorted(DRIVERS), default="psycopg2")
     parser.add_argument("--web", action="store_true", help="histories like those of a web test")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a difference")
+    parser.add_argument(
+        "--prototype",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="play them in the prototype, too, and print its figures",
+    )
     options = parser.parse_args()
     kind = SQLiteDatabases if options.driver == "sqlite3" else PostgreSQLDatabases
+    others = Tally()
     with kind(DRIVERS[options.driver]) as databases:
+        if options.prototype is not None:
+            if options.driver != "psycopg2":
+                parser.error("the prototype knows psycopg2 only")
+            folder = find(options.prototype)
+            databases.make_other = lambda url: (
+                PrototypeStage(url, DRIVERS["psycopg2"], folder),
+                others,
+            )
         report = run(
             databases,
             options.count,
@@ -31,6 +49,8 @@ def main() -> int:
             tell=lambda text: print(text, flush=True),
         )
     print(report)
+    if options.prototype is not None:
+        print("\nThe prototype:", Report(others), sep="\n")
     return 1 if report.differences else 0
 
 

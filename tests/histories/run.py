@@ -96,7 +96,8 @@ def _batch(
     @given(databases.web_histories() if web else databases.histories())
     def play(history: History) -> None:
         try:
-            check(history, databases.real, databases.sandboxes[history.variant], tally)
+            box = databases.sandboxes[history.variant]
+            check(history, databases.real, box, tally, databases.other)
         except Difference as difference:
             last.append(str(difference))
             raise

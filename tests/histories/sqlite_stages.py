@@ -89,6 +89,8 @@ class SQLiteDatabases:
         self.driver = driver
         self.variants = variants
         self.real: RealSQLiteStage
+        #: on PostgreSQL, another sandbox to compare with
+        self.other: Any = None
         self.sandboxes: dict[str, SandboxStage] = {}
         self._keepers: list[sqlite3.Connection] = []
         self._directory: tempfile.TemporaryDirectory[str] | None = None

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -150,6 +150,8 @@ class SandboxStage(Stage):
     content_sql = postgresql.CONTENT
     #: whether a step that found a lock in its way on real connections must warn here
     blocked_warns = False
+    #: whether a difference, or a conflict that no rule explains, is an error
+    strict = True
 
     def __init__(self, url: URL, driver: Driver, *, class_data: bool) -> None:
         super().__init__(url, driver)
@@ -184,6 +186,15 @@ class SandboxStage(Stage):
             self.sandbox.end_test()
 
     @property
+    def savepoints(self) -> int:
+        """How many segments were made since the sandbox is there."""
+        return self.sandbox.stack.savepoints_set
+
+    def owners(self) -> list[object]:
+        """Give whose the segments are, from the bottom."""
+        return [s.owner for s in self.sandbox.stack if s.owner is not None and not s.dead]
+
+    @property
     def conflicts(self) -> list[Any]:
         """The conflicts since the history began, swallowed ones too."""
         return list(self.sandbox.conflicts)
@@ -213,9 +224,12 @@ class PostgreSQLDatabases:
             poolclass=sa.NullPool,
         )
         self._urls: dict[str, URL] = {}
-        for number, name in enumerate(("real", *variants)):
+        for number, name in enumerate(("real", "other", *variants)):
             database = f"dbtestcase_histories_{os.getpid()}_{number}"
             self._urls[name] = server.set(database=database)
+        #: another sandbox to compare with, and what is counted in it
+        self.other: Any = None
+        self.make_other: Callable[[URL], tuple[Any, Any]] | None = None
         self.real: RealStage
         self.sandboxes: dict[str, SandboxStage] = {}
 
@@ -241,6 +255,8 @@ class PostgreSQLDatabases:
         self.real = RealStage(self._urls["real"], self.driver)
         for variant in self.variants:
             self.sandboxes[variant] = self._sandbox(variant)
+        if self.make_other is not None:
+            self.other = self.make_other(self._urls["other"])
 
     def _sandbox(self, variant: str) -> SandboxStage:
         return SandboxStage(
@@ -252,6 +268,9 @@ class PostgreSQLDatabases:
         for sandbox in self.sandboxes.values():
             sandbox.close()
         self.sandboxes.clear()
+        if self.other is not None:
+            self.other[0].close()
+            self.other = None
         if hasattr(self, "real"):
             self.real.close()
             del self.real

@@ -7,6 +7,7 @@ some of which write something by a second connection meanwhile, an audit log for
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,8 +18,21 @@ from .steps import History, Operation, Step
 __all__ = ["Vocabulary", "histories", "web_histories"]
 
 #: What n may be: few numbers, so that keys and names meet.
-NUMBERS = st.integers(0, 5)
+NUMBERS = range(6)
 
+
+#: What a request does beside reading, and how often.
+_OF_REQUESTS = {
+    "insert": 6,
+    "insert parent": 2,
+    "update item": 4,
+    "delete item": 2,
+    "upsert": 1,
+    "function": 1,
+    "insert noted": 1,
+    "insert child": 1,
+    "duplicate": 1,
+}
 
 _BRACKETS = (
     ("SAVEPOINT", "ROLLBACK TO"),
@@ -40,22 +54,33 @@ class Vocabulary:
         families: Sequence[tuple[int, Sequence[Operation]]],
         ends: Sequence[Operation],
     ) -> None:
-        self.common = [o for times, family in families if times > 3 for o in weighted(family, times)]
-        #: of these a history has one family, so that its operations meet
-        self.special = [
-            weighted(family) * max(1, len(self.common) // (2 * len(weighted(family))))
-            for times, family in families
-            if times <= 3
-            for _ in range(times)
-        ]
+        common = [o for times, family in families if times > 3 for o in weighted(family, times)]
         by_name = {o.name: o for o in ends}
         self.commit, self.rollback, self.close = (
             by_name[name] for name in ("commit", "rollback", "close")
         )
-        self.reads = weighted(families[0][1])
         named = {o.name: o for _, family in families for o in family}
-        self.brackets = [(named[first], named[last]) for first, last in _BRACKETS]
-        self.all = named
+        brackets = [(named[first], named[last]) for first, last in _BRACKETS]
+        endings = [None, None, None, self.commit, self.commit, self.rollback]
+        # what stands around the steps of a phrase, and what ends it
+        frames = [(around, end) for around in [None] * 8 + brackets for end in endings]
+        #: what a history is made of: beside the common operations it has those of one rarer
+        #: family, so that these meet
+        self.mixtures = [
+            _phrases(common + weighted(family) * (len(common) // (2 * weight(family)) or 1), frames)
+            for times, family in families
+            if times <= 3
+            for _ in range(times)
+        ]
+        self.reads = st.sampled_from([(o, n) for o in weighted(families[0][1]) for n in NUMBERS])
+        of_requests = [
+            (named[name], n)
+            for name, times in _OF_REQUESTS.items()
+            if name in named
+            for n in NUMBERS
+            for _ in range(times)
+        ]
+        self.of_requests = st.sampled_from(of_requests)
 
 
 def weighted(operations: Sequence[Operation], times: int = 1) -> list[Operation]:
@@ -63,39 +88,40 @@ def weighted(operations: Sequence[Operation], times: int = 1) -> list[Operation]
     return [operation for operation in operations for _ in range(operation.weight * times)]
 
 
+def weight(operations: Sequence[Operation]) -> int:
+    """Say how many :func:`weighted` gives."""
+    return sum(operation.weight for operation in operations)
+
+
+def _phrases(operations: Sequence[Operation], frames: Sequence[Any]) -> Any:
+    """Draw lists of lists of phrases: of few steps, as connections are to take turns.
+
+    hypothesis takes its time for every draw, so few are made, and strategies are made only once.
+    """
+    said = st.sampled_from([(operation, n) for operation in operations for n in NUMBERS])
+    turns = st.sampled_from([0, 0, 1])
+    phrase = st.tuples(turns, st.sampled_from(frames), st.lists(said, min_size=1, max_size=2))
+    return st.lists(st.lists(phrase, min_size=1, max_size=5), min_size=1, max_size=6)
+
+
 @st.composite
 def histories(draw: Any, words: Vocabulary, kinds: Sequence[str], variants: Sequence[str]) -> Any:
     """Draw a mixed history: phrases of a few steps by one actor, so that transactions end."""
     count = draw(st.integers(2, 3))
-    drawn = words.common + draw(st.sampled_from(words.special))
-    said = st.lists(st.tuples(st.sampled_from(drawn), NUMBERS), min_size=1, max_size=4)
-    end = st.sampled_from([None, None, None, words.commit, words.commit, words.rollback])
-    bracket = st.sampled_from([None] * 8 + words.brackets)
-    phrase = st.tuples(st.integers(0, count - 1), bracket, said, end)
+    mixture = draw(st.sampled_from(words.mixtures))
     steps: list[Step] = []
-    for actor, around, operations, ending in draw(st.lists(phrase, min_size=1, max_size=12)):
-        phrased = [(operation, n) for operation, n in operations]
-        if around is not None:
-            phrased = [(around[0], 0), *phrased, (around[1], 0)]
-        if ending is not None:
-            phrased.append((ending, 0))
-        steps += [Step(actor, operation, n) for operation, n in phrased]
-    who = tuple(draw(st.sampled_from(kinds)) for _ in range(count))
+    actor = -1
+    for phrases in draw(mixture):
+        for turns, (around, ending), phrased in phrases:
+            # hypothesis likes to repeat itself: so it is the next one's turn
+            actor = (actor + 1 + turns) % count
+            if around is not None:
+                phrased = [(around[0], 0), *phrased, (around[1], 0)]
+            if ending is not None:
+                phrased = [*phrased, (ending, 0)]
+            steps += [Step(actor, operation, n) for operation, n in phrased]
+    who = draw(st.sampled_from(list(itertools.product(kinds, repeat=count))))
     return History(who, draw(st.sampled_from(variants)), tuple(steps))
-
-
-#: What a request does beside reading, and how often.
-_OF_REQUESTS = {
-    "insert": 6,
-    "insert parent": 2,
-    "update item": 4,
-    "delete item": 2,
-    "upsert": 1,
-    "function": 1,
-    "insert noted": 1,
-    "insert child": 1,
-    "duplicate": 1,
-}
 
 
 @st.composite
@@ -105,11 +131,7 @@ def web_histories(draw: Any, words: Vocabulary, variants: Sequence[str]) -> Any:
     The test's own session is actor 0, requests are actor 1, and what a request does past its
     own transaction is actor 2.
     """
-    reads = st.tuples(st.sampled_from(words.reads), NUMBERS)
-    writes = st.tuples(
-        st.sampled_from([words.all[name] for name, n in _OF_REQUESTS.items() for _ in range(n) if name in words.all]),
-        NUMBERS,
-    )
+    reads, writes = words.reads, words.of_requests
     steps: list[Step] = []
 
     def say(actor: int, said: list[tuple[Operation, int]]) -> None:

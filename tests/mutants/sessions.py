@@ -106,6 +106,12 @@ RULES = [
         body("sandbox.backends:Author.__str__", "return self.name"),
         postgresql="postgresql.TestUncommitted.test_read_beside",
     ),
+    rule(
+        "session 11o",
+        "A request that is made beside the test's own uncommitted work warns.",
+        body("fixture:DatabaseFixture.warn_of_uncommitted", "pass"),
+        each="conflicts.TestFixture.test_request_beside",
+    ),
     # -- advisory locks
     rule(
         "session 12a",
@@ -261,7 +267,7 @@ RULES = [
     rule(
         "session 16a",
         "One lock is held for a statement and its messages.",
-        swap(f"{BASE}.entered", "with self.lock:\n            yield", "yield"),
+        swap(f"{BASE}.entered", "return self.lock", "return nullcontext(True)"),
         postgresql="sandbox.TestThreads.test_one_at_a_time",
     ),
     rule(
@@ -309,7 +315,7 @@ RULES = [
         swap(f"{PSYCOPG2}.sandbox:Psycopg2Sandbox.alive", " and not self.in_child", ""),
         swap(
             "sandbox.psycopg_driver.sandbox:PsycopgSandbox.alive",
-            " and os.getpid() == self._pid",
+            " and not self.in_child",
             "",
         ),
         body("sandbox.sqlite.sandbox:_keep_in_child", "pass"),

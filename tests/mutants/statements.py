@@ -203,6 +203,14 @@ RULES = [
         psycopg2="styles.TestRefusals.test_conflict_that_is_swallowed",
         sqlite3="sqlite.TestSandboxed.test_swallowed_conflict",
     ),
+    rule(
+        "statement 6d",
+        "The line that rolled back is kept for the conflict.",
+        swap(f"{BASE}.undo", "segment.undone = trail()", "segment.undone = type(trail())(())"),
+        psycopg2="conflicts.TestPostgreSQL.test_rollback_beneath",
+        psycopg="conflicts.TestPsycopg.test_rollback_beneath",
+        sqlite3="conflicts.TestSQLite.test_rollback_beneath",
+    ),
     # -- committing
     rule(
         "statement 7a",

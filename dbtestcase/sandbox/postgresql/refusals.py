@@ -40,12 +40,15 @@ class Refusals:
         statement: Statement,
         owner_of_table: tuple[str, Backend] | None,
         owner_of_prepared: tuple[str, Backend] | None,
+        *,
+        only_reads: bool,
     ) -> None:
         """Refuse a statement whose effect on others, or theirs on it, could not be shown.
 
         :param owner_of_table: the name of a temporary table that the statement names, and its
             owner, where that is another connection.
         :param owner_of_prepared: the same of a prepared statement.
+        :param only_reads: whether it is proven that the statement writes nothing.
         """
         sandbox = self._sandbox
         if statement.hides_setting:
@@ -58,8 +61,11 @@ class Refusals:
             raise sandbox.conflict(messages.prepared_name(backend, owner, name))
         if backend.isolation in SNAPSHOT_LEVELS:
             self._old_snapshot(backend)
+        if sandbox.has_one:
+            return  # what follows needs two
         for other in sandbox.backends:
-            if other.sets_constraints and other is not backend:
+            # constraints are nothing to who only reads
+            if other.sets_constraints and other is not backend and not only_reads:
                 raise sandbox.conflict(messages.sets_constraints(other, backend))
         stranger = ServerCursors.stranger(backend, statement, sandbox.backends)
         if stranger is not None and statement.cursor is not None:

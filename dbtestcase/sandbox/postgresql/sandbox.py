@@ -19,7 +19,7 @@ from .. import uncommitted
 from ..backends import Backend, State
 from ..base import Phase, Sandbox
 from ..places import place
-from ..segments import Segment, Wrote
+from ..segments import Segment, SegmentStack, Wrote
 from ..statements import Control, Statement, analyse
 from . import messages
 from .advisory import AdvisoryLocks
@@ -82,6 +82,9 @@ class PostgreSQLSandbox(Sandbox):
         self._refusals = Refusals(self)
         self._visitors = Visitors(self._send)
         self._renew()
+
+    def _new_stack(self) -> SegmentStack:
+        return SegmentStack(self._wire, self._rolled_back)
 
     def _renew(self) -> None:
         """Start a stack for a new real transaction, or a new base."""
@@ -193,16 +196,17 @@ class PostgreSQLSandbox(Sandbox):
         if backend.alone:
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
+        only_reads = values_only and self._catalogue.only_reads(statement)
         self._refusals.statement(
             backend,
             statement,
             self._temporary.strangers(backend, statement),
             self._prepared.stranger(backend, statement),
+            only_reads=only_reads,
         )
         self.raise_if_stuck()
         if backend.commits_seen is None and statement.verb not in _NO_QUERY:
             backend.commits_seen = self.stack.commits
-        only_reads = values_only and self._catalogue.only_reads(statement)
         segment = self._claim(backend, only_reads=only_reads)
         others = self.stack.of_others(backend)
         if others:

@@ -132,6 +132,8 @@ class Sequences:
 
     def restore(self) -> str:
         """Give what puts them back at the end of a test; empty where there are none."""
+        if self.statement and self._prepared and not (self._was_set or self._others_prepared):
+            return f"EXECUTE {_PREPARED}"
         parts = [self._everything if self._was_set else ""]
         if self._others_prepared:
             # they would outlive the test, whose next run prepares them again

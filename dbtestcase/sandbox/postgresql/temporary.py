@@ -39,6 +39,8 @@ class TemporaryTables:
 
     def strangers(self, backend: Backend, statement: Statement) -> tuple[str, Backend] | None:
         """Give a table of another connection that *statement* names, and whose it is."""
+        if not self._owners:
+            return None
         for name, (owner, _) in list(self._owners.items()):
             words = set(_WORDS.findall(name.lower()))
             if owner is not backend and words <= statement.words:
@@ -60,6 +62,8 @@ class TemporaryTables:
 
     def at_commit(self, backend: Backend) -> list[str]:
         """Give what ON COMMIT asks for: the real transaction goes on, so the server does not."""
+        if not self._owners:
+            return []
         found = []
         for name, (owner, what) in list(self._owners.items()):
             if owner is backend and what == "drop":

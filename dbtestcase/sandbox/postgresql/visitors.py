@@ -19,10 +19,12 @@ __all__ = ["Visitors"]
 #: How old an answer must be, in seconds, to be asked for again.
 PATIENCE = 0.001
 
-# Older servers learn of it half a second later.
-_CAN_COUNT = """
-SELECT pg_backend_pid(), oid, current_setting('track_counts') = 'on'
-       AND current_setting('server_version_num')::int >= 150000
+# Older servers learn of it half a second later, and have no such setting. By default a server
+# would repeat its first answer within a transaction.
+_BEGIN = """
+SELECT pg_backend_pid(), oid, current_setting('track_counts') = 'on' AND (
+         SELECT max(set_config(name, 'none', false)) FROM pg_settings
+          WHERE name = 'stats_fetch_consistency') IS NOT NULL
   FROM pg_database WHERE datname = current_database()
 """
 
@@ -43,10 +45,8 @@ class Visitors:
 
     def begin(self) -> int:
         """Take who is connected now for known; give the server's process for us."""
-        pid, oid, counts = self._send(_CAN_COUNT)[0]
-        # within a transaction the server would repeat its first answer
-        question = f"SELECT pg_stat_get_db_sessions({oid}) FROM pg_stat_clear_snapshot()"
-        self.question = question if counts else ""
+        pid, oid, counts = self._send(_BEGIN)[0]
+        self.question = f"SELECT pg_stat_get_db_sessions({oid})" if counts else ""
         self.seen(stay=False)
         return int(pid)
 

@@ -199,6 +199,8 @@ class VirtualConnection:
         self._check_open()
         sandbox = self.sandbox
         begun, self._begun = self._begun, False
+        if not begun and not close:
+            return  # SQLAlchemy's pool rolls back whatever was committed
         if sandbox.in_child:
             # another thread of the parent may hold the lock, and never let it go here
             return

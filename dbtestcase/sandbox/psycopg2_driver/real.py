@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from psycopg2 import extensions
@@ -24,12 +25,8 @@ Connection = extensions.connection
 Cursor = extensions.cursor
 
 _closed: Any = Connection.closed
-
-
-def is_closed(real: Any) -> int:
-    """Say what the driver says of a real connection: 0 for open."""
-    closed: int = _closed.__get__(real)
-    return closed
+#: Says what the driver says of a real connection: 0 for open.
+is_closed: Callable[[Any], int] = _closed.__get__
 
 
 def _of_virtual(name: str) -> Any:

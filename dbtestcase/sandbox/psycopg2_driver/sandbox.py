@@ -34,6 +34,7 @@ class Psycopg2Sandbox(ConnectingSandbox):
     """A sandbox whose engines use psycopg2."""
 
     driver_error = psycopg2.Error
+    _own_cursor: Any = None
 
     def connect(self, dialect: Dialect, cparams: Mapping[str, Any] | None) -> Any:
         """Give the real connection, prepared for a new virtual one in this thread.
@@ -70,6 +71,7 @@ class Psycopg2Sandbox(ConnectingSandbox):
             **{**options, **self._where}, connection_factory=real_class(factory)
         )
         self.real.sandbox = self
+        self._own_cursor = None
         forget_in_child(self.real)
         self._first_types = self._types = dict(self.real.string_types), dict(self.real.binary_types)
         if self.died:
@@ -111,9 +113,11 @@ class Psycopg2Sandbox(ConnectingSandbox):
     # -- the real connection -----------------------------------------------------
 
     def _send(self, text: str) -> Rows:
-        with Connection.cursor(self.real, cursor_factory=Cursor) as cursor:
-            Cursor.execute(cursor, text)
-            return cursor.fetchall() if cursor.description is not None else []
+        cursor = self._own_cursor
+        if cursor is None:  # kept, as most messages are sent at the end of a test
+            cursor = self._own_cursor = Connection.cursor(self.real, cursor_factory=Cursor)
+        Cursor.execute(cursor, text)
+        return cursor.fetchall() if cursor.description is not None else []
 
     def send_as_is(self, text: str) -> None:
         """Send a statement of the program's that no cursor of the driver would send."""
