@@ -910,6 +910,16 @@ class TestMessages(SandboxTestCase):
         actions = self.write, self.names, self.change, self.change, self.names
         self.assertEqual(self.sent(*actions, data=True), 5 + 3 + 1)
 
+    def test_temporary_table_before_a_commit(self) -> None:
+        """What is known of the schema is asked again in a test that changes it, and not after."""
+
+        def make() -> None:
+            with self.engine.begin() as connection:
+                connection.exec_driver_sql("CREATE TEMPORARY TABLE seen (id int)")
+
+        # the question and the check after the change; then the check alone
+        self.assertEqual(self.sent(self.write, make, data=True), 2 + 3 + 1)
+
     def test_further_transactions(self) -> None:
         """A transaction that follows one that wrote costs one message, in whatever order."""
         self.without_deferrable()

@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 MODULES = ("accounts", "posts", "programs", "features")
 
 #: What the port is told, whose engines are led elsewhere: a name that no resolver knows.
-_NOWHERE = "postgresql+psycopg2://blog@db.invalid/blog_test"
+_NOWHERE = "postgresql+{}://blog@db.invalid/blog_test"
 
 _OPTIONS = "-c lock_timeout=5s -c idle_in_transaction_session_timeout=60s"
 
@@ -79,11 +79,14 @@ class Workshop:
             del sys.modules[name]
         self._stack.close()
 
-    def copy(self, base: str, bugs: Sequence[Bug] = ()) -> list[type[unittest.TestCase]]:
+    def copy(
+        self, base: str, bugs: Sequence[Bug] = (), *, driver: str = "psycopg2"
+    ) -> list[type[unittest.TestCase]]:
         """Copy app and suite, and give the suite's test classes.
 
         :param base: ``"original"``, or the name of a module of ``bases/``.
         :param bugs: what is planted in the app.
+        :param driver: with what the app connects, as SQLAlchemy names it.
         """
         name = f"copy_of_ports_{next(self._numbers)}_{base}"
         target = Path(self._directory, name)
@@ -98,7 +101,11 @@ class Workshop:
         for bug in bugs:
             path = target / "blog" / bug.module
             path.write_text(bug.plant(path.read_text()))
-        url = _NOWHERE if base == "port" else self._url.render_as_string(hide_password=False)
+        url = _NOWHERE.format(driver)
+        if base != "port":
+            url = self._url.set(drivername=f"postgresql+{driver}").render_as_string(
+                hide_password=False
+            )
         importlib.invalidate_caches()
         with mock.patch.dict(os.environ, BLOG_TEST_DATABASE=url):
             modules = [importlib.import_module(f"{name}.suite.{each}") for each in MODULES]

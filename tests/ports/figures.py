@@ -22,10 +22,11 @@ from dbtestcase.sandbox.postgresql.wire import PostgreSQLWire
 
 __all__ = ["KINDS", "Tally", "Transaction", "tallied"]
 
+_SETS = re.compile(r"\bset_config\(|^\s*SET\s|\bTEMPORARY\s+TABLE\b", re.I)
 _WRITES = re.compile(r"\s*(INSERT|UPDATE|DELETE|CREATE|ALTER|DROP|TRUNCATE)\b", re.I)
 
-#: The kinds of transactions. A transaction *follows a writer* as many times as the statement
-#: before one of its own was of another transaction, which wrote.
+#: The kinds of transactions. One *follows a writer* where the statement before one of its own was
+#: of another transaction, which wrote.
 KINDS = (
     "only reads, follows none",
     "only reads, follows a writer",
@@ -33,6 +34,7 @@ KINDS = (
     "writes, follows a writer",
     "writes and is rolled back",
     "has savepoints of its own",
+    "sets or makes what is local",
 )
 
 
@@ -40,12 +42,14 @@ KINDS = (
 class Transaction:
     """One transaction of the program or its test, as SQLAlchemy's events tell it.
 
-    :ivar follows: how many times it follows a writer.
+    :ivar follows_writer: whether one that wrote was at work before one of its statements.
+    :ivar follows_local: whether one that set or made something local was.
     :ivar savepoints: how many savepoints of its own it set, released or rolled back to.
     """
 
     statements: list[str] = field(default_factory=list)
-    follows: int = 0
+    follows_writer: bool = False
+    follows_local: bool = False
     savepoints: int = 0
     rolled_back: bool = False
     messages: list[str] = field(default_factory=list)
@@ -56,22 +60,31 @@ class Transaction:
         return any(_WRITES.match(statement) for statement in self.statements)
 
     @property
+    def local(self) -> bool:
+        """Whether it set or made something that ends with it: a setting, a temporary table."""
+        return any(_SETS.search(statement) for statement in self.statements)
+
+    @property
     def kind(self) -> str:
         """One of :data:`KINDS`."""
         if self.savepoints:
             return "has savepoints of its own"
+        if self.local:
+            return "sets or makes what is local"
         if self.wrote and self.rolled_back:
             return "writes and is rolled back"
         verb = "writes" if self.wrote else "only reads"
-        return f"{verb}, follows {'a writer' if self.follows else 'none'}"
+        return f"{verb}, follows {'a writer' if self.follows_writer else 'none'}"
 
     @property
     def limit(self) -> int:
         """How many messages of ours it may cost."""
-        if not self.wrote:
-            return self.follows
-        # where a constraint is deferrable, COMMIT checks it; the others, a server would be told
-        return max(self.follows, 1) + self.rolled_back + self.savepoints
+        # what was local to another is put back before the next statement
+        limit = int(self.follows_local)
+        if self.wrote:
+            # a server would be told of the savepoints, and would end by itself what is local
+            limit += 1 + self.savepoints + 2 * self.local
+        return limit
 
 
 @dataclass
@@ -155,7 +168,9 @@ class _Counter:
             if not transaction.statements:
                 self.tally.transactions.append(transaction)
             last, self._last, self._first = self._last, transaction, False
-            transaction.follows += last is not None and last is not transaction and last.wrote
+            if last is not None and last is not transaction:
+                transaction.follows_writer |= last.wrote
+                transaction.follows_local |= last.local
         transaction.statements.append(statement)
 
     def savepoint(self, connection: Any, *rest: Any) -> None:

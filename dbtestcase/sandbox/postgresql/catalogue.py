@@ -78,6 +78,8 @@ _servers: dict[int, frozenset[str]] = {}
 _LASTING = {"CREATE", "ALTER", "DROP", "DO", "CALL", "IMPORT", "REFRESH", "SECURITY"}
 _WORD = re.compile(r"\w+")
 
+_Facts = tuple[list[tuple[str, bool]], frozenset[str], bool, bool]
+
 
 class Catalogue:
     """What the system catalogues say: asked once, and again after a change of the schema.
@@ -91,6 +93,8 @@ class Catalogue:
         self._version = version
         self._known = False
         self._changed = False
+        #: what was known before the first change of a test
+        self._at_start: _Facts | None = None
         self._deferrable: list[tuple[str, bool]] = []
         self._suspects: frozenset[str] = frozenset()
         #: whether a function may change the schema, which a trigger may call
@@ -103,23 +107,31 @@ class Catalogue:
     def forget(self) -> None:
         """Ask again."""
         self._known = False
+        self._at_start = None
 
     def note(self, statement: Statement) -> None:
         """Ask again after a statement that may have changed the schema."""
         changes = statement.ddl or statement.temporary is not None or statement.verb in _LASTING
         if changes or (self._known and self._unsteady and not self.only_reads(statement)):
+            if not self._changed and self._known:
+                self._at_start = self._facts()
             self._known = False
             self._changed = True
 
+    def _facts(self) -> _Facts:
+        return self._deferrable, self._suspects, self._unsteady, self._hidden
+
     def rolled_back(self) -> None:
-        """Ask again where what was undone may have changed the schema."""
+        """Believe again what was known before the schema was changed, which is undone."""
         if self._changed:
-            self._known = False
-            self._changed = False
+            self._known = self._at_start is not None
+            if self._at_start is not None:
+                self._deferrable, self._suspects, self._unsteady, self._hidden = self._at_start
+            self._changed, self._at_start = False, None
 
     def keep(self) -> None:
         """Take the schema as it is for that of every test."""
-        self._changed = False
+        self._changed, self._at_start = False, None
         self.learn()
 
     def learn(self) -> None:

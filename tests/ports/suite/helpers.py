@@ -14,7 +14,7 @@ class FakeSMTP:
         self._accepts = threading.Event()
 
     def connect(self):
-        self._accepts.wait(10)
+        self._accepts.wait(60)
 
     def send(self, recipient, subject, text):
         self.sent.append((recipient, subject, text))
