@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky
 
 from .check import Difference, Tally, check
+from .sqlite_stages import SQLiteDatabases
 from .stages import PostgreSQLDatabases
 from .steps import History
 
@@ -47,12 +48,13 @@ class Report:
 
 
 def run(
-    databases: PostgreSQLDatabases,
+    databases: PostgreSQLDatabases | SQLiteDatabases,
     count: int,
     first_seed: int,
     *,
     web: bool = False,
     stop: bool = True,
+    shrink: bool = True,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Report:
     """Check *count* histories.
@@ -60,6 +62,7 @@ def run(
     :param first_seed: the batches are drawn with seeds that follow from it.
     :param web: whether the histories are like those of tests of a web application.
     :param stop: whether to end at the first difference.
+    :param shrink: whether a history that differs is made as short as it can be.
     :param tell: is told of differences as they are found.
     """
     report = Report()
@@ -67,7 +70,8 @@ def run(
     for batch, begin in enumerate(range(0, count, BATCH)):
         databases.begin()
         number = first_seed * 1000 + batch
-        found = _batch(databases, min(BATCH, count - begin), number, web, report)
+        phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+        found = _batch(databases, min(BATCH, count - begin), number, web, phases, report)
         if found:
             tell(f"seed {number}: {found}\n")
             if stop:
@@ -77,7 +81,7 @@ def run(
 
 
 def _batch(
-    databases: PostgreSQLDatabases, count: int, number: int, web: bool, report: Report
+    databases: Any, count: int, number: int, web: bool, phases: Sequence[Phase], report: Report
 ) -> str:
     tally = Tally()
     last: list[str] = []
@@ -89,7 +93,7 @@ def _batch(
         deadline=None,
         verbosity=Verbosity.quiet,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, Phase.shrink],
+        phases=phases,
         print_blob=False,
         report_multiple_bugs=False,
     )
@@ -115,12 +119,3 @@ def _batch(
         report.tally.update(tally)
     return ""
 
-
-def summary(reports: Sequence[Report]) -> Any:
-    """Join what several runs found."""
-    joined = Report()
-    for report in reports:
-        joined.tally.update(report.tally)
-        joined.differences += report.differences
-        joined.seconds += report.seconds
-    return joined
