@@ -65,10 +65,17 @@ class TestHistories(unittest.TestCase):
     def test_web(self) -> None:
         """Tests like those of web applications seldom meet a conflict, and never a needless one."""
         with PostgreSQLDatabases(DRIVERS["psycopg2"]) as databases:
-            report = run(databases, 100, 4, web=True)
+            report = run(databases, 100, 4, kind="web")
         self.assertNothingDiffers(report)
         self.assertLessEqual(report.tally["conflicts"], 0.02 * report.tally["histories"])
         self.assertEqual(report.tally.needless, {})
+
+    def test_threads(self) -> None:
+        """Two to four threads at once leave what they leave on real connections."""
+        with PostgreSQLDatabases(DRIVERS["psycopg2"]) as databases:
+            report = run(databases, 25, 6, kind="threads")
+        self.assertNothingDiffers(report)
+        self.assertLess(sum(report.tally.conflicts.values()), 10)
 
 
 class TestCheck(unittest.TestCase):
@@ -103,7 +110,7 @@ class TestCheck(unittest.TestCase):
 
     def test_shared_settings(self) -> None:
         """A sandbox whose connections share their settings is found."""
-        with mock.patch.object(SessionSettings, "bring", lambda *_: None):
+        with mock.patch.object(SessionSettings, "bring"):
             self.assertRegex(self.found(500), r"(?i)\bset")
 
     def test_savepoint_that_keeps(self) -> None:

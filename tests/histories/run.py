@@ -14,6 +14,7 @@ from .check import Difference, Tally, check
 from .sqlite_stages import SQLiteDatabases
 from .stages import PostgreSQLDatabases
 from .steps import History
+from .threads import check_threads, thread_histories
 
 __all__ = ["Report", "run"]
 
@@ -52,7 +53,7 @@ def run(
     count: int,
     first_seed: int,
     *,
-    web: bool = False,
+    kind: str = "mixed",
     stop: bool = True,
     shrink: bool = True,
     tell: Callable[[str], object] = lambda _: None,
@@ -60,7 +61,7 @@ def run(
     """Check *count* histories.
 
     :param first_seed: the batches are drawn with seeds that follow from it.
-    :param web: whether the histories are like those of tests of a web application.
+    :param kind: ``mixed``; ``web``, like those of tests of a web application; ``threads``.
     :param stop: whether to end at the first difference.
     :param shrink: whether a history that differs is made as short as it can be.
     :param tell: is told of differences as they are found.
@@ -71,7 +72,7 @@ def run(
         databases.begin()
         number = first_seed * 1000 + batch
         phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
-        found = _batch(databases, min(BATCH, count - begin), number, web, phases, report)
+        found = _batch(databases, min(BATCH, count - begin), number, kind, phases, report)
         if found:
             tell(f"seed {number}: {found}\n")
             if stop:
@@ -81,10 +82,14 @@ def run(
 
 
 def _batch(
-    databases: Any, count: int, number: int, web: bool, phases: Sequence[Phase], report: Report
+    databases: Any, count: int, number: int, kind: str, phases: Sequence[Phase], report: Report
 ) -> str:
     tally = Tally()
     last: list[str] = []
+    if kind == "threads":
+        drawn = thread_histories(databases.variants)
+    else:
+        drawn = databases.web_histories() if kind == "web" else databases.histories()
 
     @seed(number)
     @settings(
@@ -97,11 +102,14 @@ def _batch(
         print_blob=False,
         report_multiple_bugs=False,
     )
-    @given(databases.web_histories() if web else databases.histories())
+    @given(drawn)
     def play(history: History) -> None:
         try:
             box = databases.sandboxes[history.variant]
-            check(history, databases.real, box, tally, databases.other)
+            if kind == "threads":
+                check_threads(history, databases.real, box, tally)
+            else:
+                check(history, databases.real, box, tally, databases.other)
         except Difference as difference:
             last.append(str(difference))
             raise
