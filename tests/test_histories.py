@@ -38,7 +38,7 @@ class TestHistories(unittest.TestCase):
     def test_psycopg2(self) -> None:
         """The sandbox shows what real connections do, and a run tries what is difficult."""
         with PostgreSQLDatabases(DRIVERS["psycopg2"]) as databases:
-            report = run(databases, 200, 1)
+            report = run(databases, 120, 1)
         self.assertNothingDiffers(report)
         for what in (
             "crossed",
@@ -47,25 +47,25 @@ class TestHistories(unittest.TestCase):
             "readers let go",
         ):
             self.assertGreater(report.tally[what], 0, what)
-        self.assertGreater(report.tally["steps"], 1500)
+        self.assertGreater(report.tally["steps"], 1000)
         self.assertLess(report.tally["aside"], 0.3 * report.tally["histories"])
 
     def test_psycopg(self) -> None:
         """So it does on psycopg 3."""
         with PostgreSQLDatabases(DRIVERS["psycopg"]) as databases:
-            self.assertNothingDiffers(run(databases, 100, 2))
+            self.assertNothingDiffers(run(databases, 60, 2))
 
     def test_sqlite3(self) -> None:
         """On SQLite it warns, too, where real connections find the database locked."""
         with SQLiteDatabases(DRIVERS["sqlite3"]) as databases:
-            report = run(databases, 100, 3)
+            report = run(databases, 60, 3)
         self.assertNothingDiffers(report)
         self.assertGreater(report.tally["blocked"], 0)
 
     def test_web(self) -> None:
         """Tests like those of web applications seldom meet a conflict, and never a needless one."""
         with PostgreSQLDatabases(DRIVERS["psycopg2"]) as databases:
-            report = run(databases, 100, 4, kind="web")
+            report = run(databases, 60, 4, kind="web")
         self.assertNothingDiffers(report)
         self.assertLessEqual(report.tally["conflicts"], 0.02 * report.tally["histories"])
         self.assertEqual(report.tally.needless, {})
