@@ -9,7 +9,7 @@ from unittest import mock
 from dbtestcase.sandbox.postgresql.settings import SessionSettings
 from dbtestcase.sandbox.segments import SegmentStack
 
-from .histories.check import Tally, check
+from .histories.check import Difference, Tally, check
 from .histories.drivers import DRIVERS
 from .histories.needed import explain
 from .histories.postgresql import OPERATIONS
@@ -109,9 +109,19 @@ class TestCheck(unittest.TestCase):
         self.assertLessEqual(len(self.steps(difference)), 2, difference)
 
     def test_shared_settings(self) -> None:
-        """A sandbox whose connections share their settings is found."""
-        with mock.patch.object(SessionSettings, "bring"):
-            self.assertRegex(self.found(500), r"(?i)\bset")
+        """A sandbox whose connections share their settings is found, and both answers printed."""
+        with mock.patch.object(SessionSettings, "bring"), self.assertRaises(Difference) as caught:
+            self.play(history(("A", "SET", 5), ("B", "SHOW")))
+        self.assertEqual(
+            str(caught.exception),
+            "step 2 differs: B: SHOW work_mem\n\n"
+            "actors: A: raw, B: raw (bare)\n"
+            "A: SET work_mem = '5MB'\n"
+            "        both     ('done', -1, (2, 2))\n"
+            "B: SHOW work_mem\n"
+            "        real     ('done', [('4MB',)], (2, 2))\n"
+            "        sandbox  ('done', [('5MB',)], (2, 2))",
+        )
 
     def test_savepoint_that_keeps(self) -> None:
         """A sandbox in which ROLLBACK TO undoes nothing is found."""
