@@ -328,6 +328,19 @@ class TestSegmentStack(SegmentTestCase):
         self.assertEqual(self.wire.take(), ["ROLLBACK TO s0"])
         self.assertIsNone(self.stack.stuck())
 
+    def test_doomed_at_once(self) -> None:
+        """What a failure has doomed is undone at once where nobody else's work lies on it."""
+        self.write(self.a)
+        self.write(self.b)
+        self.stack.undo_if_above_all(self.a, 0)
+        self.assertEqual(self.drawn(), "A* B?")
+        self.wire.take()
+        self.stack.undo_if_above_all(self.b, 1)
+        self.assertEqual(self.wire.take(), [])
+        self.stack.undo_if_above_all(self.b, 0)
+        self.assertEqual(self.wire.take(), ["ROLLBACK TO s1"])
+        self.assertEqual(self.drawn(), "A* ·")
+
     def test_failing_statement(self) -> None:
         """It takes the topmost segment with it, and no other."""
         self.write(self.a)

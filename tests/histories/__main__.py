@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--driver", choices=sorted(DRIVERS), default="psycopg2")
     parser.add_argument("--web", action="store_true", help="histories like those of a web test")
+    parser.add_argument("--threads", action="store_true", help="two to four threads at once")
     parser.add_argument("--keep-going", action="store_true", help="do not stop at a difference")
     parser.add_argument(
         "--prototype",
@@ -44,7 +45,7 @@ def main() -> int:
             databases,
             options.count,
             options.seed,
-            web=options.web,
+            kind="threads" if options.threads else "web" if options.web else "mixed",
             stop=not options.keep_going,
             tell=lambda text: print(text, flush=True),
         )

@@ -110,6 +110,12 @@ class Actor:
         """Set the isolation level of what follows, ``AUTOCOMMIT`` included."""
         raise NotImplementedError
 
+    def leave(self) -> None:
+        """Close at the end of a history, whatever state it has left the connection in."""
+        # a nested transaction that was ended by a textual COMMIT cannot even be closed
+        with contextlib.suppress(Exception):
+            self.close()
+
     # -- what some do -----------------------------------------------------------
 
     def insert_item(self, name: str, n: int) -> Any:

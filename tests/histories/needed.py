@@ -104,7 +104,7 @@ _RULES: list[tuple[str, str, Callable[[Watched, int], bool]]] = [
     ("rollback beneath", r"rolled back what it had written, but above it lies", _undone_beneath),
     ("deferred above rollback", r"commits above what .* rolled back", _undone_beneath),
     ("failure beside", r"failed beside what", _fared_otherwise),
-    ("deferred failed beside", r"deferred (constraint|foreign key)s? failed when", _fared_otherwise),
+    ("deferred failed beside", r"deferred (constraint|foreign key) failed when", _fared_otherwise),
     ("deferred held beside", r"a deferred constraint was checked when", _by_rule),
     ("SET CONSTRAINTS of another", r"used SET CONSTRAINTS and has not ended", _by_rule),
     ("SET CONSTRAINTS beside", r"uses SET CONSTRAINTS beside", _by_rule),

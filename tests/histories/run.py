@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
 from hypothesis.errors import Flaky
 
 from .check import Difference, Tally, check
+from .sqlite_stages import SQLiteDatabases
 from .stages import PostgreSQLDatabases
 from .steps import History
+from .threads import check_threads, thread_histories
 
 __all__ = ["Report", "run"]
 
@@ -47,19 +49,21 @@ class Report:
 
 
 def run(
-    databases: PostgreSQLDatabases,
+    databases: PostgreSQLDatabases | SQLiteDatabases,
     count: int,
     first_seed: int,
     *,
-    web: bool = False,
+    kind: str = "mixed",
     stop: bool = True,
+    shrink: bool = True,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Report:
     """Check *count* histories.
 
     :param first_seed: the batches are drawn with seeds that follow from it.
-    :param web: whether the histories are like those of tests of a web application.
+    :param kind: ``mixed``; ``web``, like those of tests of a web application; ``threads``.
     :param stop: whether to end at the first difference.
+    :param shrink: whether a history that differs is made as short as it can be.
     :param tell: is told of differences as they are found.
     """
     report = Report()
@@ -67,7 +71,8 @@ def run(
     for batch, begin in enumerate(range(0, count, BATCH)):
         databases.begin()
         number = first_seed * 1000 + batch
-        found = _batch(databases, min(BATCH, count - begin), number, web, report)
+        phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+        found = _batch(databases, min(BATCH, count - begin), number, kind, phases, report)
         if found:
             tell(f"seed {number}: {found}\n")
             if stop:
@@ -77,10 +82,14 @@ def run(
 
 
 def _batch(
-    databases: PostgreSQLDatabases, count: int, number: int, web: bool, report: Report
+    databases: Any, count: int, number: int, kind: str, phases: Sequence[Phase], report: Report
 ) -> str:
     tally = Tally()
     last: list[str] = []
+    if kind == "threads":
+        drawn = thread_histories(databases.variants)
+    else:
+        drawn = databases.web_histories() if kind == "web" else databases.histories()
 
     @seed(number)
     @settings(
@@ -89,15 +98,18 @@ def _batch(
         deadline=None,
         verbosity=Verbosity.quiet,
         suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, Phase.shrink],
+        phases=phases,
         print_blob=False,
         report_multiple_bugs=False,
     )
-    @given(databases.web_histories() if web else databases.histories())
+    @given(drawn)
     def play(history: History) -> None:
         try:
             box = databases.sandboxes[history.variant]
-            check(history, databases.real, box, tally, databases.other)
+            if kind == "threads":
+                check_threads(history, databases.real, box, tally)
+            else:
+                check(history, databases.real, box, tally, databases.other)
         except Difference as difference:
             last.append(str(difference))
             raise
@@ -115,12 +127,3 @@ def _batch(
         report.tally.update(tally)
     return ""
 
-
-def summary(reports: Sequence[Report]) -> Any:
-    """Join what several runs found."""
-    joined = Report()
-    for report in reports:
-        joined.tally.update(report.tally)
-        joined.differences += report.differences
-        joined.seconds += report.seconds
-    return joined

@@ -29,7 +29,7 @@ __all__ = ["ACTORS", "PostgreSQLDatabases", "RealStage", "SandboxStage", "Stage"
 WORDS = Vocabulary(postgresql.FAMILIES, postgresql.ENDINGS)
 
 #: How many actors a history has at most.
-ACTORS = 3
+ACTORS = 4
 
 
 class Stage:
