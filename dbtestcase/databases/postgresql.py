@@ -73,7 +73,7 @@ class OwnDatabase(Lease):
         self._in_class = False
         self._since = 0
         self._sessions: int | None = None
-        self._visitors_came = False
+        self._visitors_came = self._tidied = False
         self._content: str | None = None
         self._lock: Admin | None = None
         self._take(schema)
@@ -243,7 +243,7 @@ class OwnDatabase(Lease):
             "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint % 4294967296"
         )
         self._sessions = self._count_sessions(lock)
-        self._visitors_came = False
+        self._visitors_came = self._tidied = False
 
     def visited(self, since: float, *, connected: bool) -> bool:
         if connected or self._lock is None or time.monotonic() - since < PATIENCE:
@@ -273,7 +273,11 @@ class OwnDatabase(Lease):
         try:
             with contextlib.closing(Admin(self.url, self._origin)) as connection:
                 look = LOOK.format(
-                    since=self._since, escape=ESCAPE, pid=own_pid, patience="100ms"
+                    since=self._since,
+                    escape=ESCAPE,
+                    pid=own_pid,
+                    patience="100ms",
+                    definitions=not self._tidied,
                 )
                 connection.run(look)
                 return bool(
@@ -302,7 +306,9 @@ class OwnDatabase(Lease):
 
     def truncate_dead_rows(self, execute: Callable[[str], object] | None = None) -> None:
         if self._content is not None:
-            tidy = TIDY.format(since=self._since, escape=ESCAPE, pid=0, patience="2s")
+            tidy = TIDY.format(
+                since=self._since, escape=ESCAPE, pid=0, patience="2s", definitions=not self._tidied
+            )
             try:
                 if execute is not None:
                     execute(tidy)
@@ -320,6 +326,7 @@ class OwnDatabase(Lease):
                 # At the end of a class an error would hide the one that made it so.
                 if not isinstance(error, (ServerError, Refused)):
                     raise
+        self._tidied = True
         if self._visitors_came:
             self._content = None  # of rows that they deleted nothing tells
         self._in_class = False
