@@ -338,31 +338,19 @@ RULES = [
     ),
     rule(
         "engines 5d",
-        "What the driver itself looks up at the first contact begins and ends nothing really.",
-        body(
-            f"{PSYCOPG}.connections:VirtualConnection._exec_command",
-            "return (yield from psycopg.Connection._exec_command(self, command, result_format))",
-        ),
-        psycopg="psycopg_sandbox.TestEngines.test_first_contact",
-    ),
-    rule(
-        "engines 5e",
-        "A block of psycopg's transaction() is played, with its savepoints and its end.",
-        body(
-            f"{PSYCOPG}.connections:VirtualConnection._exec_command",
-            "return (yield from psycopg.Connection._exec_command(self, command, result_format))",
-        ),
+        "What psycopg itself has to say, BEGIN, SAVEPOINT and COMMIT, is played.",
+        body(f"{PSYCOPG}.connections:VirtualConnection._exec_command", "return None\nyield"),
         psycopg="psycopg_driver.TestTransaction.test_nested",
     ),
     rule(
-        "engines 5f",
+        "engines 5e",
         "What one connection cannot give to several is refused: pipelines, notifications.",
         body(f"{PSYCOPG}.connections:VirtualConnection.pipeline", "return super().pipeline()"),
         body(f"{PSYCOPG}.connections:VirtualConnection.notifies", "return super().notifies()"),
         psycopg="psycopg_driver.TestOwnThings.test_refused",
     ),
     rule(
-        "engines 5g",
+        "engines 5f",
         "psycopg is told of the virtual connection's transaction, not of the real one's.",
         body(f"{PSYCOPG}.private:asks_for_beliefs", "return False"),
         psycopg="psycopg_driver.TestAttributes.test_state",
