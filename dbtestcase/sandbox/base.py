@@ -378,9 +378,8 @@ class Sandbox(Kind):
                 return False
             if self.stack.commits > self._commits_at_begin:
                 return True
-            segments = self.stack.segments[1:] if self.shared else self.stack.segments
             with self.leaving_unasked():
-                return any(segment.wrote is not Wrote.NO for segment in segments)
+                return any(segment.wrote is not Wrote.NO for segment in self.stack)
 
     def raise_swallowed(self) -> None:
         """Raise the first conflict of this test that the program caught and went on from.

@@ -8,15 +8,17 @@ crosses look like this::
 
     time  statement                    stack (bottom … top)
 
-     1    A: INSERT                    base │ A*
-     2    B: INSERT                    base │ A* │ B*
-     3    A: INSERT                    base │ A* │ B* │ A*
-     4    B: COMMIT                    base │ A* │ ·* │ A*
-     5    A: ROLLBACK                  base │ A† │ ·* │ A†        the upper one can be trimmed …
-                                       base │ A† │ ·* │           … the lower one cannot
+     1    A: INSERT                    A*
+     2    B: INSERT                    A* │ B*
+     3    A: INSERT                    A* │ B* │ A*
+     4    B: COMMIT                    A* │ ·* │ A*
+     5    A: ROLLBACK                  A† │ ·* │ A†        the upper one can be trimmed …
+                                       A† │ ·* │           … the lower one cannot
 
-    base = what was there before the test    * = wrote something    † = dead: to be undone
-    ·    = nobody's any more: it stays
+    * = wrote something    † = dead: to be undone    · = nobody's any more: it stays
+
+The lowest savepoint is set before the test, on what the class left, and the end of the test goes
+back to it.
 
 What is committed belongs to nobody, and nothing more can happen to it. What is rolled back is
 dead, and is *trimmed* as soon as everything above it is dead too or wrote nothing: one
@@ -189,23 +191,15 @@ class SegmentStack:
         :param savepoint: whether earlier work of the transaction must outlive the test. If so
             the base is a savepoint; if not it is the transaction itself, which saves messages.
         """
-        if savepoint:
-            base = self._open("t0")
-            base.wrote = Wrote.YES  # never adopted: what is owned there could not be told apart
-            first = self._open("s0")
-            self.segments = [base, first]
-        else:
-            self.segments = [Segment("", {}, self._wire.mark())]
+        base = self._open("s0") if savepoint else Segment("", {}, self._wire.mark())
+        self.segments = [base]
 
     def rewind(self) -> None:
-        """Go back to the base that :meth:`begin` made of a savepoint, and set the first segment.
+        """Go back to the base that :meth:`begin` made of a savepoint.
 
         The message that ends a test so begins the next one.
         """
-        base = self.segments[0]
-        self._wire.queue(f"ROLLBACK TO {base.name}")
-        self._rolled_back(base.settings)
-        self.segments = [base, self._open("s0")]
+        self._roll_back_to(0)
 
     def _open(self, name: str) -> Segment:
         self._wire.queue(f"SAVEPOINT {name}")
