@@ -1059,12 +1059,14 @@ class TestUncommitted(TwinTestCase):
             a("ROLLBACK TO s")
             a("INSERT INTO missing VALUES (1)")
             a.rollback()
-            a("INSERT INTO item (name) VALUES ('a')")
-            a("INSERT INTO parent VALUES (1, 'again')")
-            b("INSERT INTO item (name) VALUES ('b')")
-            b.commit()
-            a.rollback()
-            b("SELECT name FROM item")
+            for failure in ("INSERT INTO parent VALUES (1, 'again')", "RELEASE SAVEPOINT missing"):
+                a("INSERT INTO item (name) VALUES ('a')")
+                a(failure)
+                b("INSERT INTO item (name) VALUES ('b')")
+                b.commit()
+                a.rollback()
+                b("SELECT name FROM item")
+                b.rollback()
 
         self.assertSame(play)
 
