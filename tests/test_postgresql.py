@@ -773,6 +773,21 @@ class TestTemporaryTables(TwinTestCase):
         self.assertSame(play)
 
 
+class TestTemporaryTablesOfSavepoints(TwinTestCase):
+    def test_rolled_back(self) -> None:
+        """A temporary table that went with a savepoint is not emptied at the commit."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("SAVEPOINT s")
+            a("CREATE TEMP TABLE scratch (x int) ON COMMIT DELETE ROWS")
+            a("ROLLBACK TO s")
+            a.commit()
+            a("SELECT x FROM scratch")
+
+        self.assertSame(play)
+
+
 class TestPreparedStatements(TwinTestCase):
     def test_session(self) -> None:
         """One outlives its transaction, rolled back or not, and ends with its session."""
@@ -1059,12 +1074,14 @@ class TestUncommitted(TwinTestCase):
             a("ROLLBACK TO s")
             a("INSERT INTO missing VALUES (1)")
             a.rollback()
-            a("INSERT INTO item (name) VALUES ('a')")
-            a("INSERT INTO parent VALUES (1, 'again')")
-            b("INSERT INTO item (name) VALUES ('b')")
-            b.commit()
-            a.rollback()
-            b("SELECT name FROM item")
+            for failure in ("INSERT INTO parent VALUES (1, 'again')", "RELEASE SAVEPOINT missing"):
+                a("INSERT INTO item (name) VALUES ('a')")
+                a(failure)
+                b("INSERT INTO item (name) VALUES ('b')")
+                b.commit()
+                a.rollback()
+                b("SELECT name FROM item")
+                b.rollback()
 
         self.assertSame(play)
 

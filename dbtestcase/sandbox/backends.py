@@ -199,9 +199,14 @@ class Backend:
 
     def _change_characteristics(self, statement: Statement) -> None:
         if (error := self.sandbox.too_late(self, statement)) is not None:
-            self.state = State.FAILED
+            self._fail()
             raise error
         self._characteristics(statement)
+
+    def _fail(self) -> None:
+        """Do what the server does at an error that is raised in its name."""
+        self.state = State.FAILED
+        self.sandbox.stack.undo_if_above_all(self, self.level)
 
     def _control(self, statement: Statement) -> None:
         match statement.control:
@@ -258,7 +263,7 @@ class Backend:
                 break
         else:
             if sandbox.errors_fail_transactions:
-                self.state = State.FAILED
+                self._fail()
             raise sandbox.no_savepoint(name)
         # READ ONLY that was set in a subtransaction ends with it, however it ends
         self.read_only = self.savepoints[index].read_only

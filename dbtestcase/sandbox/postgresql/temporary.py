@@ -70,7 +70,10 @@ class TemporaryTables:
                 found.append(f"DROP TABLE IF EXISTS pg_temp.{quoted(name)}")
                 del self._owners[name]
             elif owner is backend and what == "delete":
-                found.append(f"TRUNCATE pg_temp.{quoted(name)}")
+                if self._is_there(name):  # it may have gone with a ROLLBACK TO
+                    found.append(f"TRUNCATE pg_temp.{quoted(name)}")
+                else:
+                    del self._owners[name]
         return found
 
     def at_close(self, backend: Backend) -> list[str]:
