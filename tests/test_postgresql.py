@@ -223,6 +223,12 @@ class TestTransactionModes(TwinTestCase):
                 a("SHOW transaction_read_only")
                 a.status()
                 a.rollback()
+            # asking is no query
+            for chosen in ("REPEATABLE READ", "SERIALIZABLE"):
+                a(f"{level} {chosen}")
+                a("SHOW TRANSACTION ISOLATION LEVEL")
+            a("SELECT 1")
+            a(f"{level} REPEATABLE READ")
 
         self.assertSame(play)
 
