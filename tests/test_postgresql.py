@@ -503,13 +503,57 @@ class TestDeferrable(TwinTestCase):
             r"test this code on real connections, on a database of its own\.",
         )
 
-    def test_violated_beside(self) -> None:
-        """A deferred constraint that fails beside others' uncommitted rows is refused."""
+    def test_violated_by_others(self) -> None:
+        """What only others violate is told when they commit, and not before."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO child VALUES (2, 1)")
+            a("INSERT INTO child VALUES (1, 99)")
+            b.commit()
+            a.commit()
+            b("SELECT id FROM child")
+            b.commit()
+            a("INSERT INTO child VALUES (1, 5)")
+            b("INSERT INTO item (name) VALUES ('c')")
+            b.commit()
+            a("INSERT INTO parent VALUES (5, 'late')")
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_violated_by_oneself(self) -> None:
+        """A violation that has nothing to do with others' rows is raised as it is."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("INSERT INTO child VALUES (1, 1)")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            for text in (
+                "INSERT INTO child VALUES (2, 98)",
+                "UPDATE child SET parent_id = 97",
+                "DELETE FROM parent",
+            ):
+                b(text)
+                b.commit()
+            a("INSERT INTO child VALUES (3, 1)")
+            b("INSERT INTO child VALUES (4, 96)")
+            b.commit()
+            b("SELECT name FROM parent")
+            a.commit()
+            a("SELECT id FROM child")
+
+        self.assertSame(play)
+
+    def test_violated_beside_violations(self) -> None:
+        """Where others violate it as well, the server may speak of their rows: refused."""
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
             a("INSERT INTO child VALUES (1, 99)")
-            b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO child VALUES (2, 98)")
             b.commit()
 
         self.assertConflict(
@@ -521,6 +565,26 @@ class TestDeferrable(TwinTestCase):
             r"on real connections, on a database of its own\.",
         )
 
+    def test_parent_deleted_beside(self) -> None:
+        """A key whose row another has deleted is refused, either way: the server would wait."""
+        for first, then in (
+            ("DELETE FROM parent", "INSERT INTO child VALUES (3, 1)"),
+            ("DELETE FROM child", "DELETE FROM parent"),
+        ):
+
+            def play(stage: Stage, first: str = first, then: str = then) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("INSERT INTO child VALUES (1, 1)")
+                a("INSERT INTO parent VALUES (2, 'two')")
+                a("INSERT INTO child VALUES (2, 2)")
+                a.commit()
+                a(first)
+                b(then)
+                if stage.sandbox is not None:
+                    b.commit()
+
+            with self.subTest(then):
+                self.assertConflict(play, "a deferred constraint .*")
 
     def test_satisfied_beside(self) -> None:
         """A deferred constraint that holds by another's uncommitted row is refused."""
@@ -540,6 +604,31 @@ class TestDeferrable(TwinTestCase):
             r"committed: one connection sees it\. Let the other end first, or test this code on "
             r"real connections, on a database of its own\.",
         )
+
+    def test_satisfied_without_others(self) -> None:
+        """One that holds by what is committed is not, whatever others add to the same table."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            a("INSERT INTO child VALUES (2, 2)")
+            b("INSERT INTO child VALUES (1, 1)")
+            b.commit()
+            a.commit()
+            b("SELECT id FROM child ORDER BY id")
+
+        self.assertSame(play)
+
+    def test_other_constraints_beside(self) -> None:
+        """Beside constraints of other kinds that are deferred, whatever is touched may matter."""
+        with self.sandbox() as stage:
+            a, b = stage.actor(), stage.actor()
+            a("ALTER TABLE pair ADD CONSTRAINT late UNIQUE (id) DEFERRABLE INITIALLY DEFERRED")
+            a.commit()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b("INSERT INTO child VALUES (1, 1)")
+            with self.assertRaisesRegex(SandboxConflict, "a deferred constraint was checked"):
+                b.commit()
 
     def test_refused_commit_undoes_all(self) -> None:
         """A commit that is refused beside another's uncommitted work leaves nothing."""

@@ -107,6 +107,11 @@ class Traces:
         """Every table in which something was written."""
         return self.inserted | self.changed | self.deleted
 
+    @property
+    def hides_work(self) -> bool:
+        """Whether there is work that no table tells of: the schema's, or nobody knows what."""
+        return self.ddl or not (self.all_tables or self.locked)
+
     def add(self, other: Traces) -> None:
         """Take over what another segment left, because the two become one."""
         self.inserted |= other.inserted
