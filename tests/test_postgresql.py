@@ -1108,6 +1108,44 @@ class TestUncommitted(TwinTestCase):
             b("SELECT count(*) FROM item")
         self.assertIn("may have deleted from table item and not", str(warned[0].message))
 
+    def test_deleted_by_others(self) -> None:
+        """Who sent nothing that deletes rows is not charged with what was deleted earlier."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DELETE FROM item")
+            a.commit()
+            b("INSERT INTO parent VALUES (2, 'two')")
+            b("UPDATE parent SET name = 'zwei' WHERE id = 2")
+            a("SELECT count(*) FROM item")
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.commit()
+            b.commit()
+
+        self.assertSame(play)
+
+    def test_deleted_by_a_function(self) -> None:
+        """Where something in the database deletes rows, any statement may have done so."""
+        for made in (
+            "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN DELETE FROM item; RETURN NEW; END $$; "
+            "CREATE TRIGGER gone AFTER INSERT ON parent FOR EACH ROW EXECUTE FUNCTION gone()",
+            "CREATE RULE gone AS ON INSERT TO parent DO ALSO DELETE FROM item",
+        ):
+            with (
+                self.subTest(made),
+                self.sandbox() as stage,
+                warnings.catch_warnings(record=True) as warned,
+            ):
+                warnings.simplefilter("always")
+                a, b = stage.actor(), stage.actor()
+                a(made)
+                a.commit()
+                a("INSERT INTO parent VALUES (2, 'two')")
+                b("SELECT count(*) FROM item")
+                self.assertEqual(len(warned), 1)
+                self.assertIn("may have deleted from table item", str(warned[0].message))
+
     def test_genuine_violations(self) -> None:
         """A violation that has nothing to do with the other's rows is raised as it is."""
 

@@ -101,6 +101,8 @@ class Traces:
     deleted: set[int] = field(default_factory=set)
     ddl: bool = False
     locked: bool = False
+    #: whether something was sent that may have deleted rows
+    may_delete: bool = False
 
     @property
     def all_tables(self) -> set[int]:
@@ -119,6 +121,7 @@ class Traces:
         self.deleted |= other.deleted
         self.ddl |= other.ddl
         self.locked |= other.locked
+        self.may_delete |= other.may_delete
 
 
 @dataclass(slots=True, eq=False)

@@ -104,7 +104,8 @@ class Neighbours:
 
         What changed since the last look was written by one of the open segments, or was
         committed meanwhile. The rows tell the two apart, but only now: the statement may be an
-        UPDATE, and leave no row that the other has written. Deletions leave nothing to tell by.
+        UPDATE, and leave no row that the other has written. Deletions leave nothing to tell by,
+        but what each has sent.
         """
         if not self._stale and self._now is not None:
             return
@@ -123,7 +124,7 @@ class Neighbours:
                     segment.traces.inserted.add(table)
                 if segment in writers and updated:
                     segment.traces.changed.add(table)
-                if deleted:
+                if deleted and segment.traces.may_delete:
                     segment.traces.deleted.add(table)
         # our own look at a table is no touch of the program's
         self._now, self._stale = self._read() if looked else new, False

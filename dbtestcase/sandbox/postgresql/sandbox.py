@@ -304,6 +304,7 @@ class PostgreSQLSandbox(Sandbox):
         traces = segment.traces
         traces.locked |= statement.locks_rows or statement.temporary is not None
         traces.ddl |= statement.ddl
+        traces.may_delete |= self._catalogue.may_delete(statement)
         self._temporary.note(backend, statement)
         self._prepared.note(backend, statement)
         self._catalogue.note(statement)
