@@ -393,7 +393,11 @@ class TestDeferrable(TwinTestCase):
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
+            a("ALTER TABLE pair ADD UNIQUE (id) DEFERRABLE INITIALLY DEFERRED")
+            a("ALTER TABLE pair DROP CONSTRAINT pair_pkey")
+            a.commit()
             a("INSERT INTO child VALUES (1, 99)")
+            a("INSERT INTO pair VALUES (1, 1), (1, 2)")
             for text in ("SELECT count(*) FROM item", "DO $$ BEGIN PERFORM 1; END $$") * 2:
                 b(text)
                 b.commit()
