@@ -116,6 +116,7 @@ _RULES: list[tuple[str, str, Callable[[Watched, int], bool]]] = [
     ("outside transactions", r"cannot be run in a sandbox", _by_rule),
     ("prepared statement", r"names the prepared statement", _by_rule),
     ("ended by SQLite", r"SQLite ended the whole transaction", _by_rule),
+    ("ended rows", r"fetches rows of before a ROLLBACK", _by_rule),
     ("unfetched", r"has not fetched all rows", _by_rule),
 ]
 

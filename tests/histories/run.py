@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -119,8 +120,9 @@ def _batch(
     except Difference as difference:
         report.differences.append(str(difference))
         return str(difference)
-    except Flaky:
-        text = f"a difference that was not seen again:\n{last[-1] if last else ''}"
+    except Flaky as flaky:
+        said = last[-1] if last else "".join(traceback.format_exception(flaky))
+        text = f"a difference that was not seen again:\n{said}"
         report.flaky.append(text)
         return text
     finally:
