@@ -1287,11 +1287,11 @@ class TestConnection(SQLiteCase):
                 fetch(rows)
             self.assertRegex(
                 str(caught.exception),
-                r"^connection \d \(its transaction began at .*\) fetches rows of before a ROLLBACK: "
-                r"abort due to ROLLBACK\. SQLite ends a statement so where the transaction has "
-                r"changed the schema, and in a sandbox that of others is the same transaction\. "
-                r"Fetch all rows before the rollback, or test this code on real connections, on a "
-                r"database of its own\.$",
+                r"^connection \d \(its transaction began at .*\) fetches rows of before a "
+                r"ROLLBACK: abort due to ROLLBACK\. SQLite ends a statement so where the "
+                r"transaction has changed the schema, and in a sandbox that of others is the same "
+                r"transaction\. Fetch all rows before the rollback, or test this code on real "
+                r"connections, on a database of its own\.$",
             )
             other.execute("ROLLBACK")
 
