@@ -524,7 +524,11 @@ class PostgreSQLSandbox(Sandbox):
     def visited(self, since: float) -> bool:
         """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
         with self.lock:
-            return self.alive and self._visitors.came(since)
+            if not self.alive:
+                return False
+            if self._real_state() is State.FAILED:
+                self._wire.flush()  # what undoes the failure waits
+            return self._visitors.came(since)
 
     def visitors_seen(self, *, stay: bool) -> None:
         """Take those who came so far for known."""
