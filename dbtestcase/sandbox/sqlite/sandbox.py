@@ -493,23 +493,28 @@ class SQLiteSandbox(Sandbox):
         """Let the work of *backend* stay."""
         readers: list[SQLiteBackend] = []
         if isinstance(backend, SQLiteBackend) and backend.held_lock:
-            readers = [*self._locks.readers(backend), *self._fetching(backend)]
+            fetching = (other for other in self._fetching() if other is not backend)
+            readers = [*self._locks.readers(backend), *fetching]
         super().commit(backend)
         self.step_outside()
         # when all is done: where warnings are errors, it is raised, and the work is not lost
         self._locks.warn_readers(backend, readers)
 
-    def _fetching(self, backend: Backend) -> list[SQLiteBackend]:
-        """Give the other connections that may have rows to fetch."""
+    def _fetching(self) -> list[SQLiteBackend]:
+        """Give the connections that may have rows to fetch."""
         found = {
-            other
+            backend
             for cursor in list(self.cursors)
             if cursor.description is not None
-            and (other := cursor.virtual.known_backend) not in (None, backend)
+            and (backend := cursor.virtual.known_backend) is not None
         }
         if not found or not self.callbacks.statements_are_open():
             return []
         return sorted(found, key=lambda other: other.name)
+
+    def fetches(self, backend: Backend) -> bool:
+        """Whether *backend* may have rows to fetch."""
+        return backend in self._fetching()
 
     def undo(self, backend: Backend, level: int = 0) -> None:
         """Undo the work of *backend* from that level on. Never raises."""
