@@ -600,6 +600,38 @@ HIDDEN_WRITERS = {
         "SELECT 1",
         "SELECT query_to_xml('SELECT add_item(''x'')', true, true, '') IS NULL",
     ),
+    "comment that a carriage return ends": ("SELECT 1", "SELECT 1 -- not\r, add_item('x')"),
+    "backslash": (
+        "SELECT 1",
+        "SELECT E'' \n '\\'' || add_item('x')::text || E'\\''",
+    ),
+    "name that the server cuts": (
+        f"""CREATE FUNCTION {"long" * 16}() RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$""",
+        f"SELECT {'long' * 16}()",
+    ),
+    "name without a word": (
+        """CREATE FUNCTION "+"() RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$""",
+        'SELECT "+"()',
+    ),
+    "order of an index": (
+        """CREATE FUNCTION compared(int, int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+               IF $2 = 500 THEN
+                   IF EXISTS (SELECT FROM public.parent WHERE id = 2) THEN
+                       PERFORM add_item(NULL);
+                   END IF;
+               END IF;
+               RETURN btint4cmp($1, $2); END $$;
+           CREATE OPERATOR CLASS told FOR TYPE int USING btree AS
+               OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+               FUNCTION 1 compared(int, int);
+           CREATE TABLE measure (n int);
+           INSERT INTO measure SELECT generate_series(1, 1000);
+           CREATE INDEX ON measure (n told);
+           INSERT INTO parent VALUES (2, 'two')""",
+        "SELECT n FROM measure WHERE n = 5",
+    ),
     "WITH": (
         "SELECT 1",
         "WITH a AS (INSERT INTO item (name) VALUES ('x') RETURNING id) SELECT id > 0 FROM a",

@@ -102,7 +102,7 @@ _WRITING_WORDS = {"insert", "update", "delete", "merge", "into", "share"}
 _DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "COMMENT", "REINDEX", "REFRESH"}
 
 _TOKENS = r"""
-      --[^\n]*                                    # a comment to the end of the line
+      --[^\r\n]*                                  # a comment to the end of the line
     | (?P<comment> /\*)                           # a comment that may hold others
     | (?<![\w$]) [eE]'(?:[^'\\]|\\.|'')*'         # a string with escapes
     | (?P<string> '(?:[^']|'')*')
@@ -231,6 +231,9 @@ _ON_CONFLICT = re.compile(r"\bON\s+CONFLICT\b", re.I)
 _WORDS = re.compile(r"\w+")
 # a name whose letters may be written as numbers
 _ESCAPED_NAME = re.compile(r'\bU&"', re.I)
+_ANY_NAME = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
+#: How many bytes of a name the server keeps.
+_LONGEST = 63
 
 
 def fold(name: str) -> str:
@@ -345,7 +348,19 @@ def _single(text: str) -> Statement:
         may_only_read=verb in _READING
         and not settings
         and words.isdisjoint(_WRITING_WORDS)
-        and _ESCAPED_NAME.search(plain) is None,
+        and _is_plain(text, plain),
+    )
+
+
+def _is_plain(text: str, plain: str) -> bool:
+    """Whether the server finds the names and strings of *text* where they are found here.
+
+    A backslash may keep a quote from ending its string, by settings and by what stands before.
+    """
+    return (
+        "\\" not in text
+        and _ESCAPED_NAME.search(plain) is None
+        and all(len(name.encode()) <= _LONGEST for name in _ANY_NAME.findall(plain))
     )
 
 

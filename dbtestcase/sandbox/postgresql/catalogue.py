@@ -7,10 +7,10 @@ It is asked once for all tests of a class, and again after what may have changed
 
 A text alone never proves that a statement only reads, for a SELECT may call a function that
 writes, or read a view that calls one. Together with the catalogues it does: whatever runs in a
-SELECT is named in it, or hangs on an operator, a cast or a domain. So a text is proven to only
-read where it begins as a query, holds no word of a writing command, names no function that might
-write, no view and no table with row security, and where no operator, cast or domain of the
-database brings such a function in unnamed.
+SELECT is named in it, or hangs on an operator, the order of an index, a cast or a domain. So a
+text is proven to only read where it begins as a query, holds no word of a writing command, names
+no function that might write, no view and no table with row security, and where no operator,
+order, cast or domain of the database brings such a function in unnamed.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ SELECT 'hidden', name, changes_schema FROM suspect
  WHERE oid IN (SELECT refobjid FROM pg_catalog.pg_depend
                 WHERE refclassid = 'pg_catalog.pg_proc'::regclass
                   AND classid IN ('pg_catalog.pg_operator'::regclass,
-                                  'pg_catalog.pg_cast'::regclass, 'pg_catalog.pg_type'::regclass))
+                                  'pg_catalog.pg_cast'::regclass, 'pg_catalog.pg_type'::regclass,
+                                  'pg_catalog.pg_amproc'::regclass))
 """
 
 # The server's own functions that are VOLATILE, and those that run a query which is given as text.
@@ -99,7 +100,7 @@ class Catalogue:
         self._suspects: frozenset[str] = frozenset()
         #: whether a function may change the schema, which a trigger may call
         self._unsteady = False
-        #: whether an operator, a cast or a domain calls what no text names
+        #: whether an operator or a cast, say, calls what no text names
         self._hidden = False
 
     # -- asking ------------------------------------------------------------------
@@ -150,7 +151,7 @@ class Catalogue:
             else:
                 suspects.add(_longest_word(name))
                 self._unsteady |= flag
-                self._hidden |= kind == "hidden"
+                self._hidden |= kind == "hidden" or _WORD.search(name) is None
         self._suspects = frozenset(suspects)
         self._hidden |= any(not self._suspects.isdisjoint(_words(text)) for text in expressions)
         self._known = True
