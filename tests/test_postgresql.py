@@ -630,7 +630,7 @@ HIDDEN_WRITERS = {
            INSERT INTO measure SELECT generate_series(1, 1000);
            CREATE INDEX ON measure (n told);
            INSERT INTO parent VALUES (2, 'two')""",
-        "SELECT n FROM measure WHERE n = 5",
+        "SELECT n FROM measure WHERE n = 500",
     ),
     "WITH": (
         "SELECT 1",
@@ -703,6 +703,48 @@ class TestCatalogue(TwinTestCase):
                 a(query)
                 a.rollback()
                 b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
+    def test_made_beside_others(self) -> None:
+        """A function is known that is made by one of several statements in a text."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("SELECT name FROM item")
+            b.rollback()
+            a(
+                "SELECT 1; DO $$ BEGIN CREATE FUNCTION late() RETURNS int LANGUAGE sql "
+                "AS 'INSERT INTO item (name) VALUES (''late'') RETURNING 1'; END $$"
+            )
+            a.commit()
+            a("SELECT late()")
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+
+        self.assertSame(play)
+
+    def test_dropped_and_rolled_back(self) -> None:
+        """What a transaction dropped that is rolled back is there again."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for rollback in (a.rollback, lambda: a("ROLLBACK TO s"), lambda: a("SELECT 1 / 0")):
+                a("SAVEPOINT s")
+                a("DROP FUNCTION add_item(text)")
+                a("ALTER TABLE child DROP CONSTRAINT child_parent_id_fkey")
+                a("SELECT count(*) FROM item")
+                rollback()
+                a.rollback()
+                a("SELECT add_item('x')")
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+                a("INSERT INTO child VALUES (1, 99)")
+                a.commit()
+                b("SELECT count(*) FROM child")
                 b.rollback()
 
         self.assertSame(play)

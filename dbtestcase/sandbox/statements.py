@@ -61,6 +61,7 @@ class Statement:
     :param isolation: the isolation level that a BEGIN or SET TRANSACTION names, in capitals.
     :param read_only: what a BEGIN or SET TRANSACTION says about it, if it does.
     :param writes: a hint only, see the module.
+    :param defines: it may change the schema, even where it only runs what does.
     :param hides_setting: it sets something whose name, or whose end, the text does not tell.
     :param prepared: the prepared statement that PREPARE, EXECUTE or DEALLOCATE names, or ``all``.
     :param renders: its parameters may decide what it is: analyse the text that they give.
@@ -77,6 +78,7 @@ class Statement:
     read_only: bool | None = None
     writes: bool = False
     ddl: bool = False
+    defines: bool = False
     settings: tuple[Setting, ...] = ()
     sets_constraints: bool = False
     advisory: bool = False
@@ -100,6 +102,7 @@ _WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "REPLACE"}
 _READING = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW"}
 _WRITING_WORDS = {"insert", "update", "delete", "merge", "into", "share"}
 _DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "COMMENT", "REINDEX", "REFRESH"}
+_DEFINING = {"DO", "CALL", "IMPORT", "SECURITY"}
 
 _TOKENS = r"""
       --[^\r\n]*                                  # a comment to the end of the line
@@ -299,6 +302,7 @@ def _joined(several: list[Statement]) -> Statement:
         verb=first.verb,
         writes=any(s.writes for s in several),
         ddl=any(s.ddl for s in several),
+        defines=any(s.defines for s in several),
         settings=tuple(setting for s in several for setting in s.settings),
         sets_constraints=any(s.sets_constraints for s in several),
         advisory=any(s.advisory for s in several),
@@ -331,6 +335,7 @@ def _single(text: str) -> Statement:
         verb=verb,
         writes=ddl or verb in _WRITING,
         ddl=ddl and temporary is None,
+        defines=ddl or temporary is not None or verb in _DEFINING,
         settings=tuple(setting for setting in settings if setting is not None),
         sets_constraints=verb == "SET" and second == "CONSTRAINTS",
         advisory="ADVISORY" in upper,

@@ -76,7 +76,6 @@ _HARMLESS = {
 #: Words of the names that _SERVERS gives, by the server's version.
 _servers: dict[int, frozenset[str]] = {}
 
-_LASTING = {"CREATE", "ALTER", "DROP", "DO", "CALL", "IMPORT", "REFRESH", "SECURITY"}
 _WORD = re.compile(r"\w+")
 
 _Facts = tuple[list[tuple[str, bool]], frozenset[str], bool, bool]
@@ -112,8 +111,8 @@ class Catalogue:
 
     def note(self, statement: Statement) -> None:
         """Ask again after a statement that may have changed the schema."""
-        changes = statement.ddl or statement.temporary is not None or statement.verb in _LASTING
-        if changes or (self._known and self._unsteady and not self.only_reads(statement)):
+        unsteady = self._known and self._unsteady
+        if statement.defines or (unsteady and not self.only_reads(statement)):
             if not self._changed and self._known:
                 self._at_start = self._facts()
             self._known = False
@@ -122,8 +121,13 @@ class Catalogue:
     def _facts(self) -> _Facts:
         return self._deferrable, self._suspects, self._unsteady, self._hidden
 
+    def partly_rolled_back(self) -> None:
+        """Ask again where a change of the schema may have been undone."""
+        if self._changed:
+            self._known = False
+
     def rolled_back(self) -> None:
-        """Believe again what was known before the schema was changed, which is undone."""
+        """Believe again what was known before the schema was changed in the test: it has ended."""
         if self._changed:
             self._known = self._at_start is not None
             if self._at_start is not None:
