@@ -271,6 +271,7 @@ class PostgreSQLSandbox(Sandbox):
 
     def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
         self._settings.rolled_back(settings)
+        self._catalogue.partly_rolled_back()
 
     # -- failing -----------------------------------------------------------------
 
