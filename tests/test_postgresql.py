@@ -699,6 +699,38 @@ HIDDEN_WRITERS = {
         "SELECT 1",
         "SELECT query_to_xml('SELECT add_item(''x'')', true, true, '') IS NULL",
     ),
+    "comment that a carriage return ends": ("SELECT 1", "SELECT 1 -- not\r, add_item('x')"),
+    "backslash": (
+        "SELECT 1",
+        "SELECT E'' \n '\\'' || add_item('x')::text || E'\\''",
+    ),
+    "name that the server cuts": (
+        f"""CREATE FUNCTION {"long" * 16}() RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$""",
+        f"SELECT {'long' * 16}()",
+    ),
+    "name without a word": (
+        """CREATE FUNCTION "+"() RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$""",
+        'SELECT "+"()',
+    ),
+    "order of an index": (
+        """CREATE FUNCTION compared(int, int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+               IF $2 = 500 THEN
+                   IF EXISTS (SELECT FROM public.parent WHERE id = 2) THEN
+                       PERFORM add_item(NULL);
+                   END IF;
+               END IF;
+               RETURN btint4cmp($1, $2); END $$;
+           CREATE OPERATOR CLASS told FOR TYPE int USING btree AS
+               OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+               FUNCTION 1 compared(int, int);
+           CREATE TABLE measure (n int);
+           INSERT INTO measure SELECT generate_series(1, 1000);
+           CREATE INDEX ON measure (n told);
+           INSERT INTO parent VALUES (2, 'two')""",
+        "SELECT n FROM measure WHERE n = 500",
+    ),
     "WITH": (
         "SELECT 1",
         "WITH a AS (INSERT INTO item (name) VALUES ('x') RETURNING id) SELECT id > 0 FROM a",
@@ -770,6 +802,48 @@ class TestCatalogue(TwinTestCase):
                 a(query)
                 a.rollback()
                 b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
+    def test_made_beside_others(self) -> None:
+        """A function is known that is made by one of several statements in a text."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("SELECT name FROM item")
+            b.rollback()
+            a(
+                "SELECT 1; DO $$ BEGIN CREATE FUNCTION late() RETURNS int LANGUAGE sql "
+                "AS 'INSERT INTO item (name) VALUES (''late'') RETURNING 1'; END $$"
+            )
+            a.commit()
+            a("SELECT late()")
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+
+        self.assertSame(play)
+
+    def test_dropped_and_rolled_back(self) -> None:
+        """What a transaction dropped that is rolled back is there again."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for rollback in (a.rollback, lambda: a("ROLLBACK TO s"), lambda: a("SELECT 1 / 0")):
+                a("SAVEPOINT s")
+                a("DROP FUNCTION add_item(text)")
+                a("ALTER TABLE child DROP CONSTRAINT child_parent_id_fkey")
+                a("SELECT count(*) FROM item")
+                rollback()
+                a.rollback()
+                a("SELECT add_item('x')")
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+                a("INSERT INTO child VALUES (1, 99)")
+                a.commit()
+                b("SELECT count(*) FROM child")
                 b.rollback()
 
         self.assertSame(play)

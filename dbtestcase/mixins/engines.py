@@ -261,9 +261,14 @@ class EngineMixin(_Base):
     def _dbt_told(self, error: BaseException) -> None:
         """Leave out of what the program swallowed what the test itself ends with."""
         state = type(self).__dict__.get(STATE)
-        while state is not None and error is not None:
-            state.fixture.forget_swallowed(error)
-            error = error.__cause__ or error.__context__  # type: ignore[assignment]
+        if state is None:
+            return
+        seen: set[int] = set()
+        link: BaseException | None = error
+        while link is not None and id(link) not in seen:  # one may be its own cause
+            state.fixture.forget_swallowed(link)
+            seen.add(id(link))
+            link = link.__cause__ or link.__context__
 
     def _dbt_state(self) -> ClassState:
         state: ClassState | None = type(self).__dict__.get(STATE)

@@ -61,6 +61,7 @@ class Statement:
     :param isolation: the isolation level that a BEGIN or SET TRANSACTION names, in capitals.
     :param read_only: what a BEGIN or SET TRANSACTION says about it, if it does.
     :param writes: a hint only, see the module.
+    :param defines: it may change the schema, even where it only runs what does.
     :param hides_setting: it sets something whose name, or whose end, the text does not tell.
     :param prepared: the prepared statement that PREPARE, EXECUTE or DEALLOCATE names, or ``all``.
     :param renders: its parameters may decide what it is: analyse the text that they give.
@@ -78,6 +79,7 @@ class Statement:
     read_only: bool | None = None
     writes: bool = False
     ddl: bool = False
+    defines: bool = False
     settings: tuple[Setting, ...] = ()
     sets_constraints: bool = False
     advisory: bool = False
@@ -103,9 +105,10 @@ _READING = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW"}
 _WRITING_WORDS = {"insert", "update", "delete", "merge", "into", "share"}
 _KEEPING = {"SELECT", "INSERT", "UPDATE", "WITH", "VALUES", "TABLE", "COPY"}
 _DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "COMMENT", "REINDEX", "REFRESH"}
+_DEFINING = {"DO", "CALL", "IMPORT", "SECURITY"}
 
 _TOKENS = r"""
-      --[^\n]*                                    # a comment to the end of the line
+      --[^\r\n]*                                  # a comment to the end of the line
     | (?P<comment> /\*)                           # a comment that may hold others
     | (?<![\w$]) [eE]'(?:[^'\\]|\\.|'')*'         # a string with escapes
     | (?P<string> '(?:[^']|'')*')
@@ -234,6 +237,9 @@ _ON_CONFLICT = re.compile(r"\bON\s+CONFLICT\b", re.I)
 _WORDS = re.compile(r"\w+")
 # a name whose letters may be written as numbers
 _ESCAPED_NAME = re.compile(r'\bU&"', re.I)
+_ANY_NAME = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
+#: How many bytes of a name the server keeps.
+_LONGEST = 63
 
 
 def fold(name: str) -> str:
@@ -299,6 +305,7 @@ def _joined(several: list[Statement]) -> Statement:
         verb=first.verb,
         writes=any(s.writes for s in several),
         ddl=any(s.ddl for s in several),
+        defines=any(s.defines for s in several),
         settings=tuple(setting for s in several for setting in s.settings),
         sets_constraints=any(s.sets_constraints for s in several),
         advisory=any(s.advisory for s in several),
@@ -331,6 +338,7 @@ def _single(text: str) -> Statement:
         verb=verb,
         writes=ddl or verb in _WRITING,
         ddl=ddl and temporary is None,
+        defines=ddl or temporary is not None or verb in _DEFINING,
         settings=tuple(setting for setting in settings if setting is not None),
         sets_constraints=verb == "SET" and second == "CONSTRAINTS",
         advisory="ADVISORY" in upper,
@@ -348,8 +356,20 @@ def _single(text: str) -> Statement:
         may_only_read=verb in _READING
         and not settings
         and words.isdisjoint(_WRITING_WORDS)
-        and _ESCAPED_NAME.search(plain) is None,
+        and _is_plain(text, plain),
         may_delete=verb not in _KEEPING or not words.isdisjoint({"delete", "merge"}),
+    )
+
+
+def _is_plain(text: str, plain: str) -> bool:
+    """Whether the server finds the names and strings of *text* where they are found here.
+
+    A backslash may keep a quote from ending its string, by settings and by what stands before.
+    """
+    return (
+        "\\" not in text
+        and _ESCAPED_NAME.search(plain) is None
+        and all(len(name.encode()) <= _LONGEST for name in _ANY_NAME.findall(plain))
     )
 
 

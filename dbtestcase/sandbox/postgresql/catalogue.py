@@ -7,10 +7,10 @@ It is asked once for all tests of a class, and again after what may have changed
 
 A text alone never proves that a statement only reads, for a SELECT may call a function that
 writes, or read a view that calls one. Together with the catalogues it does: whatever runs in a
-SELECT is named in it, or hangs on an operator, a cast or a domain. So a text is proven to only
-read where it begins as a query, holds no word of a writing command, names no function that might
-write, no view and no table with row security, and where no operator, cast or domain of the
-database brings such a function in unnamed.
+SELECT is named in it, or hangs on an operator, the order of an index, a cast or a domain. So a
+text is proven to only read where it begins as a query, holds no word of a writing command, names
+no function that might write, no view and no table with row security, and where no operator,
+order, cast or domain of the database brings such a function in unnamed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ SELECT 'hidden', name, changes_schema FROM suspect
  WHERE oid IN (SELECT refobjid FROM pg_catalog.pg_depend
                 WHERE refclassid = 'pg_catalog.pg_proc'::regclass
                   AND classid IN ('pg_catalog.pg_operator'::regclass,
-                                  'pg_catalog.pg_cast'::regclass, 'pg_catalog.pg_type'::regclass))
+                                  'pg_catalog.pg_cast'::regclass, 'pg_catalog.pg_type'::regclass,
+                                  'pg_catalog.pg_amproc'::regclass))
 """
 
 # The server's own functions that are VOLATILE, and those that run a query which is given as text.
@@ -81,7 +82,6 @@ _HARMLESS = {
 #: Words of the names that _SERVERS gives, by the server's version.
 _servers: dict[int, frozenset[str]] = {}
 
-_LASTING = {"CREATE", "ALTER", "DROP", "DO", "CALL", "IMPORT", "REFRESH", "SECURITY"}
 _WORD = re.compile(r"\w+")
 
 _Facts = tuple[list[tuple[str, bool]], frozenset[str], bool, bool, bool]
@@ -105,7 +105,7 @@ class Catalogue:
         self._suspects: frozenset[str] = frozenset()
         #: whether a function may change the schema, which a trigger may call
         self._unsteady = False
-        #: whether an operator, a cast or a domain calls what no text names
+        #: whether an operator or a cast, say, calls what no text names
         self._hidden = False
         #: whether something in the database deletes rows that no text speaks of: a function, a
         #: rule, a row that moves to another partition
@@ -120,8 +120,8 @@ class Catalogue:
 
     def note(self, statement: Statement) -> None:
         """Ask again after a statement that may have changed the schema."""
-        changes = statement.ddl or statement.temporary is not None or statement.verb in _LASTING
-        if changes or (self._known and self._unsteady and not self.only_reads(statement)):
+        unsteady = self._known and self._unsteady
+        if statement.defines or (unsteady and not self.only_reads(statement)):
             if not self._changed and self._known:
                 self._at_start = self._facts()
             self._known = False
@@ -130,8 +130,13 @@ class Catalogue:
     def _facts(self) -> _Facts:
         return self._deferrable, self._suspects, self._unsteady, self._hidden, self._deletes
 
+    def partly_rolled_back(self) -> None:
+        """Ask again where a change of the schema may have been undone."""
+        if self._changed:
+            self._known = False
+
     def rolled_back(self) -> None:
-        """Believe again what was known before the schema was changed, which is undone."""
+        """Believe again what was known before the schema was changed in the test: it has ended."""
         if self._changed:
             self._known = self._at_start is not None
             if self._at_start is not None:
@@ -167,7 +172,7 @@ class Catalogue:
             else:
                 suspects.add(_longest_word(name))
                 self._unsteady |= flag
-                self._hidden |= kind == "hidden"
+                self._hidden |= kind == "hidden" or _WORD.search(name) is None
         self._suspects = frozenset(suspects)
         self._hidden |= any(not self._suspects.isdisjoint(_words(text)) for text in expressions)
         self._known = True

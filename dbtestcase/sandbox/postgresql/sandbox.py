@@ -271,6 +271,7 @@ class PostgreSQLSandbox(Sandbox):
 
     def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
         self._settings.rolled_back(settings)
+        self._catalogue.partly_rolled_back()
 
     # -- failing -----------------------------------------------------------------
 
@@ -541,7 +542,11 @@ class PostgreSQLSandbox(Sandbox):
     def visited(self, since: float) -> bool:
         """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
         with self.lock:
-            return self.alive and self._visitors.came(since)
+            if not self.alive:
+                return False
+            if self._real_state() is State.FAILED:
+                self._wire.flush()  # what undoes the failure waits
+            return self._visitors.came(since)
 
     def visitors_seen(self, *, stay: bool) -> None:
         """Take those who came so far for known."""

@@ -425,10 +425,12 @@ class SQLiteSandbox(Sandbox):
     def _ended_by_sqlite(self, backend: SQLiteBackend, error: sqlite3.Error) -> None:
         """Begin anew after an error that ended the real transaction."""
         lost = {
-            str(s.author or "the class's set-up")
+            str(s.author)
             for s in self.stack
             if s.owner is not backend and s.wrote is not Wrote.NO and not s.dead
         }
+        if self.shared:
+            lost.add("the class's set-up")
         self._begin_outer()
         backend.end(commit=False)
         if lost:
