@@ -58,6 +58,7 @@ def run(
     stop: bool = True,
     shrink: bool = True,
     tell: Callable[[str], object] = lambda _: None,
+    progress: Callable[[Report], object] = lambda _: None,
 ) -> Report:
     """Check *count* histories.
 
@@ -66,6 +67,7 @@ def run(
     :param stop: whether to end at the first difference.
     :param shrink: whether a history that differs is made as short as it can be.
     :param tell: is told of differences as they are found.
+    :param progress: is given what was found so far, after each batch.
     """
     report = Report()
     started = time.perf_counter()
@@ -74,11 +76,12 @@ def run(
         number = first_seed * 1000 + batch
         phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
         found = _batch(databases, min(BATCH, count - begin), number, kind, phases, report)
+        report.seconds = time.perf_counter() - started
+        progress(report)
         if found:
             tell(f"seed {number}: {found}\n")
             if stop:
                 break
-    report.seconds = time.perf_counter() - started
     return report
 
 
