@@ -204,12 +204,15 @@ class _Check:
         if conflicts := self.box.conflicts:
             self._conflict(len(self.steps), str(conflicts[0]))
             return
+        heard.clear()
+        self.box.warn_again()
         try:
             content = self.box.content()
         except SandboxConflict as error:
             self._conflict(len(self.steps), str(error))
             return
-        if content != self.expected.content and not self.tainted:
+        # SQLAlchemy cannot close what lost its savepoint by a text: its transaction is open still
+        if content != self.expected.content and not self.tainted and not heard:
             real, mine = self.expected.content, content
             raise self._difference(
                 "the final content differs:\n"
