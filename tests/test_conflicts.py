@@ -960,6 +960,33 @@ class TestSQLite(EveryKind):
             ],
         )
 
+    def test_ended_rows(self) -> None:
+        """Rows that a rollback ended, for a change of the schema, name whose they are."""
+        self.box.begin_test()
+        one, other = self.raw(), self.raw()
+        one.executemany("INSERT INTO item (name) VALUES (?)", ["a", "b", "c"])
+        one.commit()
+        one.execute("CREATE TABLE made (x)")
+        other.isolation_level = None
+        other.execute("SAVEPOINT s")  # B
+        rows = other.execute("SELECT name FROM item")
+        rows.fetchone()
+        other.execute("SAVEPOINT t")
+        other.execute(INSERT.format("d"))
+        other.execute("ROLLBACK TO t")
+        with self.refused() as said:
+            rows.fetchall()
+        self.assertEqual(
+            said,
+            [
+                f"{self.connection(2, 'B')} fetches rows of before a ROLLBACK: abort due to "
+                f"ROLLBACK. SQLite ends a statement so where the transaction has changed the "
+                f"schema, and in a sandbox that of others is the same transaction. Fetch all rows "
+                f"before the rollback, or test this code on real connections, on a database of its "
+                f"own."
+            ],
+        )
+
     def test_ended_by_sqlite(self) -> None:
         """A transaction that SQLite ends names whose work is lost with it."""
         self.box.begin_test()
