@@ -543,6 +543,34 @@ class TestAutocommit(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_level_without_a_begin(self) -> None:
+        """In autocommit the level is that of the session, which changes only meanwhile."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            if not hasattr(a.con, "set_session"):
+                return  # a habit of psycopg2's
+            a.con.isolation_level = "SERIALIZABLE"
+            a.con.readonly = True
+            for autocommit in (True, False):
+                a.con.autocommit = autocommit
+                a("SHOW transaction_isolation")
+                a("SHOW transaction_read_only")
+                a.con.rollback()
+            a.con.autocommit = True
+            a.con.isolation_level = "REPEATABLE READ"
+            a("SHOW TRANSACTION ISOLATION LEVEL")
+            a("BEGIN")
+            a("SHOW TRANSACTION ISOLATION LEVEL")
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("COMMIT")
+            a.con.set_isolation_level(4)
+            a("SHOW TRANSACTION ISOLATION LEVEL")
+            a.con.set_isolation_level(0)
+            a("SHOW TRANSACTION ISOLATION LEVEL")
+
+        self.assertSame(play)
+
 
 class TestCursors(TwinTestCase):
     def test_values_that_have_no_sql(self) -> None:

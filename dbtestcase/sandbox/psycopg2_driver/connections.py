@@ -61,6 +61,7 @@ class VirtualConnection:
         self._begun = False
         self._entered = False
         self._autocommit = False
+        self._set_in_autocommit: tuple[str | None, bool | None] = None, None
         self._level: str | None = None
         self._read_only: bool | None = None
         self._deferrable: bool | None = None
@@ -94,8 +95,23 @@ class VirtualConnection:
 
     def _characterise(self) -> None:
         if self._backend is not None and self._generation == self.sandbox.generation:
-            self._backend.default_isolation = self._level
-            self._backend.default_read_only = bool(self._read_only)
+            level, read_only = self._level, self._read_only
+            if self._autocommit:
+                # no BEGIN would say them: psycopg2 sets for the session what changes meanwhile
+                level, read_only = self._set_in_autocommit
+            self._backend.default_isolation = level
+            self._backend.default_read_only = bool(read_only)
+
+    def _change(
+        self, *, level: str | None, read_only: bool | None, autocommit: bool
+    ) -> None:
+        kept = self._set_in_autocommit if autocommit else (None, None)
+        self._set_in_autocommit = (
+            level if autocommit and level != self._level else kept[0],
+            read_only if autocommit and read_only != self._read_only else kept[1],
+        )
+        self._level, self._read_only, self._autocommit = level, read_only, autocommit
+        self._characterise()
 
     def run(
         self, cursor: Any, text: str, call: Callable[[], Any], *, values_only: bool = False
@@ -254,7 +270,7 @@ class VirtualConnection:
     @autocommit.setter
     def autocommit(self, value: bool) -> None:
         self._check_outside()
-        self._autocommit = bool(value)
+        self._change(level=self._level, read_only=self._read_only, autocommit=bool(value))
 
     def _check_outside(self) -> None:
         self._check_open()
@@ -269,19 +285,21 @@ class VirtualConnection:
     @isolation_level.setter
     def isolation_level(self, level: int | str | None) -> None:
         self._check_outside()
-        self._level = self._named_level(level)
-        self._characterise()
+        self._change(
+            level=self._named_level(level),
+            read_only=self._read_only,
+            autocommit=self._autocommit,
+        )
 
     def set_isolation_level(self, level: int | None) -> None:
         """Set the level of later transactions; ends the present one, as psycopg2 does."""
         if self._begun:
             self.rollback()
         if level == extensions.ISOLATION_LEVEL_AUTOCOMMIT:
-            self._autocommit = True
+            self._change(level=self._level, read_only=self._read_only, autocommit=True)
             return
-        self._level = self._named_level(level)
-        self._autocommit = False
-        self._characterise()
+        named = self._named_level(level)
+        self._change(level=named, read_only=self._read_only, autocommit=False)
 
     @staticmethod
     def _named_level(level: int | str | None) -> str | None:
@@ -304,8 +322,7 @@ class VirtualConnection:
     @readonly.setter
     def readonly(self, value: bool | None) -> None:
         self._check_outside()
-        self._read_only = value
-        self._characterise()
+        self._change(level=self._level, read_only=value, autocommit=self._autocommit)
 
     @property
     def deferrable(self) -> bool | None:
@@ -326,15 +343,15 @@ class VirtualConnection:
     ) -> None:
         """Set what is given for later transactions; None leaves it as it is."""
         self._check_outside()
+        level, read_only = self._level, self._read_only
         if isolation_level is not None:
-            self._level = self._named_level(isolation_level)
+            level = self._named_level(isolation_level)
         if readonly is not None:
-            self._read_only = None if isinstance(readonly, str) else bool(readonly)
+            read_only = None if isinstance(readonly, str) else bool(readonly)
         if deferrable is not None:
             self._deferrable = None if isinstance(deferrable, str) else bool(deferrable)
-        if autocommit is not None:
-            self._autocommit = bool(autocommit)
-        self._characterise()
+        own = self._autocommit if autocommit is None else bool(autocommit)
+        self._change(level=level, read_only=read_only, autocommit=own)
 
     def set_client_encoding(self, encoding: str) -> None:
         """Set the client encoding, which all virtual connections share.
@@ -352,9 +369,8 @@ class VirtualConnection:
     def reset(self) -> None:
         """Roll back and go back to the defaults."""
         self._end(commit=False, close=True)
-        self._autocommit = False
-        self._level = self._read_only = self._deferrable = None
-        self._characterise()
+        self._deferrable = None
+        self._change(level=None, read_only=None, autocommit=False)
 
     @property
     def status(self) -> int:
