@@ -1546,6 +1546,24 @@ class TestSeveralConnections(SQLiteCase):
         with self.assertWarnsRegex(UncommittedDataWarning, "The statement: BEGIN IMMEDIATE$"):
             self.other.execute("BEGIN IMMEDIATE")
 
+    def test_temporary_table_not_dropped(self) -> None:
+        """A temporary table whose DROP was rolled back is still of its connection, and no other."""
+        self.one.isolation_level = self.other.isolation_level = None
+        self.one.execute("CREATE TEMP TABLE own (x)")
+        self.one.execute("SAVEPOINT s")
+        self.one.execute("DROP TABLE own")
+        self.one.execute("ROLLBACK TO s")
+        with self.assertRaisesRegex(SandboxConflict, "own"):
+            self.other.execute("SELECT * FROM own")
+        self.one.execute("DROP TABLE own")
+        self.one.execute("CREATE TEMP TABLE own (y)")
+        self.one.execute("RELEASE s")
+        with self.assertRaisesRegex(SandboxConflict, "own"):
+            self.other.execute("SELECT * FROM own")
+        self.one.execute("DROP TABLE own")
+        with self.assertRaisesRegex(sqlite3.OperationalError, "^no such table: own$"):
+            self.other.execute("SELECT * FROM own")
+
     def test_begin_immediate_twice(self) -> None:
         """Inside a transaction it fails, and has taken the lock all the same."""
         self.one.isolation_level = self.other.isolation_level = None

@@ -449,8 +449,8 @@ class SQLiteSandbox(Sandbox):
             segment.wrote = Wrote.YES
         for name in touched.temporary:
             self.tables.temporary.setdefault(name, backend)
-        for name in touched.dropped:
-            self.tables.temporary.pop(name, None)
+            self.tables.leaving.discard(name)
+        self.tables.leaving |= touched.dropped & self.tables.temporary.keys()
 
     def reserve(self, backend: Backend) -> None:
         """Do what BEGIN IMMEDIATE does: wait for the write lock, as far as one can here."""
@@ -500,6 +500,8 @@ class SQLiteSandbox(Sandbox):
             fetching = (other for other in self._fetching() if other is not backend)
             readers = [*self._locks.readers(backend), *fetching]
         super().commit(backend)
+        for name in self._leaving(backend):
+            self.tables.temporary.pop(name, None)
         self.step_outside()
         # when all is done: where warnings are errors, it is raised, and the work is not lost
         self._locks.warn_readers(backend, readers)
@@ -523,6 +525,7 @@ class SQLiteSandbox(Sandbox):
     def undo(self, backend: Backend, level: int = 0) -> None:
         """Undo the work of *backend* from that level on. Never raises."""
         super().undo(backend, level)
+        self._leaving(backend)  # they stay
         if level == 0:
             with contextlib.suppress(sqlite3.Error):
                 self.step_outside()
@@ -535,6 +538,12 @@ class SQLiteSandbox(Sandbox):
                 del self.tables.temporary[name]
                 with contextlib.suppress(sqlite3.Error):
                     self._wire.ask('DROP TABLE temp."{}"'.format(name.replace('"', '""')))
+
+    def _leaving(self, backend: Backend) -> list[str]:
+        """Give the temporary tables that *backend* has dropped, and forget that it has."""
+        names = [n for n in self.tables.leaving if self.tables.temporary.get(n) is backend]
+        self.tables.leaving.difference_update(names)
+        return names
 
     def temporary_tables(self) -> frozenset[str]:
         """Give the names of the temporary tables that exist."""

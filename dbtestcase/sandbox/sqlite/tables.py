@@ -78,6 +78,8 @@ class Tables:
         self.touched = Touched()
         #: the temporary tables, and the backend of each
         self.temporary: dict[str, object] = {}
+        #: those that their backends have dropped, but not committed that
+        self.leaving: set[str] = set()
 
     def learn(self, text: str) -> None:
         """Take what the callback tells from now on as said of *text*."""
