@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from typing import Any
 
@@ -160,6 +161,24 @@ class TestSettings(TwinTestCase):
             b("SHOW transaction_isolation")
             b("INSERT INTO item (name) VALUES ('b')")
             b.commit()
+
+        self.assertSame(play)
+
+    def test_time_outs(self) -> None:
+        """Time-outs that would end the one connection are accepted, and do not end it."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            for statement in (
+                "SET idle_in_transaction_session_timeout = '50ms'",
+                "SELECT set_config('transaction_timeout', '50ms', false)",
+                "RESET ALL",
+            ):
+                a(statement)
+                a.commit()
+                time.sleep(0.1)
+                a("SELECT name FROM item")
+                a.commit()
 
         self.assertSame(play)
 

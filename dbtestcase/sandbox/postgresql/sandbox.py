@@ -30,7 +30,7 @@ from .neighbours import Met, Neighbours
 from .prepared import PreparedStatements
 from .refusals import Refusals
 from .sequences import Sequences
-from .settings import SessionSettings
+from .settings import NO_TIMEOUTS, SessionSettings
 from .temporary import TemporaryTables
 from .visitors import Visitors
 from .wire import PostgreSQLWire, Rows
@@ -38,12 +38,6 @@ from .wire import PostgreSQLWire, Rows
 __all__ = ["PostgreSQLSandbox"]
 
 __unittest = True  # its frames are left out of tracebacks
-
-# A test may stand at a breakpoint for an hour: no time-out of the server may end its transaction.
-_NO_TIMEOUTS = """
-SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
- ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
-"""
 
 _CHECK = analyse("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -453,7 +447,7 @@ class PostgreSQLSandbox(Sandbox):
             self._wire.queue("BEGIN")
         if self.watched:
             self.server_pid = self._visitors.begin()
-        self._wire.queue(_NO_TIMEOUTS)
+        self._wire.queue(NO_TIMEOUTS)
         if self._reset_sequences:
             if self._first_sequences:
                 # an earlier connection was lost, and could not put them back

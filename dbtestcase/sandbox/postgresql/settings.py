@@ -8,7 +8,13 @@ from ..backends import Backend
 from ..statements import Statement
 from .wire import PostgreSQLWire
 
-__all__ = ["SessionSettings"]
+__all__ = ["NO_TIMEOUTS", "SessionSettings"]
+
+
+# A test may stand at a breakpoint for an hour: no time-out of the server may end its transaction.
+_TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout", "transaction_timeout")
+#: Switches off what would end the one connection.
+NO_TIMEOUTS = f"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN {_TIMEOUTS}"
 
 
 class SessionSettings:
@@ -59,6 +65,9 @@ class SessionSettings:
 
     def note(self, backend: Backend, statement: Statement) -> None:
         """Ask for what *statement* has set, and keep it as that of *backend*."""
+        if any(setting.name in (None, *_TIMEOUTS) for setting in statement.settings):
+            # at once, for it would run from now on
+            self._wire.ask(NO_TIMEOUTS)
         for setting in statement.settings:
             names = [setting.name] if setting.name is not None else list(self._baseline)
             for name in names:
