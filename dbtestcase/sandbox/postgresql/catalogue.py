@@ -98,7 +98,7 @@ class Catalogue:
         self._deferrable: list[tuple[str, bool]] = []
         self._suspects: frozenset[str] = frozenset()
         #: whether a function may change the schema, which a trigger may call
-        self._unsteady = False
+        self.unsteady = False
         #: whether an operator, a cast or a domain calls what no text names
         self._hidden = False
 
@@ -112,21 +112,21 @@ class Catalogue:
     def note(self, statement: Statement) -> None:
         """Ask again after a statement that may have changed the schema."""
         changes = statement.ddl or statement.temporary is not None or statement.verb in _LASTING
-        if changes or (self._known and self._unsteady and not self.only_reads(statement)):
+        if changes or (self._known and self.unsteady and not self.only_reads(statement)):
             if not self._changed and self._known:
                 self._at_start = self._facts()
             self._known = False
             self._changed = True
 
     def _facts(self) -> _Facts:
-        return self._deferrable, self._suspects, self._unsteady, self._hidden
+        return self._deferrable, self._suspects, self.unsteady, self._hidden
 
     def rolled_back(self) -> None:
         """Believe again what was known before the schema was changed, which is undone."""
         if self._changed:
             self._known = self._at_start is not None
             if self._at_start is not None:
-                self._deferrable, self._suspects, self._unsteady, self._hidden = self._at_start
+                self._deferrable, self._suspects, self.unsteady, self._hidden = self._at_start
             self._changed, self._at_start = False, None
 
     def keep(self) -> None:
@@ -140,7 +140,7 @@ class Catalogue:
             return
         rows = self._wire.ask(_USERS)
         suspects = set(self._servers_words())
-        self._deferrable, self._unsteady, self._hidden = [], False, False
+        self._deferrable, self.unsteady, self._hidden = [], False, False
         expressions = []
         for kind, name, flag in rows:
             if kind == "deferrable":
@@ -149,7 +149,7 @@ class Catalogue:
                 expressions.append(name)
             else:
                 suspects.add(_longest_word(name))
-                self._unsteady |= flag
+                self.unsteady |= flag
                 self._hidden |= kind == "hidden"
         self._suspects = frozenset(suspects)
         self._hidden |= any(not self._suspects.isdisjoint(_words(text)) for text in expressions)
@@ -170,6 +170,11 @@ class Catalogue:
             return False
         self.learn()
         return not self._hidden and self._suspects.isdisjoint(statement.words)
+
+    @property
+    def nothing_deferrable(self) -> bool:
+        """Whether it is known that no constraint can be deferred."""
+        return self._known and not self._deferrable
 
     def check(self, role: str = "") -> str:
         """Give what checks all deferred constraints; empty where nothing can be deferred.
