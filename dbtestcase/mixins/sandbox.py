@@ -159,19 +159,20 @@ class SandboxMixin(EngineMixin):
             undo.append(fixture.closing)
 
     def _dbt_leave_test(self, state: ClassState, undo: Undo, mark: tuple[int, int]) -> None:
-        """Do what ends the test; where it needed no database, that is next to nothing."""
+        """Do what ends the test; most need one step for it, and pay for no list of steps."""
         fixture, data = state.fixture, state.data
         state.test = None
         own_session = "_dbt_session" in self.__dict__
         isolated = self.isolation == "test"
-        if (
-            isolated
-            and not state.begun
-            and not own_session
-            and fixture.end_untouched_test(mark)
-        ):
+        if isolated and not state.begun and not own_session and not fixture.has_left(mark):
             if data is not None:
                 data.forget(self)
+            try:
+                fixture.end_test()
+            except BaseException:
+                undo.append(fixture.raise_swallowed)
+                raise
+            fixture.raise_swallowed()
             return
         if data is not None:
             undo.append(functools.partial(data.forget, self))

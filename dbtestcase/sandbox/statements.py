@@ -68,6 +68,8 @@ class Statement:
     :param shows_isolation: it asks for the isolation level of the transaction.
     :param may_only_read: nothing in the text writes, unless a function, a view or an operator does.
     :param may_delete: rows are deleted by the text, or it is of a kind that may do anything.
+    :param plain: it reads or writes rows, and nothing else here is said of it: of two such
+        statements of one connection, the second needs nothing to be asked or noted.
     """
 
     verb: str
@@ -96,10 +98,12 @@ class Statement:
     shows_isolation: bool = False
     may_only_read: bool = False
     may_delete: bool = True
+    plain: bool = False
 
 
 # What these are is told by their first word, whatever the parameters.
 _TOLD = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "COPY", "TABLE"}
+_PLAIN = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "TABLE"}
 _WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "REPLACE"}
 _READING = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW"}
 _WRITING_WORDS = {"insert", "update", "delete", "merge", "into", "share"}
@@ -334,6 +338,8 @@ def _single(text: str) -> Statement:
     settings = _settings(text, plain, verb, second)
     on_commit = _ON_COMMIT.search(plain) if temporary else None
     words = frozenset(word.lower() for word in _WORDS.findall(plain))
+    locks_rows = _LOCKS.search(plain) is not None
+    advisory = "ADVISORY" in upper
     return Statement(
         verb=verb,
         writes=ddl or verb in _WRITING,
@@ -341,9 +347,9 @@ def _single(text: str) -> Statement:
         defines=ddl or temporary is not None or verb in _DEFINING,
         settings=tuple(setting for setting in settings if setting is not None),
         sets_constraints=verb == "SET" and second == "CONSTRAINTS",
-        advisory="ADVISORY" in upper,
+        advisory=advisory,
         impatient=_IMPATIENT.search(plain) is not None,
-        locks_rows=_LOCKS.search(plain) is not None,
+        locks_rows=locks_rows,
         on_conflict=_ON_CONFLICT.search(plain) is not None,
         temporary=fold(temporary[1]) if temporary else None,
         on_commit=on_commit[1].lower() if on_commit else None,
@@ -357,6 +363,9 @@ def _single(text: str) -> Statement:
         and not settings
         and words.isdisjoint(_WRITING_WORDS)
         and _is_plain(text, plain),
+        plain=verb in _PLAIN
+        and not (settings or temporary or locks_rows or advisory)
+        and words.isdisjoint(("setval", "set_config")),
         may_delete=verb not in _KEEPING or not words.isdisjoint({"delete", "merge"}),
     )
 

@@ -104,7 +104,7 @@ class Catalogue:
         self._deferrable: list[tuple[str, bool]] = []
         self._suspects: frozenset[str] = frozenset()
         #: whether a function may change the schema, which a trigger may call
-        self._unsteady = False
+        self.unsteady = False
         #: whether an operator or a cast, say, calls what no text names
         self._hidden = False
         #: whether something in the database deletes rows that no text speaks of: a function, a
@@ -120,7 +120,7 @@ class Catalogue:
 
     def note(self, statement: Statement) -> None:
         """Ask again after a statement that may have changed the schema."""
-        unsteady = self._known and self._unsteady
+        unsteady = self._known and self.unsteady
         if statement.defines or (unsteady and not self.only_reads(statement)):
             if not self._changed and self._known:
                 self._at_start = self._facts()
@@ -128,7 +128,7 @@ class Catalogue:
             self._changed = True
 
     def _facts(self) -> _Facts:
-        return self._deferrable, self._suspects, self._unsteady, self._hidden, self._deletes
+        return self._deferrable, self._suspects, self.unsteady, self._hidden, self._deletes
 
     def partly_rolled_back(self) -> None:
         """Ask again where a change of the schema may have been undone."""
@@ -143,7 +143,7 @@ class Catalogue:
                 (
                     self._deferrable,
                     self._suspects,
-                    self._unsteady,
+                    self.unsteady,
                     self._hidden,
                     self._deletes,
                 ) = self._at_start
@@ -160,7 +160,7 @@ class Catalogue:
             return
         rows = self._wire.ask(_USERS)
         suspects = set(self._servers_words())
-        self._deferrable, self._unsteady, self._hidden, self._deletes = [], False, False, False
+        self._deferrable, self.unsteady, self._hidden, self._deletes = [], False, False, False
         expressions = []
         for kind, name, flag in rows:
             if kind == "deferrable":
@@ -171,7 +171,7 @@ class Catalogue:
                 self._deletes = True
             else:
                 suspects.add(_longest_word(name))
-                self._unsteady |= flag
+                self.unsteady |= flag
                 self._hidden |= kind == "hidden" or _WORD.search(name) is None
         self._suspects = frozenset(suspects)
         self._hidden |= any(not self._suspects.isdisjoint(_words(text)) for text in expressions)
@@ -196,6 +196,11 @@ class Catalogue:
     def may_delete(self, statement: Statement) -> bool:
         """Whether *statement* may delete rows, as far as is known without asking."""
         return statement.may_delete or self._deletes or not self._known
+
+    @property
+    def nothing_deferrable(self) -> bool:
+        """Whether it is known that no constraint can be deferred."""
+        return self._known and not self._deferrable
 
     def check(self, role: str = "") -> str:
         """Give what checks all deferred constraints; empty where nothing can be deferred.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +17,7 @@ from sqlalchemy.engine import URL
 from ...errors import EscapeError
 from .. import messages as shared
 from .. import uncommitted
-from ..backends import Backend, State
+from ..backends import SNAPSHOT_LEVELS, Backend, State
 from ..base import Phase, Sandbox
 from ..places import place
 from ..segments import Segment, SegmentStack, Wrote
@@ -51,6 +52,9 @@ _END_READ_ONLY = "RELEASE dbtestcase_ro"
 _SHOWN = {"show", "current_setting", "pg_settings"}
 
 
+_NONE: frozenset[str] = frozenset()
+
+
 class PostgreSQLSandbox(Sandbox):
     """Virtual connections on one real connection to a PostgreSQL database.
 
@@ -69,7 +73,7 @@ class PostgreSQLSandbox(Sandbox):
         self._sequences = Sequences(self._wire.ask, url.database)
         self._first_sequences = ""
         self._settings = SessionSettings(self._wire, self._quote)
-        self._advisory = AdvisoryLocks(self._wire, self.backends)
+        self._advisory = AdvisoryLocks(self._wire, lambda: self.backends)
         self._temporary = TemporaryTables(self._wire)
         self._prepared = PreparedStatements()
         self._cursors = ServerCursors(self._wire)
@@ -85,9 +89,7 @@ class PostgreSQLSandbox(Sandbox):
         """Start a stack for a new real transaction, or a new base."""
         self.stack = self._new_stack()
         self.stack.settings = lambda: self._settings.in_force
-        self._neighbours = Neighbours(
-            self._wire, self._quote, self.stack, self.driver_error
-        )
+        self._neighbours = Neighbours(self._wire, self._quote, self.stack, self.driver_error)
         self._foreign_keys = ForeignKeys(self._wire, self.stack, self._neighbours)
 
     # -- what the driver decides -----------------------------------------------
@@ -189,10 +191,12 @@ class PostgreSQLSandbox(Sandbox):
         :param values_only: whether the parameters are values, and bring no SQL of their own.
         :raises SandboxConflict: where one connection cannot show what several would.
         """
+        only_reads = values_only and self._catalogue.only_reads(statement)
+        if statement.plain and self._is_alone(backend):
+            return self._run_alone(backend, statement, call, only_reads=only_reads)
         if backend.alone:
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
-        only_reads = values_only and self._catalogue.only_reads(statement)
         self._refusals.statement(
             backend,
             statement,
@@ -233,6 +237,48 @@ class PostgreSQLSandbox(Sandbox):
             self._note_neighbours(backend, statement, text, others)
         if statement.settings:
             self._settings.note(backend, statement)
+        return result
+
+    def _is_alone(self, backend: Backend) -> bool:
+        """Whether nothing but a statement itself decides what *backend* has to do for it."""
+        return (
+            self._names == 1
+            and not backend.read_only
+            and (backend.isolation is None or backend.isolation not in SNAPSHOT_LEVELS)
+            and not self._settings.learned
+            and not self._temporary.any
+            and not self._catalogue.unsteady
+        )
+
+    def _run_alone(
+        self, backend: Backend, statement: Statement, call: Callable[[], Any], *, only_reads: bool
+    ) -> Any:
+        """Do what :meth:`run` does for nearly every statement of nearly every test.
+
+        With one connection in the test there is nobody to wait for, to be refused for or to be
+        watched beside. A plain statement leaves nothing to be noted but that it was sent. And
+        no earlier one made anything that each later one must be compared with: a setting, a
+        temporary table, a function that may change the schema.
+        """
+        backend.thread = threading.get_ident()
+        stack = self.stack
+        if len(stack.segments) > 1:  # what lies beneath nothing is never stuck
+            self.raise_if_stuck()
+        if backend.commits_seen is None:
+            backend.commits_seen = stack.commits
+        self.touched = True
+        segment = stack.claim(backend, only_reads=only_reads)
+        self._neighbours.unwatched()
+        if self._wire.pending:
+            self._wire.flush()
+        try:
+            result = call()
+        except BaseException as error:
+            self._failed(backend, statement, [], error, guarded=False)
+            raise
+        self.answered = True
+        if not only_reads:  # who comes beside it asks what it may have done
+            segment.traces.may_delete |= self._catalogue.may_delete(statement)
         return result
 
     def _require_transaction(self, statement: Statement) -> None:
@@ -293,9 +339,7 @@ class PostgreSQLSandbox(Sandbox):
 
     # -- noting what a statement did -------------------------------------------
 
-    def _note(
-        self, backend: Backend, statement: Statement, segment: Segment, beside: bool
-    ) -> None:
+    def _note(self, backend: Backend, statement: Statement, segment: Segment, beside: bool) -> None:
         traces = segment.traces
         traces.locked |= statement.locks_rows or statement.temporary is not None
         traces.ddl |= statement.ddl
@@ -351,7 +395,7 @@ class PostgreSQLSandbox(Sandbox):
 
     def temporary_tables(self) -> frozenset[str]:
         """Give the names of the temporary tables that exist."""
-        return self._temporary.names
+        return self._temporary.names if self._temporary.any else _NONE
 
     def drop_temporary(self, backend: Backend) -> None:
         """Forget the temporary tables that the rolled back transaction made."""
@@ -375,6 +419,12 @@ class PostgreSQLSandbox(Sandbox):
 
     def before_commit(self, backend: Backend) -> None:
         """Check deferred constraints and end temporary tables, as the server does at COMMIT."""
+        if (
+            self._catalogue.nothing_deferrable
+            and not self._temporary.any
+            and backend.isolation != "SERIALIZABLE"
+        ):
+            return
         if ends := self._temporary.at_commit(backend):
             self._claim(backend)
             for sql in ends:
@@ -504,10 +554,12 @@ class PostgreSQLSandbox(Sandbox):
         return "SELECT pg_catalog.pg_advisory_unlock_all()" if used else ""
 
     def _rewind_test(self) -> None:
-        begun = "BEGIN" not in self._wire.pending
+        begun = not self._wire.pending or "BEGIN" not in self._wire.pending
         self._wire.pending.clear()
-        self._temporary.clear()
-        self._prepared.clear()
+        if self._temporary.any:
+            self._temporary.clear()
+        if self._prepared.any:
+            self._prepared.clear()
         self._catalogue.rolled_back()
         restore = self._sequences.restore()
         if begun and self._real_state() is State.IDLE:
@@ -516,9 +568,10 @@ class PostgreSQLSandbox(Sandbox):
             self._end_outer(restore)
             return
         self.stack.rewind()
-        for part in (self._release_advisory(), restore):
-            if part:
-                self._wire.queue(part)
+        if self._advisory.used:
+            self._wire.queue(self._release_advisory())
+        if restore:
+            self._wire.pending.append(restore)
         try:
             self._end_message()
         except self.driver_error as error:
@@ -528,19 +581,22 @@ class PostgreSQLSandbox(Sandbox):
 
     def _end_message(self) -> None:
         """Send what waits, and with it ask who else is connected, if that is due."""
-        if self._visitors.due():
-            self._visitors.answer(self._wire.ask(self._visitors.question))
+        visitors = self._visitors
+        if visitors.due(self.began):
+            visitors.answer(self._wire.ask(visitors.question))
         else:
             self._wire.flush()
 
     def visited(self, since: float) -> bool:
         """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
-        with self.lock:
-            if not self.alive:
-                return False
-            if self._real_state() is State.FAILED:
-                self._wire.flush()  # what undoes the failure waits
-            return self._visitors.came(since)
+        visitors = self._visitors
+        if visitors.due(since):
+            with self.lock:
+                if self.alive:
+                    if self._real_state() is State.FAILED:
+                        self._wire.flush()  # what undoes the failure waits
+                    visitors.answer(self._send(visitors.question))
+        return visitors.somebody and self.alive
 
     def visitors_seen(self, *, stay: bool) -> None:
         """Take those who came so far for known."""

@@ -29,16 +29,19 @@ class SessionSettings:
         self._quote = quote
         #: the values before anybody changed them, by name
         self._baseline: dict[str, str | None] = {}
+        #: whether anybody changed any since the connection was made
+        self.learned = False
         #: the values that are not the first ones
-        self.in_force: dict[str, str | None] = {}
+        self.in_force: Mapping[str, str | None] = {}
 
     def forget(self) -> None:
         """Start anew, on a new real connection."""
         self._baseline, self.in_force = {}, {}
+        self.learned = False
 
     def rolled_back(self, settings: Mapping[str, str | None]) -> None:
         """Note that the server put the settings back to what they were."""
-        self.in_force = dict(settings)
+        self.in_force = settings
 
     def bring(self, backend: Backend) -> None:
         """Queue what brings the real connection to what *backend* believes."""
@@ -62,6 +65,7 @@ class SessionSettings:
         for setting in statement.settings:
             if setting.name is not None and setting.name not in self._baseline:
                 self._baseline[setting.name] = self._ask(setting.name)
+                self.learned = True
 
     def note(self, backend: Backend, statement: Statement) -> None:
         """Ask for what *statement* has set, and keep it as that of *backend*."""
@@ -74,10 +78,10 @@ class SessionSettings:
                 value = self._ask(name)
                 self.in_force = {**self.in_force, name: value}
                 if setting.local:
-                    backend.local[name] = value
+                    backend.local = {**backend.local, name: value}
                 else:
-                    backend.local.pop(name, None)
-                    backend.session[name] = value
+                    backend.local = {n: v for n, v in backend.local.items() if n != name}
+                    backend.session = {**backend.session, name: value}
 
     def _ask(self, name: str) -> str | None:
         value = self._wire.ask(f"SELECT current_setting({self._quote(name)}, true)")[0][0]

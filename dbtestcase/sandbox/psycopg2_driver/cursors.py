@@ -66,7 +66,8 @@ class GuardedCursor:
 
     def execute(self, query: Any, vars: Any = None) -> Any:
         """Execute *query*, or play it where it steers the transaction."""
-        query = self._text(query)
+        if type(query) is not str:
+            query = self._text(query)
         statement = analyse(query)
         if vars and statement.renders:
             # what it sets, or steers, may come with the parameters
@@ -83,8 +84,9 @@ class GuardedCursor:
         return self.virtual.run(
             self,
             query,
-            lambda: super(GuardedCursor, self).execute(sent, vars),  # type: ignore[misc]
+            functools.partial(super().execute, sent, vars),  # type: ignore[misc]
             values_only=statement.may_only_read and are_values(vars),
+            statement=None if statement.shows_isolation else statement,
         )
 
     def executemany(self, query: Any, vars_list: Iterable[Any]) -> Any:

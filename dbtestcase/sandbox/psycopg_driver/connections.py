@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
@@ -67,7 +67,7 @@ class VirtualConnection(psycopg.Connection[Any]):
         self._view = PGconnView(self)
         self._generation = -1
         self._backend: Backend | None = None
-        self._settings: dict[str, str | None] = {}
+        self._settings: Mapping[str, str | None] = {}
         super().__init__(libpq)
         self.lock = _Lock(sandbox)  # type: ignore[assignment]
         self._prepared = Prepared(sandbox)
@@ -104,7 +104,7 @@ class VirtualConnection(psycopg.Connection[Any]):
     def listened(self) -> None:
         """Keep what the ``connect`` listeners set: it is this connection's in every test."""
         if self._backend is not None:
-            self._settings = dict(self._backend.session)
+            self._settings = self._backend.session
 
     def backend(self) -> Backend:
         """Give the server's side of this connection, a new one in each test."""

@@ -58,6 +58,7 @@ class SQLiteSandbox(Sandbox):
     """Virtual connections on one real connection to an SQLite database."""
 
     driver_error = sqlite3.Error
+    _backend_class = SQLiteBackend
     errors_fail_transactions = False
     savepoint_begins = True
     analyse = staticmethod(analyse)
@@ -323,9 +324,8 @@ class SQLiteSandbox(Sandbox):
 
     def new_backend(self, session: Mapping[str, str | None]) -> SQLiteBackend:
         """Make SQLite's side of a virtual connection."""
-        self._names += 1
-        backend = SQLiteBackend(self, f"connection {self._names}", dict(session))
-        self.backends.add(backend)
+        backend = super().new_backend(session)
+        assert isinstance(backend, SQLiteBackend)
         return backend
 
     def flush(self) -> None:
