@@ -1253,6 +1253,48 @@ class TestConnection(SQLiteCase):
         sandbox.begin_test()
         self.assertEqual(one.execute(sql).fetchall(), [(2,), (3,)])
 
+    def test_rows_beside_a_changed_schema(self) -> None:
+        """After a ROLLBACK TO rows are fetched on, unless the schema was changed: as told."""
+
+        def program(connection: Any) -> Any:
+            connection.isolation_level = None
+            connection.execute("INSERT INTO item (name) VALUES ('a'), ('b')")
+            rows = connection.execute("SELECT name FROM item")
+            said = [rows.fetchone()]
+            connection.execute("SAVEPOINT s")
+            connection.execute("INSERT INTO counted (name) VALUES ('c')")
+            connection.execute("ROLLBACK TO s")
+            return [*said, *rows.fetchmany(1), *rows]
+
+        self.assert_same(program)
+        engine = self.engine()
+        one, _ = self.play(engine)
+        one.executemany("INSERT INTO item (name) VALUES (?)", ["a", "b", "c"])
+        one.commit()
+        one.execute("CREATE TABLE made (x)")
+        fetches: list[Callable[[Any], Any]] = [
+            next, list, lambda r: r.fetchone(), lambda r: r.fetchmany(2), lambda r: r.fetchall()
+        ]  # fmt: skip
+        for fetch in fetches:
+            other = self.raw(engine)
+            other.isolation_level = None
+            rows = other.execute("SELECT name FROM item")
+            rows.fetchone()
+            other.execute("SAVEPOINT s")
+            other.execute("INSERT INTO counted (name) VALUES ('c')")
+            other.execute("ROLLBACK TO s")
+            with self.assertRaises(SandboxConflict) as caught:
+                fetch(rows)
+            self.assertRegex(
+                str(caught.exception),
+                r"^connection \d \(its transaction began at .*\) fetches rows of before a "
+                r"ROLLBACK: abort due to ROLLBACK\. SQLite ends a statement so where the "
+                r"transaction has changed the schema, and in a sandbox that of others is the same "
+                r"transaction\. Fetch all rows before the rollback, or test this code on real "
+                r"connections, on a database of its own\.$",
+            )
+            other.execute("ROLLBACK")
+
     def test_text_factory(self) -> None:
         """Each connection has its own text_factory."""
         engine = self.engine()
@@ -1447,6 +1489,26 @@ class TestSeveralConnections(SQLiteCase):
             r"not committed: on real connections it would not be seen\.",
         )
         self.other.execute("SELECT count(*) FROM item")
+
+    def test_fetch_beside_a_write(self) -> None:
+        """So is one that fetches on after another has written to that table, and no other."""
+        with self.shared_engine.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO item (name) VALUES ('b'), ('c')")
+        for table, warns in (("counted", 0), ("item", 1)):
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                rows = self.other.execute("SELECT name FROM item")
+                rows.fetchone()
+                self.one.execute(f"INSERT INTO {table} (name) VALUES ('a')")
+                rows.fetchone()
+                rows.fetchall()
+            self.assertEqual(len(warned), warns)
+            self.one.rollback()
+        self.assertRegex(
+            str(warned[0].message),
+            r"^connection \d \(.*\) meets what connection \d \(.*\) has written to table item and "
+            r"not committed: .* The statement: SELECT name FROM item$",
+        )
 
     def test_read_of_a_prepared_statement(self) -> None:
         """A statement that the driver had prepared before is known by its text."""

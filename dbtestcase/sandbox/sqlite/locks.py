@@ -103,9 +103,13 @@ class Locks(Threads):
         touched = tables.touched
         if touched.writes:
             self.warn_locked(backend, text)
-            return
+        else:
+            self.meets(backend, tables, touched.reads, text)
+
+    def meets(self, backend: Backend, tables: Tables, reads: set[int], text: str) -> None:
+        """Warn where a statement reads tables in which others have uncommitted work."""
         for segment in self._sandbox.stack.of_others(backend):
-            owner, met = segment.owner, segment.traces.changed & touched.reads
+            owner, met = segment.owner, segment.traces.changed & reads
             if isinstance(owner, Backend) and met and self._first_time(backend, owner):
                 name = tables.name(min(met))
                 what = "the schema" if name == "sqlite_master" else f"table {name}"

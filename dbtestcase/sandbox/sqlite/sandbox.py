@@ -390,6 +390,10 @@ class SQLiteSandbox(Sandbox):
         self._locks.met(backend, self.tables, text)
         return result
 
+    def fetches_on(self, backend: Backend, text: str) -> None:
+        """Warn where rows of a statement that was sent before may be others' uncommitted ones."""
+        self._locks.meets(backend, self.tables, self.tables.reads(text), text)
+
     def _claim(self, backend: Backend) -> Segment:
         try:
             return self.stack.claim(backend)
