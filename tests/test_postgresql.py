@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg2 import extensions
 from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
@@ -756,6 +757,40 @@ class TestCatalogue(TwinTestCase):
             a, b = stage.actor(), stage.actor()
             for value in (AsIs("add_item('x')"), [AsIs("1"), AsIs("add_item('x')::text::int")]):
                 a("SELECT %s", [value])
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
+    def test_adapter_that_writes_sql(self) -> None:
+        """Nor is a string one for which the program has registered ``AsIs``."""
+        before = extensions.adapters.get((str, extensions.ISQLQuote))
+        assert before is not None
+        self.addCleanup(extensions.register_adapter, str, before)
+        extensions.register_adapter(str, AsIs)
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT %s", ["add_item('x')"])
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+
+        self.assertSame(play)
+
+    def test_placeholder_in_a_string(self) -> None:
+        """Nor is one whose placeholder stands in quotes or a comment, which it ends."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for query, value in (
+                ("SELECT '%s'", "||add_item(chr(65))||"),
+                ("SELECT '%(x)s'", {"x": "||add_item(chr(65))||"}),
+                ("SELECT 1 -- %s", "\n, add_item(chr(65)) --"),
+                ('SELECT 1 AS "%s"', '", add_item(chr(65)) --'),
+            ):
+                a(query, value if isinstance(value, dict) else [value])
                 a.rollback()
                 b("SELECT count(*) FROM item")
                 b.rollback()

@@ -234,7 +234,9 @@ _ON_CONFLICT = re.compile(r"\bON\s+CONFLICT\b", re.I)
 _WORDS = re.compile(r"\w+")
 # a name whose letters may be written as numbers
 _ESCAPED_NAME = re.compile(r'\bU&"', re.I)
-_ANY_NAME = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_ANY_NAME = re.compile(rf"{_QUOTED.pattern}|[\w$]+")
+_PLACEHOLDER = re.compile(r"%[(s]")
 #: How many bytes of a name the server keeps.
 _LONGEST = 63
 
@@ -360,10 +362,13 @@ def _single(text: str) -> Statement:
 def _is_plain(text: str, plain: str) -> bool:
     """Whether the server finds the names and strings of *text* where they are found here.
 
-    A backslash may keep a quote from ending its string, by settings and by what stands before.
+    A backslash may keep a quote from ending its string, by settings and by what stands before; and
+    what psycopg2 puts in place of a placeholder may end the string or comment in which it stands.
     """
+    unquoted = _QUOTED.sub("", plain)
     return (
         "\\" not in text
+        and len(_PLACEHOLDER.findall(text)) == len(_PLACEHOLDER.findall(unquoted))
         and _ESCAPED_NAME.search(plain) is None
         and all(len(name.encode()) <= _LONGEST for name in _ANY_NAME.findall(plain))
     )
