@@ -924,6 +924,19 @@ class TestPreparedStatements(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_beside_other_statements(self) -> None:
+        """So it is where one of several statements in a text prepares it."""
+        with self.sandbox() as stage:
+            assert stage.sandbox is not None
+            for _ in range(2):
+                a, b = stage.actor(), stage.actor()
+                a("SELECT 1; PREPARE p AS SELECT 1")
+                self.assertEqual(a("EXECUTE p"), [(1,)])
+                with self.assertRaises(SandboxConflict):
+                    b("EXECUTE p")
+                stage.sandbox.end_test()
+                stage.sandbox.begin_test()
+
     def test_same_name(self) -> None:
         """One of another connection is refused: there it would not be found."""
         for statement in (

@@ -299,7 +299,8 @@ _kept = functools.lru_cache(maxsize=4096)(_analyse)
 
 def _joined(several: list[Statement]) -> Statement:
     """Say of several statements in one text what is true of any of them."""
-    first = several[0]
+    # what outlives the text is told by its own verb
+    first = next((s for s in several if s.prepared), several[0])
     return Statement(
         verb=first.verb,
         writes=any(s.writes for s in several),
@@ -314,7 +315,7 @@ def _joined(several: list[Statement]) -> Statement:
         temporary=next((s.temporary for s in several if s.temporary), None),
         on_commit=next((s.on_commit for s in several if s.on_commit), None),
         cursor=next((s.cursor for s in several if s.cursor), None),
-        prepared=next((s.prepared for s in several if s.prepared), None),
+        prepared=first.prepared,
         words=frozenset().union(*(s.words for s in several)),
         hides_setting=any(s.hides_setting for s in several),
         renders=any(s.renders for s in several),
