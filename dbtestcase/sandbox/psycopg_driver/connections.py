@@ -174,6 +174,7 @@ class VirtualConnection(psycopg.Connection[Any]):
         sandbox = self.sandbox
 
         def send() -> Any:
+            sandbox.let_speak(self)  # others may have spoken while it waited for them
             try:
                 return call()
             except BaseException:
