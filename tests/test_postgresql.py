@@ -197,6 +197,25 @@ class TestTransactionModes(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_shown_level(self) -> None:
+        """SHOW tells the level of the transaction, and outside of one that of the next."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            show = "SHOW transaction_isolation"
+            a.session(autocommit=True)
+            for statement in (
+                "BEGIN ISOLATION LEVEL SERIALIZABLE",
+                "COMMIT",
+                "SET default_transaction_isolation = 'repeatable read'",
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
+                "ROLLBACK",
+            ):
+                a(statement)
+                a(show)
+
+        self.assertSame(play)
+
     def test_too_late_for_a_level(self) -> None:
         """The level and READ WRITE are chosen before the first query, and outside savepoints."""
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..backends import Backend
+from ..backends import Backend, State
 from ..statements import Statement
 from .wire import PostgreSQLWire
 
-__all__ = ["SessionSettings"]
+__all__ = ["SessionSettings", "shown_isolation"]
+
+
+def shown_isolation(backend: Backend) -> str | None:
+    """Give what answers SHOW transaction_isolation, where the real transaction may differ."""
+    level = backend.defaults()[0] if backend.state is State.IDLE else backend.isolation
+    return f"SELECT '{level.lower()}'::text AS transaction_isolation" if level else None
 
 
 class SessionSettings:
