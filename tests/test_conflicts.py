@@ -237,10 +237,10 @@ class EveryKind(TextCase):
     VIOLATED: tuple[str, str]
 
     def test_constraint_failed_beside(self) -> None:
-        """A deferred constraint that fails beside others' work names both transactions."""
+        """A deferred constraint that both violate names both transactions."""
         a, b = self.two()
         a.exec_driver_sql("INSERT INTO child VALUES (1, 99)")  # A
-        b.exec_driver_sql(INSERT.format("b"))  # B
+        b.exec_driver_sql("INSERT INTO child VALUES (2, 98)")  # B
         with self.refused() as said:
             b.commit()
         which, error = self.VIOLATED

@@ -243,6 +243,12 @@ class TestTransactionModes(TwinTestCase):
                 a("SHOW transaction_read_only")
                 a.status()
                 a.rollback()
+            # asking is no query
+            for chosen in ("REPEATABLE READ", "SERIALIZABLE"):
+                a(f"{level} {chosen}")
+                a("SHOW TRANSACTION ISOLATION LEVEL")
+            a("SELECT 1")
+            a(f"{level} REPEATABLE READ")
 
         self.assertSame(play)
 
@@ -407,7 +413,11 @@ class TestDeferrable(TwinTestCase):
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
+            a("ALTER TABLE pair ADD UNIQUE (id) DEFERRABLE INITIALLY DEFERRED")
+            a("ALTER TABLE pair DROP CONSTRAINT pair_pkey")
+            a.commit()
             a("INSERT INTO child VALUES (1, 99)")
+            a("INSERT INTO pair VALUES (1, 1), (1, 2)")
             for text in ("SELECT count(*) FROM item", "DO $$ BEGIN PERFORM 1; END $$") * 2:
                 b(text)
                 b.commit()
@@ -517,13 +527,57 @@ class TestDeferrable(TwinTestCase):
             r"test this code on real connections, on a database of its own\.",
         )
 
-    def test_violated_beside(self) -> None:
-        """A deferred constraint that fails beside others' uncommitted rows is refused."""
+    def test_violated_by_others(self) -> None:
+        """What only others violate is told when they commit, and not before."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO child VALUES (2, 1)")
+            a("INSERT INTO child VALUES (1, 99)")
+            b.commit()
+            a.commit()
+            b("SELECT id FROM child")
+            b.commit()
+            a("INSERT INTO child VALUES (1, 5)")
+            b("INSERT INTO item (name) VALUES ('c')")
+            b.commit()
+            a("INSERT INTO parent VALUES (5, 'late')")
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_violated_by_oneself(self) -> None:
+        """A violation that has nothing to do with others' rows is raised as it is."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("INSERT INTO child VALUES (1, 1)")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            for text in (
+                "INSERT INTO child VALUES (2, 98)",
+                "UPDATE child SET parent_id = 97",
+                "DELETE FROM parent",
+            ):
+                b(text)
+                b.commit()
+            a("INSERT INTO child VALUES (3, 1)")
+            b("INSERT INTO child VALUES (4, 96)")
+            b.commit()
+            b("SELECT name FROM parent")
+            a.commit()
+            a("SELECT id FROM child")
+
+        self.assertSame(play)
+
+    def test_violated_beside_violations(self) -> None:
+        """Where others violate it as well, the server may speak of their rows: refused."""
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
             a("INSERT INTO child VALUES (1, 99)")
-            b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO child VALUES (2, 98)")
             b.commit()
 
         self.assertConflict(
@@ -535,6 +589,26 @@ class TestDeferrable(TwinTestCase):
             r"on real connections, on a database of its own\.",
         )
 
+    def test_parent_deleted_beside(self) -> None:
+        """A key whose row another has deleted is refused, either way: the server would wait."""
+        for first, then in (
+            ("DELETE FROM parent", "INSERT INTO child VALUES (3, 1)"),
+            ("DELETE FROM child", "DELETE FROM parent"),
+        ):
+
+            def play(stage: Stage, first: str = first, then: str = then) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("INSERT INTO child VALUES (1, 1)")
+                a("INSERT INTO parent VALUES (2, 'two')")
+                a("INSERT INTO child VALUES (2, 2)")
+                a.commit()
+                a(first)
+                b(then)
+                if stage.sandbox is not None:
+                    b.commit()
+
+            with self.subTest(then):
+                self.assertConflict(play, "a deferred constraint .*")
 
     def test_satisfied_beside(self) -> None:
         """A deferred constraint that holds by another's uncommitted row is refused."""
@@ -554,6 +628,31 @@ class TestDeferrable(TwinTestCase):
             r"committed: one connection sees it\. Let the other end first, or test this code on "
             r"real connections, on a database of its own\.",
         )
+
+    def test_satisfied_without_others(self) -> None:
+        """One that holds by what is committed is not, whatever others add to the same table."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            a("INSERT INTO child VALUES (2, 2)")
+            b("INSERT INTO child VALUES (1, 1)")
+            b.commit()
+            a.commit()
+            b("SELECT id FROM child ORDER BY id")
+
+        self.assertSame(play)
+
+    def test_other_constraints_beside(self) -> None:
+        """Beside constraints of other kinds that are deferred, whatever is touched may matter."""
+        with self.sandbox() as stage:
+            a, b = stage.actor(), stage.actor()
+            a("ALTER TABLE pair ADD CONSTRAINT late UNIQUE (id) DEFERRABLE INITIALLY DEFERRED")
+            a.commit()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b("INSERT INTO child VALUES (1, 1)")
+            with self.assertRaisesRegex(SandboxConflict, "a deferred constraint was checked"):
+                b.commit()
 
     def test_refused_commit_undoes_all(self) -> None:
         """A commit that is refused beside another's uncommitted work leaves nothing."""
@@ -1153,6 +1252,44 @@ class TestUncommitted(TwinTestCase):
             a("DELETE FROM item")
             b("SELECT count(*) FROM item")
         self.assertIn("may have deleted from table item and not", str(warned[0].message))
+
+    def test_deleted_by_others(self) -> None:
+        """Who sent nothing that deletes rows is not charged with what was deleted earlier."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DELETE FROM item")
+            a.commit()
+            b("INSERT INTO parent VALUES (2, 'two')")
+            b("UPDATE parent SET name = 'zwei' WHERE id = 2")
+            a("SELECT count(*) FROM item")
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.commit()
+            b.commit()
+
+        self.assertSame(play)
+
+    def test_deleted_by_a_function(self) -> None:
+        """Where something in the database deletes rows, any statement may have done so."""
+        for made in (
+            "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN DELETE FROM item; RETURN NEW; END $$; "
+            "CREATE TRIGGER gone AFTER INSERT ON parent FOR EACH ROW EXECUTE FUNCTION gone()",
+            "CREATE RULE gone AS ON INSERT TO parent DO ALSO DELETE FROM item",
+        ):
+            with (
+                self.subTest(made),
+                self.sandbox() as stage,
+                warnings.catch_warnings(record=True) as warned,
+            ):
+                warnings.simplefilter("always")
+                a, b = stage.actor(), stage.actor()
+                a(made)
+                a.commit()
+                a("INSERT INTO parent VALUES (2, 'two')")
+                b("SELECT count(*) FROM item")
+                self.assertEqual(len(warned), 1)
+                self.assertIn("may have deleted from table item", str(warned[0].message))
 
     def test_genuine_violations(self) -> None:
         """A violation that has nothing to do with the other's rows is raised as it is."""

@@ -1488,6 +1488,33 @@ class TestSeveralConnections(SQLiteCase):
         with self.assertWarnsRegex(UncommittedDataWarning, "The statement: BEGIN IMMEDIATE$"):
             self.other.execute("BEGIN IMMEDIATE")
 
+    def test_begin_immediate_twice(self) -> None:
+        """Inside a transaction it fails, and has taken the lock all the same."""
+        self.one.isolation_level = self.other.isolation_level = None
+        for verb, locks in (("BEGIN", False), ("BEGIN IMMEDIATE", True)):
+            self.one.execute("SAVEPOINT s")
+            with self.assertRaisesRegex(
+                sqlite3.OperationalError, "^cannot start a transaction within a transaction$"
+            ):
+                self.one.execute(verb)
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                self.other.execute("INSERT INTO counted (name) VALUES (?)", (verb,))
+            self.assertEqual(len(warned), locks, verb)
+            self.one.execute("RELEASE s")
+            self.other.execute("INSERT INTO counted (name) VALUES ('free')")
+
+    def test_begin_immediate_twice_beside(self) -> None:
+        """It would find another's lock before it fails."""
+        self.one.isolation_level = self.other.isolation_level = None
+        self.other.execute("BEGIN IMMEDIATE")
+        self.one.execute("BEGIN")
+        with (
+            self.assertWarnsRegex(UncommittedDataWarning, "The statement: BEGIN IMMEDIATE$"),
+            self.assertRaises(sqlite3.OperationalError),
+        ):
+            self.one.execute("BEGIN IMMEDIATE")
+
     def test_commit_beside_a_reader(self) -> None:
         """Where another's transaction has read, a commit would find the database locked."""
         self.one.isolation_level = None
@@ -1518,6 +1545,18 @@ class TestSeveralConnections(SQLiteCase):
             self.assertTrue(all("while connection 1" in str(w.message) for w in warned))
             self.assertIn(rest, (None, [(2,)]))
             rows.close()
+
+    def test_commit_beside_rows_of_before(self) -> None:
+        """What is not fetched when a transaction begins locks as long as that lasts."""
+        self.one.isolation_level = None
+        rows = self.one.execute("SELECT 1 UNION SELECT 2")
+        self.assertEqual(next(rows), (1,))
+        self.one.execute("SAVEPOINT s")
+        self.assertEqual(rows.fetchall(), [(2,)])
+        self.one.execute("ROLLBACK TO s")
+        self.other.execute("INSERT INTO counted (name) VALUES ('x')")
+        with self.assertWarnsRegex(UncommittedDataWarning, "while connection 1"):
+            self.other.commit()
 
     def test_commit_of_a_lock(self) -> None:
         """BEGIN IMMEDIATE holds the lock that a reader keeps from being let go."""

@@ -101,11 +101,18 @@ class Traces:
     deleted: set[int] = field(default_factory=set)
     ddl: bool = False
     locked: bool = False
+    #: whether something was sent that may have deleted rows
+    may_delete: bool = False
 
     @property
     def all_tables(self) -> set[int]:
         """Every table in which something was written."""
         return self.inserted | self.changed | self.deleted
+
+    @property
+    def hides_work(self) -> bool:
+        """Whether there is work that no table tells of: the schema's, or nobody knows what."""
+        return self.ddl or not (self.all_tables or self.locked)
 
     def add(self, other: Traces) -> None:
         """Take over what another segment left, because the two become one."""
@@ -114,6 +121,7 @@ class Traces:
         self.deleted |= other.deleted
         self.ddl |= other.ddl
         self.locked |= other.locked
+        self.may_delete |= other.may_delete
 
 
 @dataclass(slots=True, eq=False)

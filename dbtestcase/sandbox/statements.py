@@ -67,6 +67,7 @@ class Statement:
     :param renders: its parameters may decide what it is: analyse the text that they give.
     :param shows_isolation: it asks for the isolation level of the transaction.
     :param may_only_read: nothing in the text writes, unless a function, a view or an operator does.
+    :param may_delete: rows are deleted by the text, or it is of a kind that may do anything.
     """
 
     verb: str
@@ -94,6 +95,7 @@ class Statement:
     renders: bool = False
     shows_isolation: bool = False
     may_only_read: bool = False
+    may_delete: bool = True
 
 
 # What these are is told by their first word, whatever the parameters.
@@ -101,6 +103,7 @@ _TOLD = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "COP
 _WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "REPLACE"}
 _READING = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW"}
 _WRITING_WORDS = {"insert", "update", "delete", "merge", "into", "share"}
+_KEEPING = {"SELECT", "INSERT", "UPDATE", "WITH", "VALUES", "TABLE", "COPY"}
 _DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "COMMENT", "REINDEX", "REFRESH"}
 _DEFINING = {"DO", "CALL", "IMPORT", "SECURITY"}
 
@@ -357,6 +360,7 @@ def _single(text: str) -> Statement:
         and not settings
         and words.isdisjoint(_WRITING_WORDS)
         and _is_plain(text, plain),
+        may_delete=verb not in _KEEPING or not words.isdisjoint({"delete", "merge"}),
     )
 
 

@@ -104,7 +104,7 @@ RULES = [
         "escape 4",
         "What others really committed meanwhile is found at the class's end, and they are named.",
         swap(
-            "databases.postgresql:",
+            "databases.leftovers:",
             "IF tables <> '{{}}' OR defined IS NOT NULL THEN",
             "IF false THEN",
         ),

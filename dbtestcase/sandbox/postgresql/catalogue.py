@@ -30,7 +30,8 @@ _USERS = """
 WITH suspect AS (
   SELECT p.oid, p.proname::text AS name,
          l.lanname NOT IN ('sql', 'plpgsql') OR p.prosrc ~* '\\m(create|alter|drop|execute)\\M'
-           AS changes_schema
+           AS changes_schema,
+         p.prosrc = '' OR p.prosrc ~* '\\m(delete|merge|truncate|call|do)\\M' AS deletes
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
    WHERE p.oid >= 16384
      AND NOT (l.lanname IN ('c', 'internal') AND p.provolatile <> 'v' AND p.prokind = 'f'))
@@ -43,6 +44,11 @@ SELECT 'name', name, changes_schema FROM suspect
 UNION ALL
 SELECT 'name', relname, false FROM pg_catalog.pg_class
  WHERE oid >= 16384 AND (relkind IN ('v', 'f') OR relrowsecurity)
+UNION ALL
+SELECT 'deletes', name, false FROM suspect WHERE changes_schema OR deletes
+UNION ALL
+SELECT 'deletes', relname, false FROM pg_catalog.pg_class
+ WHERE oid >= 16384 AND (relkind = 'p' OR (relkind = 'r' AND relhasrules))
 UNION ALL
 SELECT 'check', pg_get_constraintdef(oid), false FROM pg_catalog.pg_constraint
  WHERE contypid >= 16384
@@ -78,7 +84,7 @@ _servers: dict[int, frozenset[str]] = {}
 
 _WORD = re.compile(r"\w+")
 
-_Facts = tuple[list[tuple[str, bool]], frozenset[str], bool, bool]
+_Facts = tuple[list[tuple[str, bool]], frozenset[str], bool, bool, bool]
 
 
 class Catalogue:
@@ -101,6 +107,9 @@ class Catalogue:
         self._unsteady = False
         #: whether an operator or a cast, say, calls what no text names
         self._hidden = False
+        #: whether something in the database deletes rows that no text speaks of: a function, a
+        #: rule, a row that moves to another partition
+        self._deletes = False
 
     # -- asking ------------------------------------------------------------------
 
@@ -119,7 +128,7 @@ class Catalogue:
             self._changed = True
 
     def _facts(self) -> _Facts:
-        return self._deferrable, self._suspects, self._unsteady, self._hidden
+        return self._deferrable, self._suspects, self._unsteady, self._hidden, self._deletes
 
     def partly_rolled_back(self) -> None:
         """Ask again where a change of the schema may have been undone."""
@@ -131,7 +140,13 @@ class Catalogue:
         if self._changed:
             self._known = self._at_start is not None
             if self._at_start is not None:
-                self._deferrable, self._suspects, self._unsteady, self._hidden = self._at_start
+                (
+                    self._deferrable,
+                    self._suspects,
+                    self._unsteady,
+                    self._hidden,
+                    self._deletes,
+                ) = self._at_start
             self._changed, self._at_start = False, None
 
     def keep(self) -> None:
@@ -145,13 +160,15 @@ class Catalogue:
             return
         rows = self._wire.ask(_USERS)
         suspects = set(self._servers_words())
-        self._deferrable, self._unsteady, self._hidden = [], False, False
+        self._deferrable, self._unsteady, self._hidden, self._deletes = [], False, False, False
         expressions = []
         for kind, name, flag in rows:
             if kind == "deferrable":
                 self._deferrable.append((name, flag))
             elif kind == "check":
                 expressions.append(name)
+            elif kind == "deletes":
+                self._deletes = True
             else:
                 suspects.add(_longest_word(name))
                 self._unsteady |= flag
@@ -175,6 +192,10 @@ class Catalogue:
             return False
         self.learn()
         return not self._hidden and self._suspects.isdisjoint(statement.words)
+
+    def may_delete(self, statement: Statement) -> bool:
+        """Whether *statement* may delete rows, as far as is known without asking."""
+        return statement.may_delete or self._deletes or not self._known
 
     def check(self, role: str = "") -> str:
         """Give what checks all deferred constraints; empty where nothing can be deferred.

@@ -25,6 +25,7 @@ from . import messages
 from .advisory import AdvisoryLocks
 from .catalogue import Catalogue
 from .cursors import ServerCursors
+from .foreign_keys import ForeignKeys
 from .neighbours import Met, Neighbours
 from .prepared import PreparedStatements
 from .refusals import Refusals
@@ -93,6 +94,7 @@ class PostgreSQLSandbox(Sandbox):
         self._neighbours = Neighbours(
             self._wire, self._quote, self.stack, self.driver_error
         )
+        self._foreign_keys = ForeignKeys(self._wire, self.stack, self._neighbours)
 
     # -- what the driver decides -----------------------------------------------
 
@@ -303,6 +305,7 @@ class PostgreSQLSandbox(Sandbox):
         traces = segment.traces
         traces.locked |= statement.locks_rows or statement.temporary is not None
         traces.ddl |= statement.ddl
+        traces.may_delete |= self._catalogue.may_delete(statement)
         self._temporary.note(backend, statement)
         self._prepared.note(backend, statement)
         self._catalogue.note(statement)
@@ -394,30 +397,44 @@ class PostgreSQLSandbox(Sandbox):
             return
         self._refusals.commit(backend)
         self._claim(backend)
-        others = self.stack.of_others(backend)
-        if others:
-            self._neighbours.before()
+        if others := self.stack.of_others(backend):
+            self._check_beside(backend, others, check)
+            return
         try:
-            if others or self.holds_snapshots:
-                # it may yet be refused, or matter whether it wrote
+            if self.holds_snapshots:
+                # it may yet matter whether it wrote
                 self._wire.ask(check)
             else:
                 self.stack.commit_by(backend, lambda more: self._wire.ask(f"{check}; {more}"))
-        except self.driver_error as error:
+        except self.driver_error:
             self.stack.fail_top()
-            if others:
-                raise self.conflict(
-                    shared.constraint_failed_beside(
-                        backend,
-                        others[0].owner,
-                        "a deferred constraint",
-                        shared.first_line(error),
-                    )
-                ) from error
             raise
-        met = self._neighbours.after(_CHECK, others, None) if others else {}
+
+    def _check_beside(self, backend: Backend, others: list[Segment], check: str) -> None:
+        """Check deferred constraints beside others' work, which is seen and checked with them."""
+        keys = self._foreign_keys.look(backend, others)
+        if keys is not None:
+            for other, (what, deed) in keys.held_by.items():
+                raise self.conflict(messages.constraint_holds_by(backend, other, deed, what))
+            if keys.of_others and not keys.violated and not keys.doubtful:
+                return  # what violates them is checked when those commit whose it is
+        self._neighbours.before()
+        try:
+            self._wire.ask(check)
+        except self.driver_error as error:
+            self._neighbours.unwatched()
+            self.stack.fail_top()
+            if keys is not None and keys.genuine(getattr(error, "diag", None)):
+                raise
+            raise self.conflict(
+                shared.constraint_failed_beside(
+                    backend, others[0].owner, "a deferred constraint", shared.first_line(error)
+                )
+            ) from error
+        met = self._neighbours.after(_CHECK, others, None)
         for other, (what, deed) in met.items():
-            raise self.conflict(messages.constraint_holds_by(backend, other, deed, what))
+            if keys is None or other in keys.doubtful:
+                raise self.conflict(messages.constraint_holds_by(backend, other, deed, what))
 
     # -- the life of a class ---------------------------------------------------
 
@@ -525,7 +542,11 @@ class PostgreSQLSandbox(Sandbox):
     def visited(self, since: float) -> bool:
         """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
         with self.lock:
-            return self.alive and self._visitors.came(since)
+            if not self.alive:
+                return False
+            if self._real_state() is State.FAILED:
+                self._wire.flush()  # what undoes the failure waits
+            return self._visitors.came(since)
 
     def visitors_seen(self, *, stay: bool) -> None:
         """Take those who came so far for known."""

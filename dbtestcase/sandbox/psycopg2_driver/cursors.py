@@ -75,12 +75,14 @@ class GuardedCursor:
             if vars is not None:
                 query = self._render(query, vars)
             return self.virtual.run_parts(self, analyse(query).parts)
+        sent = query
         if statement.shows_isolation:
-            query = self.virtual.show_isolation() or query
+            # what answers instead is a SELECT, and the program's SHOW is no query
+            sent = self.virtual.show_isolation() or query
         return self.virtual.run(
             self,
             query,
-            lambda: super(GuardedCursor, self).execute(query, vars),  # type: ignore[misc]
+            lambda: super(GuardedCursor, self).execute(sent, vars),  # type: ignore[misc]
             values_only=statement.may_only_read and are_values(vars),
         )
 

@@ -33,16 +33,25 @@ class SQLiteBackend(Backend):
     :param has_written: whether its transaction holds the write lock, with or without a change.
     """
 
+    sandbox: SQLiteSandbox
     has_read: bool = False
     has_written: bool = False
 
     def begin(self, statement: Statement | None = None) -> None:
         """Begin a transaction; an IMMEDIATE one waits for those of other threads that write."""
-        self.has_read = self.has_written = False
-        if statement is not None and statement.isolation in ("IMMEDIATE", "EXCLUSIVE"):
+        # what is not fetched yet has a lock, which the transaction keeps to its end
+        self.has_read, self.has_written = self.sandbox.fetches(self), False
+        if _reserves(statement):
             self.began = place()
-            self.sandbox.reserve(self)  # type: ignore[attr-defined]
+            self.sandbox.reserve(self)
         super().begin(statement)
+
+    def begin_again(self, statement: Statement) -> None:
+        """Fail, as SQLite does: after it has taken the lock."""
+        if _reserves(statement):
+            self.sandbox.reserve(self)
+            self.has_written = True
+        super().begin_again(statement)
 
     @property
     def held_lock(self) -> bool:
@@ -53,6 +62,10 @@ class SQLiteBackend(Backend):
     def locks(self) -> bool:
         """Whether it would hold the write lock."""
         return self.state is State.ACTIVE and self.held_lock
+
+
+def _reserves(statement: Statement | None) -> bool:
+    return statement is not None and statement.isolation in ("IMMEDIATE", "EXCLUSIVE")
 
 
 class Locks(Threads):
