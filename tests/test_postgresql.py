@@ -7,6 +7,7 @@ import warnings
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg2 import extensions
 from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
@@ -212,6 +213,25 @@ class TestTransactionModes(TwinTestCase):
             a("COMMIT")
             a("UPDATE item SET n = 2")
             a("SELECT x FROM scratch")
+
+        self.assertSame(play)
+
+    def test_shown_level(self) -> None:
+        """SHOW tells the level of the transaction, and outside of one that of the next."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            show = "SHOW transaction_isolation"
+            a.session(autocommit=True)
+            for statement in (
+                "BEGIN ISOLATION LEVEL SERIALIZABLE",
+                "COMMIT",
+                "SET default_transaction_isolation = 'repeatable read'",
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
+                "ROLLBACK",
+            ):
+                a(statement)
+                a(show)
 
         self.assertSame(play)
 
@@ -880,6 +900,40 @@ class TestCatalogue(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_adapter_that_writes_sql(self) -> None:
+        """Nor is a string one for which the program has registered ``AsIs``."""
+        before = extensions.adapters.get((str, extensions.ISQLQuote))
+        assert before is not None
+        self.addCleanup(extensions.register_adapter, str, before)
+        extensions.register_adapter(str, AsIs)
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT %s", ["add_item('x')"])
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+
+        self.assertSame(play)
+
+    def test_placeholder_in_a_string(self) -> None:
+        """Nor is one whose placeholder stands in quotes or a comment, which it ends."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for query, value in (
+                ("SELECT '%s'", "||add_item(chr(65))||"),
+                ("SELECT '%(x)s'", {"x": "||add_item(chr(65))||"}),
+                ("SELECT 1 -- %s", "\n, add_item(chr(65)) --"),
+                ('SELECT 1 AS "%s"', '", add_item(chr(65)) --'),
+            ):
+                a(query, value if isinstance(value, dict) else [value])
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
     def test_readers_share_a_savepoint(self) -> None:
         """Crossing transactions that only read send nothing of ours, and may end as they like."""
         with self.sandbox(data=True) as stage:
@@ -1006,6 +1060,19 @@ class TestPreparedStatements(TwinTestCase):
             a.close()
 
         self.assertSame(play)
+
+    def test_beside_other_statements(self) -> None:
+        """So it is where one of several statements in a text prepares it."""
+        with self.sandbox() as stage:
+            assert stage.sandbox is not None
+            for _ in range(2):
+                a, b = stage.actor(), stage.actor()
+                a("SELECT 1; PREPARE p AS SELECT 1")
+                self.assertEqual(a("EXECUTE p"), [(1,)])
+                with self.assertRaises(SandboxConflict):
+                    b("EXECUTE p")
+                stage.sandbox.end_test()
+                stage.sandbox.begin_test()
 
     def test_same_name(self) -> None:
         """One of another connection is refused: there it would not be found."""

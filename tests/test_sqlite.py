@@ -936,6 +936,8 @@ class TestListeners(SQLiteCase):
         for engine in engines:
             with engine.begin() as connection:
                 connection.exec_driver_sql("DELETE FROM item WHERE id > 100")
+                asked = connection.exec_driver_sql("PRAGMA foreign_keys")
+                self.assertEqual(asked.scalar(), 1)
 
     def different(self, *statements: str | None) -> str:
         engines = [self.engine() for _ in statements]
@@ -991,9 +993,11 @@ class TestListeners(SQLiteCase):
             connection.execute("PRAGMA busy_timeout = 1")
             connection.execute("PRAGMA cache_size = 77")
 
-        self.sandbox(*engines).begin_test()
+        sandbox = self.sandbox(*engines)
+        sandbox.begin_test()
         for engine in engines:
             engine.connect().close()
+        self.assertEqual(sandbox.conflicts, [])
 
     def test_pragma_of_the_program(self) -> None:
         """A PRAGMA that the program sends takes effect as long as nothing was written."""

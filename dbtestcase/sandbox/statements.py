@@ -241,7 +241,9 @@ _ON_CONFLICT = re.compile(r"\bON\s+CONFLICT\b", re.I)
 _WORDS = re.compile(r"\w+")
 # a name whose letters may be written as numbers
 _ESCAPED_NAME = re.compile(r'\bU&"', re.I)
-_ANY_NAME = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_ANY_NAME = re.compile(rf"{_QUOTED.pattern}|[\w$]+")
+_PLACEHOLDER = re.compile(r"%[(s]")
 #: How many bytes of a name the server keeps.
 _LONGEST = 63
 
@@ -304,7 +306,8 @@ _kept = functools.lru_cache(maxsize=4096)(_analyse)
 
 def _joined(several: list[Statement]) -> Statement:
     """Say of several statements in one text what is true of any of them."""
-    first = several[0]
+    # what outlives the text is told by its own verb
+    first = next((s for s in several if s.prepared), several[0])
     return Statement(
         verb=first.verb,
         writes=any(s.writes for s in several),
@@ -319,7 +322,7 @@ def _joined(several: list[Statement]) -> Statement:
         temporary=next((s.temporary for s in several if s.temporary), None),
         on_commit=next((s.on_commit for s in several if s.on_commit), None),
         cursor=next((s.cursor for s in several if s.cursor), None),
-        prepared=next((s.prepared for s in several if s.prepared), None),
+        prepared=first.prepared,
         words=frozenset().union(*(s.words for s in several)),
         hides_setting=any(s.hides_setting for s in several),
         renders=any(s.renders for s in several),
@@ -373,10 +376,13 @@ def _single(text: str) -> Statement:
 def _is_plain(text: str, plain: str) -> bool:
     """Whether the server finds the names and strings of *text* where they are found here.
 
-    A backslash may keep a quote from ending its string, by settings and by what stands before.
+    A backslash may keep a quote from ending its string, by settings and by what stands before; and
+    what psycopg2 puts in place of a placeholder may end the string or comment in which it stands.
     """
+    unquoted = _QUOTED.sub("", plain)
     return (
         "\\" not in text
+        and len(_PLACEHOLDER.findall(text)) == len(_PLACEHOLDER.findall(unquoted))
         and _ESCAPED_NAME.search(plain) is None
         and all(len(name.encode()) <= _LONGEST for name in _ANY_NAME.findall(plain))
     )

@@ -46,9 +46,8 @@ def are_values(parameters: Any) -> bool:
             continue
         # the program may have registered an adapter of its own
         adapter = extensions.adapters.get((kind, extensions.ISQLQuote))
-        if kind not in _VALUES or not (
-            adapter is None or adapter.__module__.startswith("psycopg2")
-        ):
+        known = adapter is None or adapter.__module__.startswith("psycopg2")
+        if kind not in _VALUES or not known or adapter is extensions.AsIs:
             return False
     return True
 
