@@ -1288,6 +1288,22 @@ class TestUncommitted(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_deleted_and_rolled_back(self) -> None:
+        """Nor is who has only undone a deletion charged with another's."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DELETE FROM item")
+            a.commit()
+            b("DELETE FROM parent")
+            b.rollback()
+            b("INSERT INTO parent VALUES (2, 'two')")
+            a("SELECT count(*) FROM item")
+            a.commit()
+            b.commit()
+
+        self.assertSame(play)
+
     def test_deleted_by_a_function(self) -> None:
         """Where something in the database deletes rows, any statement may have done so."""
         for made in (

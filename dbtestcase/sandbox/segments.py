@@ -158,7 +158,14 @@ class Segment:
         self.dead = self.pinned = False
         self.undone = None
         traces = self.traces
-        if traces.inserted or traces.changed or traces.deleted or traces.ddl or traces.locked:
+        if (
+            traces.inserted
+            or traces.changed
+            or traces.deleted
+            or traces.ddl
+            or traces.locked
+            or traces.may_delete
+        ):
             self.traces = Traces()
 
 
