@@ -365,7 +365,7 @@ def _single(text: str) -> Statement:
         may_only_read=verb in _READING
         and not settings
         and words.isdisjoint(_WRITING_WORDS)
-        and _is_plain(text, plain),
+        and _is_unambiguous(text, plain),
         plain=verb in _PLAIN
         and not (settings or temporary or locks_rows or advisory)
         and words.isdisjoint(("setval", "set_config")),
@@ -373,7 +373,7 @@ def _single(text: str) -> Statement:
     )
 
 
-def _is_plain(text: str, plain: str) -> bool:
+def _is_unambiguous(text: str, plain: str) -> bool:
     """Whether the server finds the names and strings of *text* where they are found here.
 
     A backslash may keep a quote from ending its string, by settings and by what stands before; and
