@@ -192,7 +192,8 @@ class PostgreSQLSandbox(Sandbox):
         :raises SandboxConflict: where one connection cannot show what several would.
         """
         only_reads = values_only and self._catalogue.only_reads(statement)
-        if statement.plain and self._is_alone(backend):
+        quick = statement.plain and self._is_alone(backend)
+        if quick and not self._catalogue.names_native(statement):
             return self._run_alone(backend, statement, call, only_reads=only_reads)
         if backend.alone:
             self._require_transaction(statement)
