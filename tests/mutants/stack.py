@@ -122,7 +122,9 @@ RULES = [
     rule(
         "stack 2l",
         "A text alone is no proof: it may name a function or view that writes …",
-        swap(f"{CATALOGUE}.only_reads", " and self._facts.suspects.isdisjoint(statement.words)", ""),
+        swap(
+            f"{CATALOGUE}.only_reads", " and self._facts.suspects.isdisjoint(statement.words)", ""
+        ),
         postgresql="postgresql.TestCatalogue.test_hidden_writers",
     ),
     rule(
