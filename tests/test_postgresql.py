@@ -182,6 +182,20 @@ class TestSettings(TwinTestCase):
 
 
 class TestTransactionModes(TwinTestCase):
+    def test_read_only_alone(self) -> None:
+        """They refuse also where nothing else is beside them, not even a temporary table."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a.session(readonly=True)
+            a("SELECT count(*) FROM item")
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.rollback()
+            a.session(readonly=False)
+            a("INSERT INTO item (name) VALUES ('b')")
+
+        self.assertSame(play)
+
     def test_read_only(self) -> None:
         """READ ONLY transactions refuse to write in the server's words, and may use temp tables."""
 
