@@ -62,6 +62,23 @@ class TestSettings(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_alone(self) -> None:
+        """They end with their transaction for one that has no other connection beside it, too."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            show = "SELECT current_setting('search_path'), current_setting('work_mem')"
+            a("SET LOCAL work_mem = '1MB'")
+            a("SET search_path = pg_catalog, public")
+            a(show)
+            a.commit()
+            a(show)
+            a("SET search_path = y")
+            a.rollback()
+            a(show)
+
+        self.assertSame(play)
+
     def test_put_back_by_a_rollback(self) -> None:
         """Settings that a rollback of ours put back on the server are set again where needed."""
 
@@ -185,6 +202,20 @@ class TestSettings(TwinTestCase):
 
 
 class TestTransactionModes(TwinTestCase):
+    def test_read_only_alone(self) -> None:
+        """They refuse also where nothing else is beside them, not even a temporary table."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a.session(readonly=True)
+            a("SELECT count(*) FROM item")
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.rollback()
+            a.session(readonly=False)
+            a("INSERT INTO item (name) VALUES ('b')")
+
+        self.assertSame(play)
+
     def test_read_only(self) -> None:
         """READ ONLY transactions refuse to write in the server's words, and may use temp tables."""
 

@@ -26,6 +26,7 @@ from . import private
 from .places import Place, place_of
 from .redirecting import (
     ConnectionSource,
+    Redirection,
     answering,
     guarding,
     is_answered,
@@ -159,7 +160,7 @@ class Door:
             # asked each time: somebody may have wrapped this wrapper, and keep it for ever
             if (
                 _open is self
-                and redirection_of(engine.pool) is None
+                and not private.is_made_by(engine.pool, Redirection)
                 and not self._admitted(engine)
             ):
                 with answering(lambda dialect, cargs, cparams: None):
@@ -180,7 +181,11 @@ class Door:
 
         @functools.wraps(original)
         def connect(pool: Pool) -> PoolProxiedConnection:
-            if _open is self and redirection_of(pool) is None and not is_answered():
+            if (
+                _open is self
+                and not private.is_made_by(pool, Redirection)
+                and not is_answered()
+            ):
                 self._check_pool(pool)
             return original(pool)
 

@@ -49,16 +49,12 @@ class EngineMixin(_Base):
     engine: Engine
     engines: dict[str | None, Engine]
 
-    _dbt_is_plain: ClassVar[bool] = True
-
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a mixin to the right of ``TestCase``, where unittest would never run it.
 
         :raises SetUpError: naming the class and the order that works.
         """
         super().__init_subclass__(**kwargs)
-        # cleanups of an async test run in a context of its own
-        cls._dbt_is_plain = not issubclass(cls, unittest.IsolatedAsyncioTestCase)
         order = cls.__mro__
         if unittest.TestCase not in order:
             return
@@ -269,18 +265,6 @@ class EngineMixin(_Base):
         finally:
             if undo:  # unittest tells of the error, and goes on with the next cleanup
                 self.addCleanup(self._dbt_undo, undo)
-
-    def _callTearDown(self) -> None:
-        """End the test at once, where no cleanup of the user's comes first.
-
-        unittest tells of an error here as it does of one in a cleanup, but needs less to call
-        this. The name is unittest's own, as is that of the list.
-        """
-        super()._callTearDown()  # type: ignore[misc]
-        cleanups: list[Any] = self._cleanups  # type: ignore[attr-defined]
-        if len(cleanups) == 1 and cleanups[0][0] == self._dbt_undo and self._dbt_is_plain:
-            _, (undo,), _ = cleanups.pop()
-            self._dbt_undo(undo)
 
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
         """Note what the test method raises; the name is unittest's own."""

@@ -209,6 +209,8 @@ class SegmentStack:
         :param savepoint: whether earlier work of the transaction must outlive the test. If so
             the base is a savepoint; if not it is the transaction itself, which saves messages.
         """
+        self._count = self.commits = self.savepoints_set = 0
+        self.last_commit = None
         base = self._open("s0") if savepoint else Segment("", {}, self._wire.mark())
         self.segments = [base]
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL
 from ...errors import EscapeError
 from .. import messages as shared
 from .. import uncommitted
-from ..backends import SNAPSHOT_LEVELS, Backend, State
+from ..backends import Backend, State
 from ..base import Phase, Sandbox
 from ..places import place
 from ..segments import Segment, SegmentStack, Wrote
@@ -80,6 +80,8 @@ class PostgreSQLSandbox(Sandbox):
         self._catalogue = Catalogue(self._wire, self._server_version)
         self._refusals = Refusals(self)
         self._visitors = Visitors(self._send)
+        #: whether the message that ended the test has asked for visitors, or need not
+        self._looked = False
         self._renew()
 
     def _new_stack(self) -> SegmentStack:
@@ -192,12 +194,21 @@ class PostgreSQLSandbox(Sandbox):
         :raises SandboxConflict: where one connection cannot show what several would.
         """
         only_reads = values_only and self._catalogue.only_reads(statement)
-        quick = statement.plain and self._is_alone(backend)
-        if quick and not self._catalogue.names_native(statement):
-            return self._run_alone(backend, statement, call, only_reads=only_reads)
+        if (
+            statement.plain
+            and self._names == 1
+            and not backend.read_only
+            and not self._settings.learned
+            and not self._temporary.any
+            and not self._catalogue.unsteady
+            and not self._catalogue.names_native(statement)
+        ):
+            return self._run_alone(backend, call, only_reads=only_reads, statement=statement)
         if backend.alone:
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
+        # asked again, as another thread may have changed the schema meanwhile
+        only_reads = values_only and self._catalogue.only_reads(statement)
         self._refusals.statement(
             backend,
             statement,
@@ -218,7 +229,7 @@ class PostgreSQLSandbox(Sandbox):
         if others:
             self._neighbours.before()
         else:
-            self._neighbours.unwatched()
+            self._neighbours.stale = True
         guarded = backend.read_only and not (only_reads and _SHOWN.isdisjoint(statement.words))
         if guarded:
             self._wire.queue(_BEGIN_READ_ONLY)
@@ -240,26 +251,16 @@ class PostgreSQLSandbox(Sandbox):
             self._settings.note(backend, statement)
         return result
 
-    def _is_alone(self, backend: Backend) -> bool:
-        """Whether nothing but a statement itself decides what *backend* has to do for it."""
-        return (
-            self._names == 1
-            and not backend.read_only
-            and (backend.isolation is None or backend.isolation not in SNAPSHOT_LEVELS)
-            and not self._settings.learned
-            and not self._temporary.any
-            and not self._catalogue.unsteady
-        )
-
     def _run_alone(
-        self, backend: Backend, statement: Statement, call: Callable[[], Any], *, only_reads: bool
+        self, backend: Backend, call: Callable[[], Any], *, only_reads: bool, statement: Statement
     ) -> Any:
         """Do what :meth:`run` does for nearly every statement of nearly every test.
 
-        With one connection in the test there is nobody to wait for, to be refused for or to be
-        watched beside. A plain statement leaves nothing to be noted but that it was sent. And
-        no earlier one made anything that each later one must be compared with: a setting, a
-        temporary table, a function that may change the schema.
+        With one connection in the test there is nobody to wait for, to be refused for, to be
+        watched beside, or to commit what a snapshot does not show. A plain statement leaves
+        nothing to be noted but that it was sent. And no earlier one made anything that each later
+        one must be compared with: a setting, a temporary table, a function that may change the
+        schema.
         """
         backend.thread = threading.get_ident()
         stack = self.stack
@@ -269,7 +270,7 @@ class PostgreSQLSandbox(Sandbox):
             backend.commits_seen = stack.commits
         self.touched = True
         segment = stack.claim(backend, only_reads=only_reads)
-        self._neighbours.unwatched()
+        self._neighbours.stale = True
         if self._wire.pending:
             self._wire.flush()
         try:
@@ -467,7 +468,7 @@ class PostgreSQLSandbox(Sandbox):
         try:
             self._wire.ask(check)
         except self.driver_error as error:
-            self._neighbours.unwatched()
+            self._neighbours.stale = True
             self.stack.fail_top()
             if keys is not None and keys.genuine(getattr(error, "diag", None)):
                 raise
@@ -542,13 +543,20 @@ class PostgreSQLSandbox(Sandbox):
 
     def _end_outer(self, restore: str) -> None:
         """End a test's own outer transaction; the next begins with its first statement."""
-        sent_off = self._sequences.send_off()
-        for part in ("ROLLBACK", self._release_advisory(), restore, sent_off):
-            if part:
-                self._wire.queue(part)
+        pending = self._wire.pending
+        pending.append("ROLLBACK")
+        if self._advisory.used:
+            pending.append(self._release_advisory())
+        if restore:
+            pending.append(restore)
+        if sent_off := self._sequences.send_off():
+            pending.append(sent_off)
         self._end_message()
         self._settings.rolled_back({})
-        self._begin_outer()
+        # the stack and what is beside it go on as good as new
+        self._neighbours.forget()
+        pending.append("BEGIN")
+        self.stack.begin(savepoint=False)
 
     def _release_advisory(self) -> str:
         used, self._advisory.used = self._advisory.used, False
@@ -583,6 +591,7 @@ class PostgreSQLSandbox(Sandbox):
     def _end_message(self) -> None:
         """Send what waits, and with it ask who else is connected, if that is due."""
         visitors = self._visitors
+        self._looked = True
         if visitors.due(self.began):
             visitors.answer(self._wire.ask(visitors.question))
         else:
@@ -591,12 +600,14 @@ class PostgreSQLSandbox(Sandbox):
     def visited(self, since: float) -> bool:
         """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
         visitors = self._visitors
-        if visitors.due(since):
+        looked, self._looked = self._looked, False
+        if not looked and visitors.due(since):
             with self.lock:
                 if self.alive:
-                    if self._real_state() is State.FAILED:
-                        self._wire.flush()  # what undoes the failure waits
-                    visitors.answer(self._send(visitors.question))
+                    # what waits has to come first only where it ends a failed transaction
+                    failed = self._real_state() is State.FAILED
+                    send = self._wire.ask if failed else self._send
+                    visitors.answer(send(visitors.question))
         return visitors.somebody and self.alive
 
     def visitors_seen(self, *, stay: bool) -> None:

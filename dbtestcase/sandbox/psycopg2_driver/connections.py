@@ -133,6 +133,10 @@ class VirtualConnection:
                 return sandbox.run_closing(backend, statement, call)
             if not self._begun:
                 self._begin(backend)
+            if statement.plain and backend.state is State.ACTIVE:
+                # what backend.execute() comes to
+                sandbox.write_hints += statement.writes
+                return sandbox.run(backend, statement, text, call, values_only=values_only)
             result = backend.execute(text, call, values_only=values_only, statement=statement)
             if statement.control is not None and (
                 cursor.description is not None or cursor.rowcount != -1
@@ -207,6 +211,8 @@ class VirtualConnection:
 
     def rollback(self) -> None:
         """Undo the transaction's work."""
+        if not self._begun and not self._closed and not is_closed(self.real):
+            return  # SQLAlchemy's pool rolls back whatever was committed
         self._end(commit=False)
 
     def close(self) -> None:
@@ -222,7 +228,7 @@ class VirtualConnection:
         sandbox = self.sandbox
         begun, self._begun = self._begun, False
         if not begun and not close:
-            return  # SQLAlchemy's pool rolls back whatever was committed
+            return
         if sandbox.in_child:
             # another thread of the parent may hold the lock, and never let it go here
             return
@@ -233,7 +239,6 @@ class VirtualConnection:
                 backend is None
                 or self._generation != sandbox.generation
                 or sandbox.phase is Phase.CLOSING
-                or not sandbox.alive
             ):
                 return
             if close:

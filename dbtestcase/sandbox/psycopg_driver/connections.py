@@ -190,7 +190,9 @@ class VirtualConnection(psycopg.Connection[Any]):
             try:
                 if sandbox.phase is Phase.CLOSING:
                     return sandbox.run_closing(backend, statement, send)
-                result = backend.execute(text, send, values_only=values_only)
+                result = backend.execute(
+                    text, send, values_only=values_only, statement=statement
+                )
             finally:
                 sandbox.let_speak(before)
             if statement.control in (Control.ROLLBACK, Control.ROLLBACK_TO):
