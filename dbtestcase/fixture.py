@@ -20,6 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.orm import Session
 
 from .databases import Lease, explain, lease
 from .databases.base import build
@@ -463,6 +464,16 @@ class DatabaseFixture:
     def wrote(self) -> bool:
         """Whether anything was written in this test."""
         return any(sandbox.wrote() for sandbox in self._each)
+
+    def warn_of_leftovers(self, session: Session) -> None:
+        """Warn of what the set-up has not committed.
+
+        :param session: in which it was made.
+        """
+        if objects := len(session.new) + len(session.dirty) + len(session.deleted):
+            uncommitted.warn(uncommitted.pending(self.owner, objects))
+        for sandbox in self._each:
+            sandbox.warn_of_leftovers()
 
     def warn_of_uncommitted(self) -> None:
         """Warn that a request begins while the test itself holds uncommitted writes."""

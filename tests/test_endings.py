@@ -404,6 +404,18 @@ class TestHooks(CaseTest):
         self.assertEqual(look(urls[0]).rows, {})
         self.assertFalse(flask.has_app_context())
 
+    def test_error_that_is_its_own_cause(self) -> None:
+        """An error that is raised from itself ends its test like any other."""
+
+        class Failing(Shop):
+            def test_it(self) -> None:
+                try:
+                    raise ZeroDivisionError("in the test")
+                except ZeroDivisionError as error:
+                    raise error from error
+
+        self.assert_problems("ZeroDivisionError: in the test", of=Failing)
+
 
 class TestHooksInMemory(TestHooks):
     """The same on SQLite in memory."""

@@ -298,6 +298,48 @@ class TestStrangers(EscapeTest):
                 Deleting.where = where
                 self.assertEqual(run(Deleting, Seeded).messages, [])
 
+    def test_connected_before(self) -> None:
+        """A stranger that came before the tests connected is watched, too."""
+        path = Path.cwd() / "schema.sql"
+        path.write_text("CREATE TABLE colour (name text); INSERT INTO colour VALUES ('red');")
+
+        class Seeded(DatabaseTestCase):
+            database = "postgresql"
+            schema = SQLSchema(path)
+
+            def check(case) -> None:
+                with case.engine.connect() as connection:
+                    colours = connection.scalars(text("SELECT name FROM colour")).all()
+                    case.assertEqual(colours, ["red"])
+
+            test_1 = check
+
+        class Early(Seeded):
+            statement = ""
+
+            @classmethod
+            def setUpClass(cls) -> None:
+                super().setUpClass()
+                self.left.append(stranger(cls.database_url))
+
+            def test_2(case) -> None:
+                case.check()
+                with self.left[-1] as connection, connection.cursor() as cursor:
+                    cursor.execute(case.statement)
+
+            @classmethod
+            def tearDownClass(cls) -> None:
+                self.left.pop().close()
+                super().tearDownClass()
+
+        self.assertEqual(run(Seeded).messages, [])
+        Early.statement = "DELETE FROM colour"
+        self.assertEqual(run(Early, Seeded).messages, [])
+        Early.statement = "INSERT INTO colour VALUES ('evil')"
+        report = run(Early, Seeded)
+        self.assertEqual([name.split()[0] for name, _ in report.problems], ["test_2"])
+        self.assertRegex(report.messages[0], "in this test: rows of colour; connected still: pid")
+
     def test_outside_of_tests(self) -> None:
         """What escapes in the class's set-up or teardown is an error of the class."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg2 import extensions
 from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
@@ -180,6 +182,24 @@ class TestSettings(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_time_outs(self) -> None:
+        """Time-outs that would end the one connection are accepted, and do not end it."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            for statement in (
+                "SET idle_in_transaction_session_timeout = '50ms'",
+                "SELECT set_config('transaction_timeout', '50ms', false)",
+                "RESET ALL",
+            ):
+                a(statement)
+                a.commit()
+                time.sleep(0.1)
+                a("SELECT name FROM item")
+                a.commit()
+
+        self.assertSame(play)
+
 
 class TestTransactionModes(TwinTestCase):
     def test_read_only_alone(self) -> None:
@@ -227,6 +247,25 @@ class TestTransactionModes(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_shown_level(self) -> None:
+        """SHOW tells the level of the transaction, and outside of one that of the next."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            show = "SHOW transaction_isolation"
+            a.session(autocommit=True)
+            for statement in (
+                "BEGIN ISOLATION LEVEL SERIALIZABLE",
+                "COMMIT",
+                "SET default_transaction_isolation = 'repeatable read'",
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
+                "ROLLBACK",
+            ):
+                a(statement)
+                a(show)
+
+        self.assertSame(play)
+
     def test_too_late_for_a_level(self) -> None:
         """The level and READ WRITE are chosen before the first query, and outside savepoints."""
 
@@ -254,6 +293,12 @@ class TestTransactionModes(TwinTestCase):
                 a("SHOW transaction_read_only")
                 a.status()
                 a.rollback()
+            # asking is no query
+            for chosen in ("REPEATABLE READ", "SERIALIZABLE"):
+                a(f"{level} {chosen}")
+                a("SHOW TRANSACTION ISOLATION LEVEL")
+            a("SELECT 1")
+            a(f"{level} REPEATABLE READ")
 
         self.assertSame(play)
 
@@ -418,7 +463,11 @@ class TestDeferrable(TwinTestCase):
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
+            a("ALTER TABLE pair ADD UNIQUE (id) DEFERRABLE INITIALLY DEFERRED")
+            a("ALTER TABLE pair DROP CONSTRAINT pair_pkey")
+            a.commit()
             a("INSERT INTO child VALUES (1, 99)")
+            a("INSERT INTO pair VALUES (1, 1), (1, 2)")
             for text in ("SELECT count(*) FROM item", "DO $$ BEGIN PERFORM 1; END $$") * 2:
                 b(text)
                 b.commit()
@@ -528,13 +577,57 @@ class TestDeferrable(TwinTestCase):
             r"test this code on real connections, on a database of its own\.",
         )
 
-    def test_violated_beside(self) -> None:
-        """A deferred constraint that fails beside others' uncommitted rows is refused."""
+    def test_violated_by_others(self) -> None:
+        """What only others violate is told when they commit, and not before."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO child VALUES (2, 1)")
+            a("INSERT INTO child VALUES (1, 99)")
+            b.commit()
+            a.commit()
+            b("SELECT id FROM child")
+            b.commit()
+            a("INSERT INTO child VALUES (1, 5)")
+            b("INSERT INTO item (name) VALUES ('c')")
+            b.commit()
+            a("INSERT INTO parent VALUES (5, 'late')")
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_violated_by_oneself(self) -> None:
+        """A violation that has nothing to do with others' rows is raised as it is."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("INSERT INTO child VALUES (1, 1)")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            for text in (
+                "INSERT INTO child VALUES (2, 98)",
+                "UPDATE child SET parent_id = 97",
+                "DELETE FROM parent",
+            ):
+                b(text)
+                b.commit()
+            a("INSERT INTO child VALUES (3, 1)")
+            b("INSERT INTO child VALUES (4, 96)")
+            b.commit()
+            b("SELECT name FROM parent")
+            a.commit()
+            a("SELECT id FROM child")
+
+        self.assertSame(play)
+
+    def test_violated_beside_violations(self) -> None:
+        """Where others violate it as well, the server may speak of their rows: refused."""
 
         def play(stage: Stage) -> None:
             a, b = stage.actor(), stage.actor()
             a("INSERT INTO child VALUES (1, 99)")
-            b("INSERT INTO item (name) VALUES ('b')")
+            b("INSERT INTO child VALUES (2, 98)")
             b.commit()
 
         self.assertConflict(
@@ -546,6 +639,26 @@ class TestDeferrable(TwinTestCase):
             r"on real connections, on a database of its own\.",
         )
 
+    def test_parent_deleted_beside(self) -> None:
+        """A key whose row another has deleted is refused, either way: the server would wait."""
+        for first, then in (
+            ("DELETE FROM parent", "INSERT INTO child VALUES (3, 1)"),
+            ("DELETE FROM child", "DELETE FROM parent"),
+        ):
+
+            def play(stage: Stage, first: str = first, then: str = then) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("INSERT INTO child VALUES (1, 1)")
+                a("INSERT INTO parent VALUES (2, 'two')")
+                a("INSERT INTO child VALUES (2, 2)")
+                a.commit()
+                a(first)
+                b(then)
+                if stage.sandbox is not None:
+                    b.commit()
+
+            with self.subTest(then):
+                self.assertConflict(play, "a deferred constraint .*")
 
     def test_satisfied_beside(self) -> None:
         """A deferred constraint that holds by another's uncommitted row is refused."""
@@ -565,6 +678,31 @@ class TestDeferrable(TwinTestCase):
             r"committed: one connection sees it\. Let the other end first, or test this code on "
             r"real connections, on a database of its own\.",
         )
+
+    def test_satisfied_without_others(self) -> None:
+        """One that holds by what is committed is not, whatever others add to the same table."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            a("INSERT INTO child VALUES (2, 2)")
+            b("INSERT INTO child VALUES (1, 1)")
+            b.commit()
+            a.commit()
+            b("SELECT id FROM child ORDER BY id")
+
+        self.assertSame(play)
+
+    def test_other_constraints_beside(self) -> None:
+        """Beside constraints of other kinds that are deferred, whatever is touched may matter."""
+        with self.sandbox() as stage:
+            a, b = stage.actor(), stage.actor()
+            a("ALTER TABLE pair ADD CONSTRAINT late UNIQUE (id) DEFERRABLE INITIALLY DEFERRED")
+            a.commit()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b("INSERT INTO child VALUES (1, 1)")
+            with self.assertRaisesRegex(SandboxConflict, "a deferred constraint was checked"):
+                b.commit()
 
     def test_refused_commit_undoes_all(self) -> None:
         """A commit that is refused beside another's uncommitted work leaves nothing."""
@@ -630,6 +768,38 @@ HIDDEN_WRITERS = {
     "query as text": (
         "SELECT 1",
         "SELECT query_to_xml('SELECT add_item(''x'')', true, true, '') IS NULL",
+    ),
+    "comment that a carriage return ends": ("SELECT 1", "SELECT 1 -- not\r, add_item('x')"),
+    "backslash": (
+        "SELECT 1",
+        "SELECT E'' \n '\\'' || add_item('x')::text || E'\\''",
+    ),
+    "name that the server cuts": (
+        f"""CREATE FUNCTION {"long" * 16}() RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$""",
+        f"SELECT {'long' * 16}()",
+    ),
+    "name without a word": (
+        """CREATE FUNCTION "+"() RETURNS int LANGUAGE sql
+               AS $$ INSERT INTO item (name) VALUES ('x') RETURNING 1 $$""",
+        'SELECT "+"()',
+    ),
+    "order of an index": (
+        """CREATE FUNCTION compared(int, int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN
+               IF $2 = 500 THEN
+                   IF EXISTS (SELECT FROM public.parent WHERE id = 2) THEN
+                       PERFORM add_item(NULL);
+                   END IF;
+               END IF;
+               RETURN btint4cmp($1, $2); END $$;
+           CREATE OPERATOR CLASS told FOR TYPE int USING btree AS
+               OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+               FUNCTION 1 compared(int, int);
+           CREATE TABLE measure (n int);
+           INSERT INTO measure SELECT generate_series(1, 1000);
+           CREATE INDEX ON measure (n told);
+           INSERT INTO parent VALUES (2, 'two')""",
+        "SELECT n FROM measure WHERE n = 500",
     ),
     "WITH": (
         "SELECT 1",
@@ -706,6 +876,48 @@ class TestCatalogue(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_made_beside_others(self) -> None:
+        """A function is known that is made by one of several statements in a text."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            b("SELECT name FROM item")
+            b.rollback()
+            a(
+                "SELECT 1; DO $$ BEGIN CREATE FUNCTION late() RETURNS int LANGUAGE sql "
+                "AS 'INSERT INTO item (name) VALUES (''late'') RETURNING 1'; END $$"
+            )
+            a.commit()
+            a("SELECT late()")
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+
+        self.assertSame(play)
+
+    def test_dropped_and_rolled_back(self) -> None:
+        """What a transaction dropped that is rolled back is there again."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for rollback in (a.rollback, lambda: a("ROLLBACK TO s"), lambda: a("SELECT 1 / 0")):
+                a("SAVEPOINT s")
+                a("DROP FUNCTION add_item(text)")
+                a("ALTER TABLE child DROP CONSTRAINT child_parent_id_fkey")
+                a("SELECT count(*) FROM item")
+                rollback()
+                a.rollback()
+                a("SELECT add_item('x')")
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+                a("INSERT INTO child VALUES (1, 99)")
+                a.commit()
+                b("SELECT count(*) FROM child")
+                b.rollback()
+
+        self.assertSame(play)
+
     def test_parameter_that_is_no_value(self) -> None:
         """A parameter may be a piece of SQL."""
 
@@ -713,6 +925,40 @@ class TestCatalogue(TwinTestCase):
             a, b = stage.actor(), stage.actor()
             for value in (AsIs("add_item('x')"), [AsIs("1"), AsIs("add_item('x')::text::int")]):
                 a("SELECT %s", [value])
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
+    def test_adapter_that_writes_sql(self) -> None:
+        """Nor is a string one for which the program has registered ``AsIs``."""
+        before = extensions.adapters.get((str, extensions.ISQLQuote))
+        assert before is not None
+        self.addCleanup(extensions.register_adapter, str, before)
+        extensions.register_adapter(str, AsIs)
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT %s", ["add_item('x')"])
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+
+        self.assertSame(play)
+
+    def test_placeholder_in_a_string(self) -> None:
+        """Nor is one whose placeholder stands in quotes or a comment, which it ends."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for query, value in (
+                ("SELECT '%s'", "||add_item(chr(65))||"),
+                ("SELECT '%(x)s'", {"x": "||add_item(chr(65))||"}),
+                ("SELECT 1 -- %s", "\n, add_item(chr(65)) --"),
+                ('SELECT 1 AS "%s"', '", add_item(chr(65)) --'),
+            ):
+                a(query, value if isinstance(value, dict) else [value])
                 a.rollback()
                 b("SELECT count(*) FROM item")
                 b.rollback()
@@ -845,6 +1091,19 @@ class TestPreparedStatements(TwinTestCase):
             a.close()
 
         self.assertSame(play)
+
+    def test_beside_other_statements(self) -> None:
+        """So it is where one of several statements in a text prepares it."""
+        with self.sandbox() as stage:
+            assert stage.sandbox is not None
+            for _ in range(2):
+                a, b = stage.actor(), stage.actor()
+                a("SELECT 1; PREPARE p AS SELECT 1")
+                self.assertEqual(a("EXECUTE p"), [(1,)])
+                with self.assertRaises(SandboxConflict):
+                    b("EXECUTE p")
+                stage.sandbox.end_test()
+                stage.sandbox.begin_test()
 
     def test_same_name(self) -> None:
         """One of another connection is refused: there it would not be found."""
@@ -1043,6 +1302,60 @@ class TestUncommitted(TwinTestCase):
             a("DELETE FROM item")
             b("SELECT count(*) FROM item")
         self.assertIn("may have deleted from table item and not", str(warned[0].message))
+
+    def test_deleted_by_others(self) -> None:
+        """Who sent nothing that deletes rows is not charged with what was deleted earlier."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DELETE FROM item")
+            a.commit()
+            b("INSERT INTO parent VALUES (2, 'two')")
+            b("UPDATE parent SET name = 'zwei' WHERE id = 2")
+            a("SELECT count(*) FROM item")
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.commit()
+            b.commit()
+
+        self.assertSame(play)
+
+    def test_deleted_and_rolled_back(self) -> None:
+        """Nor is who has only undone a deletion charged with another's."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DELETE FROM item")
+            a.commit()
+            b("DELETE FROM parent")
+            b.rollback()
+            b("INSERT INTO parent VALUES (2, 'two')")
+            a("SELECT count(*) FROM item")
+            a.commit()
+            b.commit()
+
+        self.assertSame(play)
+
+    def test_deleted_by_a_function(self) -> None:
+        """Where something in the database deletes rows, any statement may have done so."""
+        for made in (
+            "CREATE FUNCTION gone() RETURNS trigger LANGUAGE plpgsql "
+            "AS $$ BEGIN DELETE FROM item; RETURN NEW; END $$; "
+            "CREATE TRIGGER gone AFTER INSERT ON parent FOR EACH ROW EXECUTE FUNCTION gone()",
+            "CREATE RULE gone AS ON INSERT TO parent DO ALSO DELETE FROM item",
+        ):
+            with (
+                self.subTest(made),
+                self.sandbox() as stage,
+                warnings.catch_warnings(record=True) as warned,
+            ):
+                warnings.simplefilter("always")
+                a, b = stage.actor(), stage.actor()
+                a(made)
+                a.commit()
+                a("INSERT INTO parent VALUES (2, 'two')")
+                b("SELECT count(*) FROM item")
+                self.assertEqual(len(warned), 1)
+                self.assertIn("may have deleted from table item", str(warned[0].message))
 
     def test_genuine_violations(self) -> None:
         """A violation that has nothing to do with the other's rows is raised as it is."""

@@ -936,6 +936,8 @@ class TestListeners(SQLiteCase):
         for engine in engines:
             with engine.begin() as connection:
                 connection.exec_driver_sql("DELETE FROM item WHERE id > 100")
+                asked = connection.exec_driver_sql("PRAGMA foreign_keys")
+                self.assertEqual(asked.scalar(), 1)
 
     def different(self, *statements: str | None) -> str:
         engines = [self.engine() for _ in statements]
@@ -991,9 +993,11 @@ class TestListeners(SQLiteCase):
             connection.execute("PRAGMA busy_timeout = 1")
             connection.execute("PRAGMA cache_size = 77")
 
-        self.sandbox(*engines).begin_test()
+        sandbox = self.sandbox(*engines)
+        sandbox.begin_test()
         for engine in engines:
             engine.connect().close()
+        self.assertEqual(sandbox.conflicts, [])
 
     def test_pragma_of_the_program(self) -> None:
         """A PRAGMA that the program sends takes effect as long as nothing was written."""
@@ -1253,6 +1257,48 @@ class TestConnection(SQLiteCase):
         sandbox.begin_test()
         self.assertEqual(one.execute(sql).fetchall(), [(2,), (3,)])
 
+    def test_rows_beside_a_changed_schema(self) -> None:
+        """After a ROLLBACK TO rows are fetched on, unless the schema was changed: as told."""
+
+        def program(connection: Any) -> Any:
+            connection.isolation_level = None
+            connection.execute("INSERT INTO item (name) VALUES ('a'), ('b')")
+            rows = connection.execute("SELECT name FROM item")
+            said = [rows.fetchone()]
+            connection.execute("SAVEPOINT s")
+            connection.execute("INSERT INTO counted (name) VALUES ('c')")
+            connection.execute("ROLLBACK TO s")
+            return [*said, *rows.fetchmany(1), *rows]
+
+        self.assert_same(program)
+        engine = self.engine()
+        one, _ = self.play(engine)
+        one.executemany("INSERT INTO item (name) VALUES (?)", ["a", "b", "c"])
+        one.commit()
+        one.execute("CREATE TABLE made (x)")
+        fetches: list[Callable[[Any], Any]] = [
+            next, list, lambda r: r.fetchone(), lambda r: r.fetchmany(2), lambda r: r.fetchall()
+        ]  # fmt: skip
+        for fetch in fetches:
+            other = self.raw(engine)
+            other.isolation_level = None
+            rows = other.execute("SELECT name FROM item")
+            rows.fetchone()
+            other.execute("SAVEPOINT s")
+            other.execute("INSERT INTO counted (name) VALUES ('c')")
+            other.execute("ROLLBACK TO s")
+            with self.assertRaises(SandboxConflict) as caught:
+                fetch(rows)
+            self.assertRegex(
+                str(caught.exception),
+                r"^connection \d \(its transaction began at .*\) fetches rows of before a "
+                r"ROLLBACK: abort due to ROLLBACK\. SQLite ends a statement so where the "
+                r"transaction has changed the schema, and in a sandbox that of others is the same "
+                r"transaction\. Fetch all rows before the rollback, or test this code on real "
+                r"connections, on a database of its own\.$",
+            )
+            other.execute("ROLLBACK")
+
     def test_text_factory(self) -> None:
         """Each connection has its own text_factory."""
         engine = self.engine()
@@ -1448,6 +1494,26 @@ class TestSeveralConnections(SQLiteCase):
         )
         self.other.execute("SELECT count(*) FROM item")
 
+    def test_fetch_beside_a_write(self) -> None:
+        """So is one that fetches on after another has written to that table, and no other."""
+        with self.shared_engine.begin() as connection:
+            connection.exec_driver_sql("INSERT INTO item (name) VALUES ('b'), ('c')")
+        for table, warns in (("counted", 0), ("item", 1)):
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                rows = self.other.execute("SELECT name FROM item")
+                rows.fetchone()
+                self.one.execute(f"INSERT INTO {table} (name) VALUES ('a')")
+                rows.fetchone()
+                rows.fetchall()
+            self.assertEqual(len(warned), warns)
+            self.one.rollback()
+        self.assertRegex(
+            str(warned[0].message),
+            r"^connection \d \(.*\) meets what connection \d \(.*\) has written to table item and "
+            r"not committed: .* The statement: SELECT name FROM item$",
+        )
+
     def test_read_of_a_prepared_statement(self) -> None:
         """A statement that the driver had prepared before is known by its text."""
         sql = "SELECT id FROM item"
@@ -1484,6 +1550,33 @@ class TestSeveralConnections(SQLiteCase):
         with self.assertWarnsRegex(UncommittedDataWarning, "The statement: BEGIN IMMEDIATE$"):
             self.other.execute("BEGIN IMMEDIATE")
 
+    def test_begin_immediate_twice(self) -> None:
+        """Inside a transaction it fails, and has taken the lock all the same."""
+        self.one.isolation_level = self.other.isolation_level = None
+        for verb, locks in (("BEGIN", False), ("BEGIN IMMEDIATE", True)):
+            self.one.execute("SAVEPOINT s")
+            with self.assertRaisesRegex(
+                sqlite3.OperationalError, "^cannot start a transaction within a transaction$"
+            ):
+                self.one.execute(verb)
+            with warnings.catch_warnings(record=True) as warned:
+                warnings.simplefilter("always")
+                self.other.execute("INSERT INTO counted (name) VALUES (?)", (verb,))
+            self.assertEqual(len(warned), locks, verb)
+            self.one.execute("RELEASE s")
+            self.other.execute("INSERT INTO counted (name) VALUES ('free')")
+
+    def test_begin_immediate_twice_beside(self) -> None:
+        """It would find another's lock before it fails."""
+        self.one.isolation_level = self.other.isolation_level = None
+        self.other.execute("BEGIN IMMEDIATE")
+        self.one.execute("BEGIN")
+        with (
+            self.assertWarnsRegex(UncommittedDataWarning, "The statement: BEGIN IMMEDIATE$"),
+            self.assertRaises(sqlite3.OperationalError),
+        ):
+            self.one.execute("BEGIN IMMEDIATE")
+
     def test_commit_beside_a_reader(self) -> None:
         """Where another's transaction has read, a commit would find the database locked."""
         self.one.isolation_level = None
@@ -1514,6 +1607,18 @@ class TestSeveralConnections(SQLiteCase):
             self.assertTrue(all("while connection 1" in str(w.message) for w in warned))
             self.assertIn(rest, (None, [(2,)]))
             rows.close()
+
+    def test_commit_beside_rows_of_before(self) -> None:
+        """What is not fetched when a transaction begins locks as long as that lasts."""
+        self.one.isolation_level = None
+        rows = self.one.execute("SELECT 1 UNION SELECT 2")
+        self.assertEqual(next(rows), (1,))
+        self.one.execute("SAVEPOINT s")
+        self.assertEqual(rows.fetchall(), [(2,)])
+        self.one.execute("ROLLBACK TO s")
+        self.other.execute("INSERT INTO counted (name) VALUES ('x')")
+        with self.assertWarnsRegex(UncommittedDataWarning, "while connection 1"):
+            self.other.commit()
 
     def test_commit_of_a_lock(self) -> None:
         """BEGIN IMMEDIATE holds the lock that a reader keeps from being let go."""

@@ -73,11 +73,15 @@ class SandboxMixin(EngineMixin):
             state.session = own = Session(state.engines.get(None))
         try:
             cls.setUpTestData()
+            # asked again, as the program may have removed the one it began with
+            session = own or app_session(state, state.app)
+            if session is not None:
+                # before the session is closed, which undoes it
+                state.fixture.warn_of_leftovers(session)
             state.data = ClassData.capture(
                 cls,
                 before,
-                # asked again, as the program may have removed the one it began with
-                session=own or app_session(state, state.app),
+                session=session,
                 session_of=cast("Callable[[unittest.TestCase], Session]", session_of_test),
                 wrote=state.fixture.wrote,
             )

@@ -205,6 +205,11 @@ class Backend:
             read_only = self.session.get("default_transaction_read_only") == "on"
         return isolation, read_only
 
+    def begin_again(self, statement: Statement) -> None:
+        """Do what BEGIN does inside a transaction."""
+        self.sandbox.begun_twice()
+        self._change_characteristics(statement)
+
     def _characteristics(self, statement: Statement) -> None:
         if statement.isolation is not None:
             self.isolation = statement.isolation
@@ -232,8 +237,7 @@ class Backend:
                 if self.state is State.IDLE:
                     self.begin(statement)
                 else:
-                    self.sandbox.begun_twice()
-                    self._change_characteristics(statement)
+                    self.begin_again(statement)
             case Control.SET_TRANSACTION:
                 if self.state is State.FAILED:
                     raise self.sandbox.aborted()

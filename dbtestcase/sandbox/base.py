@@ -277,9 +277,15 @@ class Sandbox(Kind):
             self._new_generation()
             self.phase = Phase.BETWEEN
 
-    def _undo_leftovers(self) -> None:
+    def warn_of_leftovers(self) -> None:
+        """Warn of what the set-up has not committed so far, once for each connection."""
         for backend in self.uncommitted():
-            uncommitted.warn(uncommitted.left_by_setup(backend), backend.began)
+            if (backend.name, "") not in self.warned:
+                self.warned.add((backend.name, ""))
+                uncommitted.warn(uncommitted.left_by_setup(backend), backend.began)
+
+    def _undo_leftovers(self) -> None:
+        self.warn_of_leftovers()
         if self.alive:
             for backend in self.backends:
                 backend.end(commit=False)

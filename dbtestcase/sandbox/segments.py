@@ -101,11 +101,18 @@ class Traces:
     deleted: set[int] = field(default_factory=set)
     ddl: bool = False
     locked: bool = False
+    #: whether something was sent that may have deleted rows
+    may_delete: bool = False
 
     @property
     def all_tables(self) -> set[int]:
         """Every table in which something was written."""
         return self.inserted | self.changed | self.deleted
+
+    @property
+    def hides_work(self) -> bool:
+        """Whether there is work that no table tells of: the schema's, or nobody knows what."""
+        return self.ddl or not (self.all_tables or self.locked)
 
     def add(self, other: Traces) -> None:
         """Take over what another segment left, because the two become one."""
@@ -114,6 +121,7 @@ class Traces:
         self.deleted |= other.deleted
         self.ddl |= other.ddl
         self.locked |= other.locked
+        self.may_delete |= other.may_delete
 
 
 @dataclass(slots=True, eq=False)
@@ -150,7 +158,14 @@ class Segment:
         self.dead = self.pinned = False
         self.undone = None
         traces = self.traces
-        if traces.inserted or traces.changed or traces.deleted or traces.ddl or traces.locked:
+        if (
+            traces.inserted
+            or traces.changed
+            or traces.deleted
+            or traces.ddl
+            or traces.locked
+            or traces.may_delete
+        ):
             self.traces = Traces()
 
 

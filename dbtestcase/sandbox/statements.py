@@ -61,11 +61,13 @@ class Statement:
     :param isolation: the isolation level that a BEGIN or SET TRANSACTION names, in capitals.
     :param read_only: what a BEGIN or SET TRANSACTION says about it, if it does.
     :param writes: a hint only, see the module.
+    :param defines: it may change the schema, even where it only runs what does.
     :param hides_setting: it sets something whose name, or whose end, the text does not tell.
     :param prepared: the prepared statement that PREPARE, EXECUTE or DEALLOCATE names, or ``all``.
     :param renders: its parameters may decide what it is: analyse the text that they give.
     :param shows_isolation: it asks for the isolation level of the transaction.
     :param may_only_read: nothing in the text writes, unless a function, a view or an operator does.
+    :param may_delete: rows are deleted by the text, or it is of a kind that may do anything.
     :param plain: it reads or writes rows, and nothing else here is said of it: of two such
         statements of one connection, the second needs nothing to be asked or noted.
     """
@@ -79,6 +81,7 @@ class Statement:
     read_only: bool | None = None
     writes: bool = False
     ddl: bool = False
+    defines: bool = False
     settings: tuple[Setting, ...] = ()
     sets_constraints: bool = False
     advisory: bool = False
@@ -94,6 +97,7 @@ class Statement:
     renders: bool = False
     shows_isolation: bool = False
     may_only_read: bool = False
+    may_delete: bool = True
     plain: bool = False
 
 
@@ -103,10 +107,12 @@ _PLAIN = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "TA
 _WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "REPLACE"}
 _READING = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW"}
 _WRITING_WORDS = {"insert", "update", "delete", "merge", "into", "share"}
+_KEEPING = {"SELECT", "INSERT", "UPDATE", "WITH", "VALUES", "TABLE", "COPY"}
 _DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "COMMENT", "REINDEX", "REFRESH"}
+_DEFINING = {"DO", "CALL", "IMPORT", "SECURITY"}
 
 _TOKENS = r"""
-      --[^\n]*                                    # a comment to the end of the line
+      --[^\r\n]*                                  # a comment to the end of the line
     | (?P<comment> /\*)                           # a comment that may hold others
     | (?<![\w$]) [eE]'(?:[^'\\]|\\.|'')*'         # a string with escapes
     | (?P<string> '(?:[^']|'')*')
@@ -235,6 +241,11 @@ _ON_CONFLICT = re.compile(r"\bON\s+CONFLICT\b", re.I)
 _WORDS = re.compile(r"\w+")
 # a name whose letters may be written as numbers
 _ESCAPED_NAME = re.compile(r'\bU&"', re.I)
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_ANY_NAME = re.compile(rf"{_QUOTED.pattern}|[\w$]+")
+_PLACEHOLDER = re.compile(r"%[(s]")
+#: How many bytes of a name the server keeps.
+_LONGEST = 63
 
 
 def fold(name: str) -> str:
@@ -295,11 +306,13 @@ _kept = functools.lru_cache(maxsize=4096)(_analyse)
 
 def _joined(several: list[Statement]) -> Statement:
     """Say of several statements in one text what is true of any of them."""
-    first = several[0]
+    # what outlives the text is told by its own verb
+    first = next((s for s in several if s.prepared), several[0])
     return Statement(
         verb=first.verb,
         writes=any(s.writes for s in several),
         ddl=any(s.ddl for s in several),
+        defines=any(s.defines for s in several),
         settings=tuple(setting for s in several for setting in s.settings),
         sets_constraints=any(s.sets_constraints for s in several),
         advisory=any(s.advisory for s in several),
@@ -309,7 +322,7 @@ def _joined(several: list[Statement]) -> Statement:
         temporary=next((s.temporary for s in several if s.temporary), None),
         on_commit=next((s.on_commit for s in several if s.on_commit), None),
         cursor=next((s.cursor for s in several if s.cursor), None),
-        prepared=next((s.prepared for s in several if s.prepared), None),
+        prepared=first.prepared,
         words=frozenset().union(*(s.words for s in several)),
         hides_setting=any(s.hides_setting for s in several),
         renders=any(s.renders for s in several),
@@ -334,6 +347,7 @@ def _single(text: str) -> Statement:
         verb=verb,
         writes=ddl or verb in _WRITING,
         ddl=ddl and temporary is None,
+        defines=ddl or temporary is not None or verb in _DEFINING,
         settings=tuple(setting for setting in settings if setting is not None),
         sets_constraints=verb == "SET" and second == "CONSTRAINTS",
         advisory=advisory,
@@ -351,10 +365,26 @@ def _single(text: str) -> Statement:
         may_only_read=verb in _READING
         and not settings
         and words.isdisjoint(_WRITING_WORDS)
-        and _ESCAPED_NAME.search(plain) is None,
+        and _is_unambiguous(text, plain),
         plain=verb in _PLAIN
         and not (settings or temporary or locks_rows or advisory)
         and words.isdisjoint(("setval", "set_config")),
+        may_delete=verb not in _KEEPING or not words.isdisjoint({"delete", "merge"}),
+    )
+
+
+def _is_unambiguous(text: str, plain: str) -> bool:
+    """Whether the server finds the names and strings of *text* where they are found here.
+
+    A backslash may keep a quote from ending its string, by settings and by what stands before; and
+    what psycopg2 puts in place of a placeholder may end the string or comment in which it stands.
+    """
+    unquoted = _QUOTED.sub("", plain)
+    return (
+        "\\" not in text
+        and len(_PLACEHOLDER.findall(text)) == len(_PLACEHOLDER.findall(unquoted))
+        and _ESCAPED_NAME.search(plain) is None
+        and all(len(name.encode()) <= _LONGEST for name in _ANY_NAME.findall(plain))
     )
 
 

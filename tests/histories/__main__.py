@@ -48,11 +48,18 @@ def main() -> int:
             kind="threads" if options.threads else "web" if options.web else "mixed",
             stop=not options.keep_going,
             tell=lambda text: print(text, flush=True),
+            progress=_tell_of_progress,
         )
     print(report)
     if options.prototype is not None:
         print("\nThe prototype:", Report(others), sep="\n")
     return 1 if report.differences else 0
+
+
+def _tell_of_progress(report: Report) -> None:
+    done, differ = report.tally["histories"], len(report.differences)
+    said = f"{done} histories in {report.seconds:.0f} s, {differ} differ"
+    print(said, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

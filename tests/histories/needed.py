@@ -96,6 +96,11 @@ def _fared_otherwise(watched: Watched, number: int) -> bool:
     return outcome is None or outcome[0] != "error"
 
 
+def _fails_really(watched: Watched, number: int) -> bool:
+    """Whether real connections got an error where the sandbox would show none."""
+    return number >= len(watched.outcomes) or watched.outcomes[number][0] == "error"
+
+
 def _by_rule(watched: Watched, number: int) -> bool:
     return True
 
@@ -105,7 +110,7 @@ _RULES: list[tuple[str, str, Callable[[Watched, int], bool]]] = [
     ("deferred above rollback", r"commits above what .* rolled back", _undone_beneath),
     ("failure beside", r"failed beside what", _fared_otherwise),
     ("deferred failed beside", r"deferred (constraint|foreign key) failed when", _fared_otherwise),
-    ("deferred held beside", r"a deferred constraint was checked when", _by_rule),
+    ("deferred held beside", r"a deferred constraint was checked when", _fails_really),
     ("SET CONSTRAINTS of another", r"used SET CONSTRAINTS and has not ended", _by_rule),
     ("SET CONSTRAINTS beside", r"uses SET CONSTRAINTS beside", _by_rule),
     ("NOWAIT", r"uses NOWAIT or SKIP LOCKED beside", _by_rule),
@@ -116,6 +121,7 @@ _RULES: list[tuple[str, str, Callable[[Watched, int], bool]]] = [
     ("outside transactions", r"cannot be run in a sandbox", _by_rule),
     ("prepared statement", r"names the prepared statement", _by_rule),
     ("ended by SQLite", r"SQLite ended the whole transaction", _by_rule),
+    ("ended rows", r"fetches rows of before a ROLLBACK", _by_rule),
     ("unfetched", r"has not fetched all rows", _by_rule),
 ]
 

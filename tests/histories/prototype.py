@@ -51,6 +51,7 @@ class PrototypeStage(Stage):
     blocked_warns = False
     #: its conflicts are counted by what it says, and differences are only counted
     strict = False
+    forgets_schemas = False
 
     def __init__(self, url: URL, driver: Driver, folder: Path) -> None:
         sys.path.insert(0, str(folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +58,7 @@ def run(
     stop: bool = True,
     shrink: bool = True,
     tell: Callable[[str], object] = lambda _: None,
+    progress: Callable[[Report], object] = lambda _: None,
 ) -> Report:
     """Check *count* histories.
 
@@ -65,6 +67,7 @@ def run(
     :param stop: whether to end at the first difference.
     :param shrink: whether a history that differs is made as short as it can be.
     :param tell: is told of differences as they are found.
+    :param progress: is given what was found so far, after each batch.
     """
     report = Report()
     started = time.perf_counter()
@@ -73,11 +76,12 @@ def run(
         number = first_seed * 1000 + batch
         phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
         found = _batch(databases, min(BATCH, count - begin), number, kind, phases, report)
+        report.seconds = time.perf_counter() - started
+        progress(report)
         if found:
             tell(f"seed {number}: {found}\n")
             if stop:
                 break
-    report.seconds = time.perf_counter() - started
     return report
 
 
@@ -119,8 +123,9 @@ def _batch(
     except Difference as difference:
         report.differences.append(str(difference))
         return str(difference)
-    except Flaky:
-        text = f"a difference that was not seen again:\n{last[-1] if last else ''}"
+    except Flaky as flaky:
+        said = last[-1] if last else "".join(traceback.format_exception(flaky))
+        text = f"a difference that was not seen again:\n{said}"
         report.flaky.append(text)
         return text
     finally:

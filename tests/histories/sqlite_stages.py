@@ -72,6 +72,7 @@ class SQLiteSandboxStage(SandboxStage):
     reset_sql = sqlite.RESET
     content_sql = sqlite.CONTENT
     blocked_warns = True
+    forgets_schemas = True
 
     def prepare(self, engine: sa.Engine) -> None:
         """Do what a real connection's engine does."""

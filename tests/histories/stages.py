@@ -152,6 +152,8 @@ class SandboxStage(Stage):
     blocked_warns = False
     #: whether a difference, or a conflict that no rule explains, is an error
     strict = True
+    #: whether real connections compile statements by the schema that they have read last
+    forgets_schemas = False
 
     def __init__(self, url: URL, driver: Driver, *, class_data: bool) -> None:
         super().__init__(url, driver)

@@ -55,9 +55,21 @@ RULES = [
         postgresql="postgresql.TestUncommitted.test_deleted",
     ),
     rule(
+        "session 11q",
+        "Who sent nothing that deletes rows is not charged with deletions …",
+        body("sandbox.postgresql.catalogue:Catalogue.may_delete", "return True"),
+        postgresql="postgresql.TestUncommitted.test_deleted_by_others",
+    ),
+    rule(
+        "session 11r",
+        "… unless something in the database deletes rows unasked.",
+        body("sandbox.postgresql.catalogue:Catalogue.may_delete", "return statement.may_delete"),
+        postgresql="postgresql.TestUncommitted.test_deleted_by_a_function",
+    ),
+    rule(
         "session 11g",
         "Uncommitted DDL is met by every statement.",
-        swap(f"{NEIGHBOURS}.after", "if traces.ddl or not (", "if False and not ("),
+        body("sandbox.segments:Traces.hides_work", "return False"),
         postgresql="postgresql.TestUncommitted.test_beside_ddl",
     ),
     rule(

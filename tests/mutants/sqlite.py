@@ -11,6 +11,7 @@ WIRE = "sandbox.sqlite.wire:SQLiteWire"
 PRAGMAS = "sandbox.sqlite.pragmas:Pragmas"
 CALLBACKS = "sandbox.sqlite.callbacks:Callbacks"
 LOCKS = "sandbox.sqlite.locks:Locks"
+BACKEND = "sandbox.sqlite.locks:SQLiteBackend"
 TABLES = "sandbox.sqlite.tables:Tables"
 
 RULES = [
@@ -102,7 +103,7 @@ RULES = [
     rule(
         "sqlite 7b",
         "So is who reads a table that another wrote to, as the authorizer told.",
-        swap(f"{LOCKS}.met", "isinstance(owner, Backend) and met and", "False and"),
+        swap(f"{LOCKS}.meets", "isinstance(owner, Backend) and met and", "False and"),
         sqlite3="sqlite.TestSeveralConnections.test_read_beside_a_write",
     ),
     rule(
@@ -116,6 +117,30 @@ RULES = [
         "And who commits beside a transaction that has read.",
         body(f"{LOCKS}.warn_readers", "pass"),
         sqlite3="sqlite.TestSeveralConnections.test_commit_beside_a_reader",
+    ),
+    rule(
+        "sqlite 7f",
+        "Rows that are not fetched when a transaction begins lock until its end.",
+        body(f"{SANDBOX}.fetches", "return False"),
+        sqlite3="sqlite.TestSeveralConnections.test_commit_beside_rows_of_before",
+    ),
+    rule(
+        "sqlite 7g",
+        "BEGIN IMMEDIATE that fails inside a transaction has taken the lock.",
+        body(f"{BACKEND}.begin_again", "super().begin_again(statement)"),
+        sqlite3="sqlite.TestSeveralConnections.test_begin_immediate_twice",
+    ),
+    rule(
+        "sqlite 7h",
+        "Who fetches on after another has written is warned.",
+        body(f"{CONNECTION}.before_fetching", "pass"),
+        sqlite3="sqlite.TestSeveralConnections.test_fetch_beside_a_write",
+    ),
+    rule(
+        "sqlite 7i",
+        "Rows that end with a rollback because another has changed the schema are refused.",
+        body(f"{CONNECTION}.ended_rows", "return None"),
+        sqlite3="sqlite.TestConnection.test_rows_beside_a_changed_schema",
     ),
     rule(
         "sqlite 7e",

@@ -284,23 +284,41 @@ RULES = [
         "statement 8g",
         "A check that fails beside others' uncommitted work is refused …",
         swap(
-            f"{POSTGRESQL}.before_commit",
-            "self.stack.fail_top()\n            if others:",
-            "self.stack.fail_top()\n            if False:",
+            f"{POSTGRESQL}._check_beside",
+            'keys is not None and keys.genuine(getattr(error, "diag", None))',
+            "True",
         ),
         swap(
             "sandbox.sqlite.sandbox:SQLiteSandbox.before_commit",
             "if others := self.stack.of_others(backend):",
             "if False:",
         ),
-        postgresql="postgresql.TestDeferrable.test_violated_beside",
+        postgresql="postgresql.TestDeferrable.test_violated_beside_violations",
         sqlite3="sqlite.TestForeignKeys.test_beside_others",
     ),
     rule(
         "statement 8h",
-        "… and so is one that holds by others' uncommitted work only.",
-        swap(f"{POSTGRESQL}.before_commit", "in met.items():", "in ():"),
+        "… and so is one that holds by others' uncommitted work only …",
+        swap(f"{POSTGRESQL}._check_beside", "in keys.held_by.items():", "in ():"),
         postgresql="postgresql.TestDeferrable.test_satisfied_beside",
+    ),
+    rule(
+        "statement 8p",
+        "… or by what others have deleted.",
+        swap(f"{POSTGRESQL}._check_beside", "in met.items():", "in ():"),
+        postgresql="postgresql.TestDeferrable.test_parent_deleted_beside",
+    ),
+    rule(
+        "statement 8q",
+        "What only others violate is told when they commit.",
+        swap(f"{POSTGRESQL}._check_beside", "if keys.of_others and", "if False and"),
+        postgresql="postgresql.TestDeferrable.test_violated_by_others",
+    ),
+    rule(
+        "statement 8r",
+        "What one violates oneself is told beside others, too.",
+        body("sandbox.postgresql.foreign_keys:KeysBeside.genuine", "return False"),
+        postgresql="postgresql.TestDeferrable.test_violated_by_oneself",
     ),
     rule(
         "statement 8i",
@@ -334,7 +352,7 @@ RULES = [
     rule(
         "statement 8l",
         "The message that checks them opens the next savepoint …",
-        swap(f"{POSTGRESQL}.before_commit", "if others or self.holds_snapshots:", "if True:"),
+        swap(f"{POSTGRESQL}.before_commit", "if self.holds_snapshots:", "if True:"),
         psycopg2="sandbox.TestMessages.test_deferrable_before_others",
     ),
     rule(
@@ -342,15 +360,15 @@ RULES = [
         "… but not beside others' uncommitted work, where the commit may yet be refused …",
         swap(
             f"{POSTGRESQL}.before_commit",
-            "if others or self.holds_snapshots:",
-            "if self.holds_snapshots:",
+            "if others := self.stack.of_others(backend):",
+            "if False:",
         ),
         psycopg2="postgresql.TestDeferrable.test_refused_commit_undoes_all",
     ),
     rule(
         "statement 8n",
         "… and not beside another's snapshot, for which only a commit that wrote matters.",
-        swap(f"{POSTGRESQL}.before_commit", "if others or self.holds_snapshots:", "if others:"),
+        swap(f"{POSTGRESQL}.before_commit", "if self.holds_snapshots:", "if False:"),
         psycopg2="postgresql.TestTransactionModes.test_commit_of_a_reader",
     ),
     # -- settings

@@ -89,6 +89,10 @@ class Neighbours:
         #: whether a statement ran with nobody beside it since the tables were looked at
         self.stale = True
 
+    def unwatched(self) -> None:
+        """Note that a statement ran with nobody beside it."""
+        self.stale = True
+
     def forget(self) -> None:
         """Know nothing of a new outer transaction, whose counters begin at 0."""
         self._now, self.stale = None, True
@@ -105,7 +109,8 @@ class Neighbours:
 
         What changed since the last look was written by one of the open segments, or was
         committed meanwhile. The rows tell the two apart, but only now: the statement may be an
-        UPDATE, and leave no row that the other has written. Deletions leave nothing to tell by.
+        UPDATE, and leave no row that the other has written. Deletions leave nothing to tell by,
+        but what each has sent.
         """
         if not self.stale and self._now is not None:
             return
@@ -124,7 +129,7 @@ class Neighbours:
                     segment.traces.inserted.add(table)
                 if segment in writers and updated:
                     segment.traces.changed.add(table)
-                if deleted:
+                if deleted and segment.traces.may_delete:
                     segment.traces.deleted.add(table)
         # our own look at a table is no touch of the program's
         self._now, self.stale = self._read() if looked else new, False
@@ -168,22 +173,21 @@ class Neighbours:
                 ):
                     continue
                 if inserted or updated:
-                    met.setdefault(owner, Met(self._name(table)))
+                    met.setdefault(owner, Met(self.name(table)))
                 elif deleted:
                     # of a deleted row nothing is left that would say whose deed it was
-                    met.setdefault(owner, Met(self._name(table), "may have deleted from"))
+                    met.setdefault(owner, Met(self.name(table), "may have deleted from"))
             # what changed no row but the catalogue, or has an xid that nothing explains
-            if traces.ddl or not (
-                traces.inserted or traces.changed or traces.deleted or traces.locked
-            ):
+            if traces.hides_work:
                 met.setdefault(owner, Met("the schema"))
         return met
 
-    def _name(self, table: int) -> str:
+    def name(self, table: int) -> str:
+        """Say which table that is."""
         rows = self._ask(f"SELECT {table}::regclass::text")
         return f"table {rows[0][0]}"
 
-    def _xids(self) -> dict[int, Segment]:
+    def xids(self) -> dict[int, Segment]:
         """Give the transaction ids of the open segments.
 
         The server gives one to all below a writer, the lowest first, and the outer transaction's
@@ -194,26 +198,26 @@ class Neighbours:
             del xids[:1]
         return dict(zip(xids, self._stack, strict=False))
 
-    def _writer(self, xmin: int, xids: dict[int, Segment]) -> Segment | None:
+    def writer(self, xmin: int, xids: dict[int, Segment]) -> Segment | None:
         """Give the segment that wrote a row: folded ones had later ids than what they are in."""
         below = [xid for xid in xids if xid <= xmin]
         return xids[max(below)] if below else None
 
     def _writers(self, table: int) -> list[Segment]:
         """Give the open segments that have written rows of the table; all if we may not look."""
-        xids = self._xids()
+        xids = self.xids()
         if not xids:
             return []
-        rows = self._look(
+        rows = self.look(
             f"SELECT DISTINCT xmin::text::bigint FROM {self._regclass(table)} "
             f"WHERE xmin::text::bigint >= {min(xids)}"
         )
         if rows is None:
             return list(self._stack)
-        found = (self._writer(xmin, xids) for (xmin,) in rows)
+        found = (self.writer(xmin, xids) for (xmin,) in rows)
         return [segment for segment in found if segment is not None]
 
-    def _look(self, sql: str) -> list[tuple[Any, ...]] | None:
+    def look(self, sql: str) -> list[tuple[Any, ...]] | None:
         """Ask what the program's role may not be allowed to know; None for that."""
         self._wire.queue(_LOOK)
         try:
@@ -245,12 +249,12 @@ class Neighbours:
         found = re.search(r"\((.+)\)=\((.*)\)", diag.message_detail or "", re.DOTALL)
         if found is None:
             return True
-        xids = self._xids()
+        xids = self.xids()
         table = self._ask(
             f"SELECT format('%I.%I', {self._quote(diag.schema_name)}, "
             f"{self._quote(diag.table_name)})"
         )[0][0]
-        rows = self._look(
+        rows = self.look(
             f"SELECT xmin::text::bigint FROM {table} "
             f"WHERE concat_ws(', ', {found[1]}) = {self._quote(found[2])}"
         )
@@ -261,7 +265,7 @@ class Neighbours:
             # It was the failed segment's own, which is undone by now; others' would still be
             # there. A key with a NULL is written in another way, and not found for that.
             return "null" in found[2].split(", ")
-        writer = self._writer(rows[0][0], xids)
+        writer = self.writer(rows[0][0], xids)
         return writer is not None and writer in others
 
     def _dirty_parent(self, diag: Any, others: list[Segment], statement: Statement) -> bool:

@@ -26,11 +26,12 @@ from . import messages
 from .advisory import AdvisoryLocks
 from .catalogue import Catalogue
 from .cursors import ServerCursors
+from .foreign_keys import ForeignKeys
 from .neighbours import Met, Neighbours
 from .prepared import PreparedStatements
 from .refusals import Refusals
 from .sequences import Sequences
-from .settings import SessionSettings
+from .settings import NO_TIMEOUTS, SessionSettings
 from .temporary import TemporaryTables
 from .visitors import Visitors
 from .wire import PostgreSQLWire, Rows
@@ -38,12 +39,6 @@ from .wire import PostgreSQLWire, Rows
 __all__ = ["PostgreSQLSandbox"]
 
 __unittest = True  # its frames are left out of tracebacks
-
-# A test may stand at a breakpoint for an hour: no time-out of the server may end its transaction.
-_NO_TIMEOUTS = """
-SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
- ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
-"""
 
 _CHECK = analyse("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -94,9 +89,10 @@ class PostgreSQLSandbox(Sandbox):
 
     def _renew(self) -> None:
         """Start a stack for a new real transaction, or a new base."""
-        self.stack = SegmentStack(self._wire, self._settings.rolled_back)
+        self.stack = self._new_stack()
         self.stack.settings = lambda: self._settings.in_force
         self._neighbours = Neighbours(self._wire, self._quote, self.stack, self.driver_error)
+        self._foreign_keys = ForeignKeys(self._wire, self.stack, self._neighbours)
 
     # -- what the driver decides -----------------------------------------------
 
@@ -205,6 +201,7 @@ class PostgreSQLSandbox(Sandbox):
             and not self._settings.learned
             and not self._temporary.any
             and not self._catalogue.unsteady
+            and not self._catalogue.names_native(statement)
         ):
             return self._run_alone(backend, call, only_reads=only_reads, statement=statement)
         if backend.alone:
@@ -272,7 +269,7 @@ class PostgreSQLSandbox(Sandbox):
         if backend.commits_seen is None:
             backend.commits_seen = stack.commits
         self.touched = True
-        stack.claim(backend, only_reads=only_reads)
+        segment = stack.claim(backend, only_reads=only_reads)
         self._neighbours.stale = True
         if self._wire.pending:
             self._wire.flush()
@@ -282,6 +279,8 @@ class PostgreSQLSandbox(Sandbox):
             self._failed(backend, statement, [], error, guarded=False)
             raise
         self.answered = True
+        if not only_reads:  # who comes beside it asks what it may have done
+            segment.traces.may_delete |= self._catalogue.may_delete(statement)
         return result
 
     def _require_transaction(self, statement: Statement) -> None:
@@ -314,6 +313,7 @@ class PostgreSQLSandbox(Sandbox):
 
     def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
         self._settings.rolled_back(settings)
+        self._catalogue.partly_rolled_back()
 
     # -- failing -----------------------------------------------------------------
 
@@ -345,6 +345,7 @@ class PostgreSQLSandbox(Sandbox):
         traces = segment.traces
         traces.locked |= statement.locks_rows or statement.temporary is not None
         traces.ddl |= statement.ddl
+        traces.may_delete |= self._catalogue.may_delete(statement)
         self._temporary.note(backend, statement)
         self._prepared.note(backend, statement)
         self._catalogue.note(statement)
@@ -442,30 +443,44 @@ class PostgreSQLSandbox(Sandbox):
             return
         self._refusals.commit(backend)
         self._claim(backend)
-        others = self.stack.of_others(backend)
-        if others:
-            self._neighbours.before()
+        if others := self.stack.of_others(backend):
+            self._check_beside(backend, others, check)
+            return
         try:
-            if others or self.holds_snapshots:
-                # it may yet be refused, or matter whether it wrote
+            if self.holds_snapshots:
+                # it may yet matter whether it wrote
                 self._wire.ask(check)
             else:
                 self.stack.commit_by(backend, lambda more: self._wire.ask(f"{check}; {more}"))
-        except self.driver_error as error:
+        except self.driver_error:
             self.stack.fail_top()
-            if others:
-                raise self.conflict(
-                    shared.constraint_failed_beside(
-                        backend,
-                        others[0].owner,
-                        "a deferred constraint",
-                        shared.first_line(error),
-                    )
-                ) from error
             raise
-        met = self._neighbours.after(_CHECK, others, None) if others else {}
+
+    def _check_beside(self, backend: Backend, others: list[Segment], check: str) -> None:
+        """Check deferred constraints beside others' work, which is seen and checked with them."""
+        keys = self._foreign_keys.look(backend, others)
+        if keys is not None:
+            for other, (what, deed) in keys.held_by.items():
+                raise self.conflict(messages.constraint_holds_by(backend, other, deed, what))
+            if keys.of_others and not keys.violated and not keys.doubtful:
+                return  # what violates them is checked when those commit whose it is
+        self._neighbours.before()
+        try:
+            self._wire.ask(check)
+        except self.driver_error as error:
+            self._neighbours.unwatched()
+            self.stack.fail_top()
+            if keys is not None and keys.genuine(getattr(error, "diag", None)):
+                raise
+            raise self.conflict(
+                shared.constraint_failed_beside(
+                    backend, others[0].owner, "a deferred constraint", shared.first_line(error)
+                )
+            ) from error
+        met = self._neighbours.after(_CHECK, others, None)
         for other, (what, deed) in met.items():
-            raise self.conflict(messages.constraint_holds_by(backend, other, deed, what))
+            if keys is None or other in keys.doubtful:
+                raise self.conflict(messages.constraint_holds_by(backend, other, deed, what))
 
     # -- the life of a class ---------------------------------------------------
 
@@ -484,7 +499,7 @@ class PostgreSQLSandbox(Sandbox):
             self._wire.queue("BEGIN")
         if self.watched:
             self.server_pid = self._visitors.begin()
-        self._wire.queue(_NO_TIMEOUTS)
+        self._wire.queue(NO_TIMEOUTS)
         if self._reset_sequences:
             if self._first_sequences:
                 # an earlier connection was lost, and could not put them back
@@ -589,10 +604,9 @@ class PostgreSQLSandbox(Sandbox):
         if not looked and visitors.due(since):
             with self.lock:
                 if self.alive:
-                    # what waits has to come first only where it ends a failed transaction
-                    failed = self._real_state() is State.FAILED
-                    send = self._wire.ask if failed else self._send
-                    visitors.answer(send(visitors.question))
+                    if self._real_state() is State.FAILED:
+                        self._wire.flush()  # what undoes the failure waits
+                    visitors.answer(self._send(visitors.question))
         return visitors.somebody and self.alive
 
     def visitors_seen(self, *, stay: bool) -> None:

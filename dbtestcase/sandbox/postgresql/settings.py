@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..backends import Backend
+from ..backends import Backend, State
 from ..statements import Statement
 from .wire import PostgreSQLWire
 
-__all__ = ["SessionSettings"]
+__all__ = ["NO_TIMEOUTS", "SessionSettings", "shown_isolation"]
+
+
+# A test may stand at a breakpoint for an hour: no time-out of the server may end its transaction.
+_TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout", "transaction_timeout")
+#: Switches off what would end the one connection.
+NO_TIMEOUTS = f"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN {_TIMEOUTS}"
+
+
+def shown_isolation(backend: Backend) -> str | None:
+    """Give what answers SHOW transaction_isolation, where the real transaction may differ."""
+    level = backend.defaults()[0] if backend.state is State.IDLE else backend.isolation
+    return f"SELECT '{level.lower()}'::text AS transaction_isolation" if level else None
 
 
 class SessionSettings:
@@ -63,6 +75,9 @@ class SessionSettings:
 
     def note(self, backend: Backend, statement: Statement) -> None:
         """Ask for what *statement* has set, and keep it as that of *backend*."""
+        if any(setting.name in (None, *_TIMEOUTS) for setting in statement.settings):
+            # at once, for it would run from now on
+            self._wire.ask(NO_TIMEOUTS)
         for setting in statement.settings:
             names = [setting.name] if setting.name is not None else list(self._baseline)
             for name in names:

@@ -27,9 +27,14 @@ PATIENCE = 0.005
 _BEGIN = """
 SELECT pg_backend_pid(), oid, current_setting('track_counts') = 'on' AND (
          SELECT max(set_config(name, 'none', false)) FROM pg_settings
-          WHERE name = 'stats_fetch_consistency') IS NOT NULL
+          WHERE name = 'stats_fetch_consistency') IS NOT NULL,
+       ARRAY(SELECT pid FROM pg_stat_activity a WHERE a.datname = current_database()
+                AND a.backend_type = 'client backend')
   FROM pg_database WHERE datname = current_database()
 """
+
+#: The server's processes for the sandboxes so far: one that was closed just now may still end.
+_ours: set[int] = set()
 
 
 class Visitors:
@@ -49,10 +54,11 @@ class Visitors:
         self.question = ""
 
     def begin(self) -> int:
-        """Take who is connected now for known; give the server's process for us."""
-        pid, oid, counts = self._send(_BEGIN)[0]
+        """Watch who is connected now, and who comes; give the server's process for us."""
+        pid, oid, counts, connected = self._send(_BEGIN)[0]
         self.question = f"SELECT pg_stat_get_db_sessions({oid})" if counts else ""
-        self.seen(stay=False)
+        _ours.add(pid)
+        self.seen(stay=not _ours.issuperset(connected))
         return int(pid)
 
     def seen(self, *, stay: bool) -> None:

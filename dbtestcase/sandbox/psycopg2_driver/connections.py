@@ -12,6 +12,7 @@ from .. import messages as shared
 from ..backends import Backend, State
 from ..base import Phase
 from ..postgresql import messages
+from ..postgresql.settings import shown_isolation
 from ..postgresql.several import play_parts
 from ..statements import Statement, analyse
 from .real import Cursor, RealConnection, is_closed
@@ -172,10 +173,8 @@ class VirtualConnection:
             self.sandbox.go_on(backend)
 
     def show_isolation(self) -> str | None:
-        """Give what answers SHOW transaction_isolation, where the real transaction differs."""
-        backend = self.backend()
-        level = backend.defaults()[0] if backend.state is State.IDLE else backend.isolation
-        return f"SELECT '{level.lower()}'::text AS transaction_isolation" if level else None
+        """Give what answers SHOW transaction_isolation, where the real transaction may differ."""
+        return shown_isolation(self.backend())
 
     # -- PEP 249 ---------------------------------------------------------------
 

@@ -46,9 +46,8 @@ def are_values(parameters: Any) -> bool:
             continue
         # the program may have registered an adapter of its own
         adapter = extensions.adapters.get((kind, extensions.ISQLQuote))
-        if kind not in _VALUES or not (
-            adapter is None or adapter.__module__.startswith("psycopg2")
-        ):
+        known = adapter is None or adapter.__module__.startswith("psycopg2")
+        if kind not in _VALUES or not known or adapter is extensions.AsIs:
             return False
     return True
 
@@ -77,12 +76,14 @@ class GuardedCursor:
             if vars is not None:
                 query = self._render(query, vars)
             return self.virtual.run_parts(self, analyse(query).parts)
+        sent = query
         if statement.shows_isolation:
-            query = self.virtual.show_isolation() or query
+            # what answers instead is a SELECT, and the program's SHOW is no query
+            sent = self.virtual.show_isolation() or query
         return self.virtual.run(
             self,
             query,
-            functools.partial(super().execute, query, vars),  # type: ignore[misc]
+            functools.partial(super().execute, sent, vars),  # type: ignore[misc]
             values_only=statement.may_only_read and are_values(vars),
             statement=None if statement.shows_isolation else statement,
         )

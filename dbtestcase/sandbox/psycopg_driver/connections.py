@@ -16,6 +16,7 @@ from .. import messages as shared
 from ..backends import Backend, State
 from ..base import Phase
 from ..postgresql import messages
+from ..postgresql.settings import shown_isolation
 from ..statements import Control, analyse
 from . import private
 from .cursors import guard
@@ -134,9 +135,8 @@ class VirtualConnection(psycopg.Connection[Any]):
         return _TRANSACTION_STATUS[self._backend.state]
 
     def show_isolation(self) -> str | None:
-        """Give what answers SHOW transaction_isolation, where the real transaction differs."""
-        level = self.backend().isolation
-        return f"SELECT '{level.lower()}'::text AS transaction_isolation" if level else None
+        """Give what answers SHOW transaction_isolation, where the real transaction may differ."""
+        return shown_isolation(self.backend())
 
     def forget_prepared(self) -> None:
         """Forget what psycopg prepared: the server knows none of it any more."""
@@ -174,6 +174,7 @@ class VirtualConnection(psycopg.Connection[Any]):
         sandbox = self.sandbox
 
         def send() -> Any:
+            sandbox.let_speak(self)  # others may have spoken while it waited for them
             try:
                 return call()
             except BaseException:

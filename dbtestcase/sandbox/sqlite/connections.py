@@ -151,6 +151,7 @@ class VirtualConnection:
             if begins := begins and backend.state is State.IDLE:
                 backend.begin(analyse(f"BEGIN {self._isolation_level}"))
             text = keep_others(sql) if statement.ends_transaction else sql
+            cursor.sent = sql
             sandbox.count_changes(self)
             before = self.changes
             try:
@@ -166,6 +167,20 @@ class VirtualConnection:
                     sandbox.count_changes(self)
                     self.changes = before
                 raise
+
+    def before_fetching(self, cursor: Any) -> None:
+        """Warn where the rows to come may be others' uncommitted ones."""
+        sandbox, backend = self._sandbox, self.known_backend
+        if sandbox.has_one or backend is None:
+            return
+        with sandbox.entered():
+            sandbox.fetches_on(backend, cursor.sent)
+
+    def ended_rows(self, error: sqlite3.OperationalError) -> Exception | None:
+        """Give the conflict for rows that real connections might still have."""
+        if str(error) != "abort due to ROLLBACK":
+            return None
+        return self._sandbox.conflict(messages.ended_rows(self.backend(), error))
 
     def _run_closing(
         self, cursor: Any, statement: SQLiteStatement, sql: str, send: Callable[[str], Any]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from .statements import analyse
@@ -21,6 +21,8 @@ class GuardedCursor:
     """What is mixed into a cursor class: every statement asks the sandbox first."""
 
     virtual: VirtualConnection
+    #: the text that was executed last
+    sent = ""
 
     @property
     def connection(self) -> VirtualConnection:
@@ -41,6 +43,31 @@ class GuardedCursor:
     def executescript(self, sql_script: str, /) -> Any:
         self.virtual.run_script(sql_script)
         return self
+
+    def fetchone(self) -> Any:
+        parent: Any = super()
+        return self._fetch(parent.fetchone)
+
+    def fetchmany(self, *size: Any, **named: Any) -> Any:
+        parent: Any = super()
+        return self._fetch(lambda: parent.fetchmany(*size, **named))
+
+    def fetchall(self) -> Any:
+        parent: Any = super()
+        return self._fetch(parent.fetchall)
+
+    def __next__(self) -> Any:
+        parent: Any = super()
+        return self._fetch(parent.__next__)
+
+    def _fetch(self, fetch: Callable[[], Any]) -> Any:
+        self.virtual.before_fetching(self)
+        try:
+            return fetch()
+        except sqlite3.OperationalError as error:
+            if (conflict := self.virtual.ended_rows(error)) is not None:
+                raise conflict from error
+            raise
 
     def close(self) -> None:
         # what is closed has no rows left to fetch

@@ -31,17 +31,26 @@ class SQLiteBackend(Backend):
     :param has_written: whether its transaction holds the write lock, with or without a change.
     """
 
+    sandbox: SQLiteSandbox
     has_read: bool = False
     has_written: bool = False
 
     def begin(self, statement: Statement | None = None) -> None:
         """Begin a transaction; an IMMEDIATE one waits for those of other threads that write."""
-        self.has_read = self.has_written = False
-        if statement is not None and statement.isolation in ("IMMEDIATE", "EXCLUSIVE"):
+        # what is not fetched yet has a lock, which the transaction keeps to its end
+        self.has_read, self.has_written = self.sandbox.fetches(self), False
+        if _reserves(statement):
             self.began = place()
             self.author = Author(self.name, self.began)
-            self.sandbox.reserve(self)  # type: ignore[attr-defined]
+            self.sandbox.reserve(self)
         super().begin(statement)
+
+    def begin_again(self, statement: Statement) -> None:
+        """Fail, as SQLite does: after it has taken the lock."""
+        if _reserves(statement):
+            self.sandbox.reserve(self)
+            self.has_written = True
+        super().begin_again(statement)
 
     @property
     def held_lock(self) -> bool:
@@ -52,6 +61,10 @@ class SQLiteBackend(Backend):
     def locks(self) -> bool:
         """Whether it would hold the write lock."""
         return self.state is State.ACTIVE and self.held_lock
+
+
+def _reserves(statement: Statement | None) -> bool:
+    return statement is not None and statement.isolation in ("IMMEDIATE", "EXCLUSIVE")
 
 
 class Locks(Threads):
@@ -90,9 +103,13 @@ class Locks(Threads):
         touched = tables.touched
         if touched.writes:
             self.warn_locked(backend, text)
-            return
+        else:
+            self.meets(backend, tables, touched.reads, text)
+
+    def meets(self, backend: Backend, tables: Tables, reads: set[int], text: str) -> None:
+        """Warn where a statement reads tables in which others have uncommitted work."""
         for segment in self._sandbox.stack.of_others(backend):
-            owner, met = segment.owner, segment.traces.changed & touched.reads
+            owner, met = segment.owner, segment.traces.changed & reads
             if isinstance(owner, Backend) and met and self._first_time(backend, owner):
                 name = tables.name(min(met))
                 what = "the schema" if name == "sqlite_master" else f"table {name}"

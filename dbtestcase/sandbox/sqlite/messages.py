@@ -38,6 +38,15 @@ def unfetched(backend: object, other: object) -> str:
     )
 
 
+def ended_rows(backend: object, error: object) -> str:
+    """Say that rows are gone because somebody had changed the schema."""
+    return (
+        f"{backend} fetches rows of before a ROLLBACK: {error}. SQLite ends a statement so where "
+        f"the transaction has changed the schema, and in a sandbox that of others is the same "
+        f"transaction. Fetch all rows before the rollback, or {REAL_CONNECTIONS}."
+    )
+
+
 def ended_by_sqlite(backend: object, error: object, lost: Iterable[object]) -> str:
     """Say that an error of one connection undid what others had done."""
     return (

@@ -390,6 +390,10 @@ class SQLiteSandbox(Sandbox):
         self._locks.met(backend, self.tables, text)
         return result
 
+    def fetches_on(self, backend: Backend, text: str) -> None:
+        """Warn where rows of a statement that was sent before may be others' uncommitted ones."""
+        self._locks.meets(backend, self.tables, self.tables.reads(text), text)
+
     def _claim(self, backend: Backend) -> Segment:
         try:
             return self.stack.claim(backend)
@@ -421,10 +425,12 @@ class SQLiteSandbox(Sandbox):
     def _ended_by_sqlite(self, backend: SQLiteBackend, error: sqlite3.Error) -> None:
         """Begin anew after an error that ended the real transaction."""
         lost = {
-            str(s.author or "the class's set-up")
+            str(s.author)
             for s in self.stack
             if s.owner is not backend and s.wrote is not Wrote.NO and not s.dead
         }
+        if self.shared:
+            lost.add("the class's set-up")
         self._begin_outer()
         backend.end(commit=False)
         if lost:
@@ -491,23 +497,28 @@ class SQLiteSandbox(Sandbox):
         """Let the work of *backend* stay."""
         readers: list[SQLiteBackend] = []
         if isinstance(backend, SQLiteBackend) and backend.held_lock:
-            readers = [*self._locks.readers(backend), *self._fetching(backend)]
+            fetching = (other for other in self._fetching() if other is not backend)
+            readers = [*self._locks.readers(backend), *fetching]
         super().commit(backend)
         self.step_outside()
         # when all is done: where warnings are errors, it is raised, and the work is not lost
         self._locks.warn_readers(backend, readers)
 
-    def _fetching(self, backend: Backend) -> list[SQLiteBackend]:
-        """Give the other connections that may have rows to fetch."""
+    def _fetching(self) -> list[SQLiteBackend]:
+        """Give the connections that may have rows to fetch."""
         found = {
-            other
+            backend
             for cursor in list(self.cursors)
             if cursor.description is not None
-            and (other := cursor.virtual.known_backend) not in (None, backend)
+            and (backend := cursor.virtual.known_backend) is not None
         }
         if not found or not self.callbacks.statements_are_open():
             return []
         return sorted(found, key=lambda other: other.name)
+
+    def fetches(self, backend: Backend) -> bool:
+        """Whether *backend* may have rows to fetch."""
+        return backend in self._fetching()
 
     def undo(self, backend: Backend, level: int = 0) -> None:
         """Undo the work of *backend* from that level on. Never raises."""

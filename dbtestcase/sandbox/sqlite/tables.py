@@ -90,6 +90,11 @@ class Tables:
             self._of.move_to_end(text)
         self.touched = known
 
+    def reads(self, text: str) -> set[int]:
+        """Give the tables that *text* reads, as far as that is known."""
+        known = self._of.get(text)
+        return set() if known is None else known.reads
+
     def _number(self, name: str) -> int:
         number = self._numbers.get(name)
         if number is None:
