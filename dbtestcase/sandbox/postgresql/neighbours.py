@@ -89,6 +89,10 @@ class Neighbours:
         #: whether a statement ran with nobody beside it since the tables were looked at
         self.stale = True
 
+    def unwatched(self) -> None:
+        """Note that a statement ran with nobody beside it."""
+        self.stale = True
+
     def forget(self) -> None:
         """Know nothing of a new outer transaction, whose counters begin at 0."""
         self._now, self.stale = None, True

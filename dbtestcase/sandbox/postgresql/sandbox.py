@@ -604,10 +604,9 @@ class PostgreSQLSandbox(Sandbox):
         if not looked and visitors.due(since):
             with self.lock:
                 if self.alive:
-                    # what waits has to come first only where it ends a failed transaction
-                    failed = self._real_state() is State.FAILED
-                    send = self._wire.ask if failed else self._send
-                    visitors.answer(send(visitors.question))
+                    if self._real_state() is State.FAILED:
+                        self._wire.flush()  # what undoes the failure waits
+                    visitors.answer(self._send(visitors.question))
         return visitors.somebody and self.alive
 
     def visitors_seen(self, *, stay: bool) -> None:
