@@ -125,11 +125,16 @@ class RealStage(Stage):
 
     def leave(self, history: History) -> None:
         super().leave(history)
+        ends = "pid"
+        patience = time.monotonic() + 1
         while history.lingers and self._ask(
-            "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() "
+            f"SELECT {ends} FROM pg_stat_activity WHERE datname = current_database() "
             "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
         ):
             time.sleep(0.0005)
+            if time.monotonic() > patience:
+                # where SQLAlchemy could not even close it, nobody knows of it any more
+                ends = "pg_terminate_backend(pid)"
 
     def close(self) -> None:
         self._judge.autocommit = False
