@@ -216,7 +216,20 @@ class DatabaseFixture:
             for sandbox in self._each
         }
         self._redirected.add(engine)
+        if self._in_test and engine.dialect not in self._known and not sandbox.alive:
+            self._contact_known(key)
         return sandbox
+
+    def _contact_known(self, key: Key) -> None:
+        """Let the class's own engine connect before one that a test has made.
+
+        Its ``connect_args`` are those of the connection, or the tests that follow would be
+        refused for what one of them did.
+        """
+        for known in self._to_dispose:
+            if self._known.get(known.dialect, UNKNOWN) == key:
+                known.connect().close()
+                return
 
     def _keys_of(self, held: Lease) -> list[Key]:
         return [key for key, each in self._leases.items() if each is held]
