@@ -20,6 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.orm import Session
 
 from .databases import Lease, explain, lease
 from .databases.base import build
@@ -90,6 +91,7 @@ class DatabaseFixture:
         self._in_test = False
         # each sandbox once, though several binds may share it: asked many times in each test
         self._each: tuple[Sandbox, ...] = ()
+        self._leases_of: dict[Sandbox, list[Lease]] = {}
         self._began = 0.0
         self._built = False
         self._filled_before: dict[Key, str | None] = {}
@@ -204,8 +206,30 @@ class DatabaseFixture:
             self._fill(key, sandbox)
         self.sandboxes[key] = sandbox
         self._each = tuple(dict.fromkeys(self.sandboxes.values()))
+        # each lease once, as well
+        self._leases_of = {
+            sandbox: list(
+                dict.fromkeys(
+                    self._leases[k] for k in self.sandboxes if self.sandboxes[k] is sandbox
+                )
+            )
+            for sandbox in self._each
+        }
         self._redirected.add(engine)
+        if self._in_test and engine.dialect not in self._known and not sandbox.alive:
+            self._contact_known(key)
         return sandbox
+
+    def _contact_known(self, key: Key) -> None:
+        """Let the class's own engine connect before one that a test has made.
+
+        Its ``connect_args`` are those of the connection, or the tests that follow would be
+        refused for what one of them did.
+        """
+        for known in self._to_dispose:
+            if self._known.get(known.dialect, UNKNOWN) == key:
+                known.connect().close()
+                return
 
     def _keys_of(self, held: Lease) -> list[Key]:
         return [key for key, each in self._leases.items() if each is held]
@@ -314,7 +338,7 @@ class DatabaseFixture:
 
     def mark(self) -> tuple[int, int]:
         """Return a point in time for :meth:`let_go`."""
-        return self.door.mark(), len(self._to_dispose)
+        return len(self.door.undos), len(self._to_dispose)
 
     def let_go(self, mark: tuple[int, int]) -> None:
         """Dispose of the engines that were first seen since *mark*, and give them back."""
@@ -368,20 +392,20 @@ class DatabaseFixture:
             for sandbox in self._each:
                 stack.callback(self._end_test, sandbox)
 
-    def end_untouched_test(self, mark: tuple[int, int]) -> bool:
-        """End a test, if nothing came by since it began.
+    def has_left(self, mark: tuple[int, int]) -> bool:
+        """Whether a test leaves more than the work on its databases: engines, sessions, refusals.
 
-        :param mark: what :meth:`mark` returned then.
-        :returns: False where there is more to do: :meth:`raise_swallowed`, :meth:`end_test`,
-            ``door.close_sessions()`` and :meth:`let_go`.
+        Then there is more to do than :meth:`end_test` and :meth:`raise_swallowed`:
+        ``door.close_sessions()`` and :meth:`let_go`, which come first.
+
+        :param mark: what :meth:`mark` returned when it began.
         """
-        if self.mark() != mark or self.door.has_seen_something:
-            return False
-        for sandbox in self._each:
-            if sandbox.used or sandbox.conflicts:
-                return False
-        self.end_test()
-        return True
+        door = self.door
+        return bool(
+            door.sessions_began
+            or door.refusals
+            or (len(door.undos), len(self._to_dispose)) != mark
+        )
 
     def raise_swallowed(self) -> None:
         """Raise the first conflict or refusal that the program caught and went on from.
@@ -390,8 +414,10 @@ class DatabaseFixture:
         :raises UnsafeDatabaseError: the program wanted another database, and made do without.
         """
         for sandbox in self._each:
-            sandbox.raise_swallowed()
-        self.door.raise_swallowed()
+            if sandbox.conflicts:
+                sandbox.raise_swallowed()
+        if self.door.refusals:
+            self.door.raise_swallowed()
 
     def forget_swallowed(self, told: BaseException | None = None) -> None:
         """Leave out what was not swallowed.
@@ -403,13 +429,14 @@ class DatabaseFixture:
             noted[:] = [error for error in noted if told is not None and error is not told]
 
     def _end_test(self, sandbox: Sandbox) -> None:
-        leases = dict.fromkeys(self._leases_of(sandbox))  # several binds may share one
+        leases = self._leases_of[sandbox]
         try:
             sandbox.end_test()
-            began, connected = self._began, sandbox.alive
-            if sandbox.visited(began) or any(
-                held.visited(began, connected=connected) for held in leases
-            ):
+            began = self._began
+            visited = sandbox.visited(began)
+            for held in leases:
+                visited = visited or held.visited(began, connected=sandbox.alive)
+            if visited:
                 found = [held.find_escape(sandbox.server_pid) for held in leases]
                 if sandbox.alive:
                     sandbox.visitors_seen(stay=any(found))
@@ -419,12 +446,12 @@ class DatabaseFixture:
             sandbox.give_up()
             raise
 
-    def _leases_of(self, sandbox: Sandbox) -> list[Lease]:
-        return [self._leases[key] for key, each in self.sandboxes.items() if each is sandbox]
-
     def lost(self) -> bool:
         """Whether a connection was lost, so that :meth:`revive` has something to do."""
-        return any(sandbox.died for sandbox in self._each)
+        for sandbox in self._each:  # noqa: SIM110 - asked before each test
+            if sandbox.died:
+                return True
+        return False
 
     def revive(self) -> bool:
         """Let connections that were lost be made anew.
@@ -450,6 +477,16 @@ class DatabaseFixture:
     def wrote(self) -> bool:
         """Whether anything was written in this test."""
         return any(sandbox.wrote() for sandbox in self._each)
+
+    def warn_of_leftovers(self, session: Session) -> None:
+        """Warn of what the set-up has not committed.
+
+        :param session: in which it was made.
+        """
+        if objects := len(session.new) + len(session.dirty) + len(session.deleted):
+            uncommitted.warn(uncommitted.pending(self.owner, objects))
+        for sandbox in self._each:
+            sandbox.warn_of_leftovers()
 
     def warn_of_uncommitted(self) -> None:
         """Warn that a request begins while the test itself holds uncommitted writes."""

@@ -13,7 +13,17 @@ from typing import Any
 from unittest import mock
 
 from flask import Flask, has_app_context
-from sqlalchemy import Column, Computed, Engine, Integer, MetaData, Table, event, select
+from sqlalchemy import (
+    Column,
+    Computed,
+    Engine,
+    Integer,
+    MetaData,
+    Table,
+    event,
+    make_url,
+    select,
+)
 
 from dbtestcase import DatabaseTestCase, MetadataSchema, embedded
 from dbtestcase.databases import admin, release_all
@@ -257,6 +267,36 @@ class TestServer(BadInputTest):
         self.addCleanup(release_all)
         url = embedded.server().url().set(username=role)
         return url.render_as_string(hide_password=False)
+
+
+class TestAttributes(BadInputTest):
+    """Class attributes are of another type than they must be."""
+
+    def with_attribute(self, name: str, value: object) -> Any:
+        def test_it(test: DatabaseTestCase) -> None:
+            raise AssertionError("not reached")
+
+        return type("SignupTest", (DatabaseTestCase,), {name: value, "test_it": test_it})
+
+    def test_let_through(self) -> None:
+        """A name without the comma of its tuple would be taken for single letters."""
+        for value in ("warehouse", 5):
+            with self.subTest(value):
+                self.assert_error(
+                    f"SetUpError: SignupTest.let_through is {value!r}, and must be a tuple of "
+                    f"names of databases. Write let_through = (\"warehouse\",), with its comma.",
+                    of=self.with_attribute("let_through", value),
+                )
+
+    def test_database(self) -> None:
+        """A database is named by a string."""
+        for value, kind in ((5, "int"), (make_url("sqlite://"), "URL"), ({None: 5}, "int")):
+            with self.subTest(value):
+                self.assert_error(
+                    f"SetUpError: SignupTest.database is a {kind}, and must be a string, such as "
+                    f'"postgresql" or "sqlite", or a mapping of bind keys to strings.',
+                    of=self.with_attribute("database", value),
+                )
 
 
 class TestApp(BadInputTest):

@@ -7,6 +7,7 @@ import linecache
 import os
 import re
 import threading
+import time
 import unittest
 from typing import Any, ClassVar
 from unittest import mock
@@ -1224,16 +1225,22 @@ class TestConnections(CaseTest):
                 counts.add(count())
 
         classes = [type(f"Test{number}", (Base,), {}) for number in range(1000)]
-        peaks = []
+        replaced: dict[int, float] = {}
+        lingered = [0.0]
 
         def sample() -> None:
+            # the server process of a closed connection takes its time to end on a busy machine;
+            # that of an open one would stay
             with self.server() as sampler:
                 while not done.wait(0.002):
                     sampler.execute(
-                        "SELECT count(*) FROM pg_stat_activity WHERE datname = ANY(%s)",
+                        "SELECT pid FROM pg_stat_activity WHERE datname = ANY(%s)"
+                        " ORDER BY backend_start DESC OFFSET 1",
                         (list(places),),
                     )
-                    peaks.append(sampler.fetchone()[0])
+                    now = time.monotonic()
+                    for (pid,) in sampler.fetchall():
+                        lingered.append(now - replaced.setdefault(pid, now))
 
         done = threading.Event()
         with self.server() as cursor:
@@ -1247,7 +1254,7 @@ class TestConnections(CaseTest):
         self.assertEqual((report.ran, report.messages), (1000, []))
         self.assertEqual(len(places), 1)
         self.assertEqual(counts, {(1, 1)})
-        self.assertEqual(max(peaks), 1)
+        self.assertLess(max(lingered), 5)
 
     def test_dead_connection(self) -> None:
         """A test whose connection dies errors; the next one passes, with the class's data."""

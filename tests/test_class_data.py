@@ -39,7 +39,10 @@ def models(base: Any) -> tuple[Any, Any]:
         id: Mapped[int] = mapped_column(primary_key=True)
         name: Mapped[str] = mapped_column()
         posts: Mapped[list[Any]] = relationship(
-            "Post", back_populates="author", order_by="Post.id", cascade="all, delete-orphan"
+            lambda: Post,  # by no name, of which the base may have another one
+            back_populates="author",
+            order_by=lambda: Post.id,
+            cascade="all, delete-orphan",
         )
 
     class Post(base):
@@ -47,7 +50,7 @@ def models(base: Any) -> tuple[Any, Any]:
         id: Mapped[int] = mapped_column(primary_key=True)
         author_id: Mapped[int] = mapped_column(ForeignKey("author.id"))
         title: Mapped[str] = mapped_column()
-        author: Mapped[Any] = relationship("Author", back_populates="posts")
+        author: Mapped[Any] = relationship(lambda: Author, back_populates="posts")
 
     return Author, Post
 

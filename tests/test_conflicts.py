@@ -26,7 +26,9 @@ import psycopg
 import psycopg.copy
 import sqlalchemy as sa
 from psycopg2 import extensions, extras
+from sqlalchemy.orm import declarative_base
 
+from dbtestcase import DatabaseTestCase, MetadataSchema
 from dbtestcase.engines import redirect
 from dbtestcase.errors import SandboxConflict, UncommittedDataWarning
 from dbtestcase.fixture import DatabaseFixture
@@ -34,7 +36,7 @@ from dbtestcase.sandbox import Sandbox, open_sandbox, places
 from dbtestcase.sandbox.places import Place, place, trail
 from dbtestcase.settings import choose
 
-from .support import no_settings
+from .support import no_settings, run
 from .twins import TwinTestCase
 
 PACKAGE = Path(__file__).parents[1] / "dbtestcase"
@@ -960,33 +962,6 @@ class TestSQLite(EveryKind):
             ],
         )
 
-    def test_ended_rows(self) -> None:
-        """Rows that a rollback ended, for a change of the schema, name whose they are."""
-        self.box.begin_test()
-        one, other = self.raw(), self.raw()
-        one.executemany("INSERT INTO item (name) VALUES (?)", ["a", "b", "c"])
-        one.commit()
-        one.execute("CREATE TABLE made (x)")
-        other.isolation_level = None
-        other.execute("SAVEPOINT s")  # B
-        rows = other.execute("SELECT name FROM item")
-        rows.fetchone()
-        other.execute("SAVEPOINT t")
-        other.execute(INSERT.format("d"))
-        other.execute("ROLLBACK TO t")
-        with self.refused() as said:
-            rows.fetchall()
-        self.assertEqual(
-            said,
-            [
-                f"{self.connection(2, 'B')} fetches rows of before a ROLLBACK: abort due to "
-                f"ROLLBACK. SQLite ends a statement so where the transaction has changed the "
-                f"schema, and in a sandbox that of others is the same transaction. Fetch all rows "
-                f"before the rollback, or test this code on real connections, on a database of its "
-                f"own."
-            ],
-        )
-
     def test_ended_by_sqlite(self) -> None:
         """A transaction that SQLite ends names whose work is lost with it."""
         self.box.begin_test()
@@ -1016,6 +991,34 @@ class TestSQLite(EveryKind):
         with self.refused() as said:
             connection.execute("INSERT INTO strict_item VALUES ('x')")
         self.assertIn("what was written by the class's set-up is lost with it.", said[0])
+
+    def test_ended_rows(self) -> None:
+        """Rows of before a rollback are refused where another has changed the schema."""
+        self.box.begin_test()
+        one = self.raw()
+        one.execute(INSERT.format("a"))
+        one.execute(INSERT.format("b"))
+        one.commit()
+        one.execute("CREATE TABLE made (x)")
+        other = self.raw()
+        other.isolation_level = None
+        rows = other.execute("SELECT name FROM item")
+        rows.fetchone()
+        other.execute("SAVEPOINT s")  # B
+        other.execute("INSERT INTO strict_item VALUES ('c')")
+        other.execute("ROLLBACK TO s")
+        with self.refused() as said:
+            rows.fetchall()
+        self.assertEqual(
+            said,
+            [
+                f"{self.connection(2, 'B')} fetches rows of before a ROLLBACK: abort due to "
+                f"ROLLBACK. SQLite ends a statement so where the transaction has changed the "
+                f"schema, and in a sandbox that of others is the same transaction. Fetch all rows "
+                f"before the rollback, or test this code on real connections, on a database of its "
+                f"own."
+            ],
+        )
 
     def test_pragma_too_late(self) -> None:
         """A PRAGMA that comes when something is written already is refused."""
@@ -1318,6 +1321,51 @@ def is_text(function: ast.FunctionDef) -> bool:
 def without_docstring(function: ast.FunctionDef) -> ast.Module:
     body = function.body[1:] if ast.get_docstring(function) else function.body
     return ast.Module(body=body, type_ignores=[])
+
+
+class TestSetUpTestData(unittest.TestCase):
+    """What ``setUpTestData`` has not committed is told, though its session is closed."""
+
+    def warned(self, flush: bool) -> list[str]:
+        base = declarative_base()
+
+        class Item(base):  # type: ignore[valid-type, misc]
+            __tablename__ = "item"
+            id = sa.Column(sa.Integer, primary_key=True)
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+            schema = MetadataSchema(base.metadata)
+
+            @classmethod
+            def setUpTestData(cls) -> None:
+                cls.session.add(Item())
+                if flush:
+                    cls.session.flush()
+
+            def test_1(self) -> None:
+                self.assertEqual(self.session.query(Item).count(), 0)
+
+            test_2 = test_1
+
+        report = run(ShopTest)
+        self.assertEqual((report.ran, report.messages), (2, []))
+        return [str(each.message) for each in report.warned]
+
+    def test_pending(self) -> None:
+        """Objects that were never sent are counted."""
+        self.assertEqual(
+            self.warned(flush=False),
+            [
+                "ShopTest.setUpTestData() left objects in its session that were not committed: 1 "
+                "new, changed or deleted. No test will see that. Call commit() at its end."
+            ],
+        )
+
+    def test_flushed(self) -> None:
+        """What was sent and not committed is of a connection."""
+        (said,) = self.warned(flush=True)
+        self.assertRegex(said, r"^the class's set-up left uncommitted data in connection 1 \(its ")
 
 
 class TestTexts(unittest.TestCase):

@@ -302,6 +302,7 @@ class TestDatabaseFixture(FixtureTest):
                 fixture.build_missing()
                 with engine.begin() as connection:
                     connection.execute(late.insert(), {"name": "one"})
+                    self.assertEqual(names(connection), ["one"])
                 fixture.end_test()
 
     def test_lost_connection(self) -> None:

@@ -87,7 +87,7 @@ class TestContenders(PerformanceTest):
         """All run, see their own rows, and leave them only where nothing isolates."""
         for line in self.lines:
             with self.subTest(line.name, test=line.test):
-                found = run_checked(line.contender, f"test_{line.test}", self.database(line))
+                found = run_checked(line.contender, line.called, self.database(line))
                 if line.name == "no isolation":
                     self.assertEqual(found, [1, 2])
                 elif line.contender is contenders.CreateDrop:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from typing import Any
 
 import sqlalchemy as sa
+from psycopg2 import extensions
 from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
@@ -56,6 +58,23 @@ class TestSettings(TwinTestCase):
             b.commit()
             b("RESET ALL")
             b(show)
+            a(show)
+
+        self.assertSame(play)
+
+    def test_alone(self) -> None:
+        """They end with their transaction for one that has no other connection beside it, too."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            show = "SELECT current_setting('search_path'), current_setting('work_mem')"
+            a("SET LOCAL work_mem = '1MB'")
+            a("SET search_path = pg_catalog, public")
+            a(show)
+            a.commit()
+            a(show)
+            a("SET search_path = y")
+            a.rollback()
             a(show)
 
         self.assertSame(play)
@@ -163,8 +182,40 @@ class TestSettings(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_time_outs(self) -> None:
+        """Time-outs that would end the one connection are accepted, and do not end it."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            for statement in (
+                "SET idle_in_transaction_session_timeout = '50ms'",
+                "SELECT set_config('transaction_timeout', '50ms', false)",
+                "RESET ALL",
+            ):
+                a(statement)
+                a.commit()
+                time.sleep(0.1)
+                a("SELECT name FROM item")
+                a.commit()
+
+        self.assertSame(play)
+
 
 class TestTransactionModes(TwinTestCase):
+    def test_read_only_alone(self) -> None:
+        """They refuse also where nothing else is beside them, not even a temporary table."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a.session(readonly=True)
+            a("SELECT count(*) FROM item")
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.rollback()
+            a.session(readonly=False)
+            a("INSERT INTO item (name) VALUES ('b')")
+
+        self.assertSame(play)
+
     def test_read_only(self) -> None:
         """READ ONLY transactions refuse to write in the server's words, and may use temp tables."""
 
@@ -193,6 +244,25 @@ class TestTransactionModes(TwinTestCase):
             a("COMMIT")
             a("UPDATE item SET n = 2")
             a("SELECT x FROM scratch")
+
+        self.assertSame(play)
+
+    def test_shown_level(self) -> None:
+        """SHOW tells the level of the transaction, and outside of one that of the next."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            show = "SHOW transaction_isolation"
+            a.session(autocommit=True)
+            for statement in (
+                "BEGIN ISOLATION LEVEL SERIALIZABLE",
+                "COMMIT",
+                "SET default_transaction_isolation = 'repeatable read'",
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
+                "ROLLBACK",
+            ):
+                a(statement)
+                a(show)
 
         self.assertSame(play)
 
@@ -861,6 +931,40 @@ class TestCatalogue(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_adapter_that_writes_sql(self) -> None:
+        """Nor is a string one for which the program has registered ``AsIs``."""
+        before = extensions.adapters.get((str, extensions.ISQLQuote))
+        assert before is not None
+        self.addCleanup(extensions.register_adapter, str, before)
+        extensions.register_adapter(str, AsIs)
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT %s", ["add_item('x')"])
+            a.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+
+        self.assertSame(play)
+
+    def test_placeholder_in_a_string(self) -> None:
+        """Nor is one whose placeholder stands in quotes or a comment, which it ends."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for query, value in (
+                ("SELECT '%s'", "||add_item(chr(65))||"),
+                ("SELECT '%(x)s'", {"x": "||add_item(chr(65))||"}),
+                ("SELECT 1 -- %s", "\n, add_item(chr(65)) --"),
+                ('SELECT 1 AS "%s"', '", add_item(chr(65)) --'),
+            ):
+                a(query, value if isinstance(value, dict) else [value])
+                a.rollback()
+                b("SELECT count(*) FROM item")
+                b.rollback()
+
+        self.assertSame(play)
+
     def test_readers_share_a_savepoint(self) -> None:
         """Crossing transactions that only read send nothing of ours, and may end as they like."""
         with self.sandbox(data=True) as stage:
@@ -987,6 +1091,19 @@ class TestPreparedStatements(TwinTestCase):
             a.close()
 
         self.assertSame(play)
+
+    def test_beside_other_statements(self) -> None:
+        """So it is where one of several statements in a text prepares it."""
+        with self.sandbox() as stage:
+            assert stage.sandbox is not None
+            for _ in range(2):
+                a, b = stage.actor(), stage.actor()
+                a("SELECT 1; PREPARE p AS SELECT 1")
+                self.assertEqual(a("EXECUTE p"), [(1,)])
+                with self.assertRaises(SandboxConflict):
+                    b("EXECUTE p")
+                stage.sandbox.end_test()
+                stage.sandbox.begin_test()
 
     def test_same_name(self) -> None:
         """One of another connection is refused: there it would not be found."""
@@ -1197,6 +1314,22 @@ class TestUncommitted(TwinTestCase):
             b("UPDATE parent SET name = 'zwei' WHERE id = 2")
             a("SELECT count(*) FROM item")
             a("INSERT INTO item (name) VALUES ('a')")
+            a.commit()
+            b.commit()
+
+        self.assertSame(play)
+
+    def test_deleted_and_rolled_back(self) -> None:
+        """Nor is who has only undone a deletion charged with another's."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DELETE FROM item")
+            a.commit()
+            b("DELETE FROM parent")
+            b.rollback()
+            b("INSERT INTO parent VALUES (2, 'two')")
+            a("SELECT count(*) FROM item")
             a.commit()
             b.commit()
 

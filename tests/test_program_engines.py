@@ -185,6 +185,24 @@ class TestEnginesOfPrograms(ProductionTest):
         self.assertEqual([look(url).rows for url in self.databases], [{}])
         self.assertEqual(self.production.count, 0)
 
+    def test_other_connect_args_first(self) -> None:
+        """An engine of one test with arguments of its own is refused there, and not the others."""
+
+        class Other(Plain):
+            database = self.database
+
+            def test_1(self) -> None:
+                arguments = {"options": "-c statement_timeout=100"}
+                engine = create_engine(self.database_url, connect_args=arguments)
+                with self.assertRaisesRegex(SandboxConflict, "^an engine connects at .*timeout"):
+                    engine.connect()
+
+            def test_2(self) -> None:
+                with self.engine.connect() as connection:
+                    self.assertEqual(connection.scalar(text("SELECT 1")), 1)
+
+        self.assert_passed(Other)
+
     def test_search_path(self) -> None:
         """connect_args that set the search_path hold; an engine with others is refused."""
         options = {"options": "-c search_path=extra,public"}

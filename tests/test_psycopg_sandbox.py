@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import unittest
 from typing import Any
 from unittest import mock
@@ -113,6 +114,35 @@ class TestThreads(test_sandbox.TestThreads):
             self.run_all(*(lambda number=number: write(number) for number in range(4)))
             driver.commit()
             self.assertEqual(len(self.names()), 21)
+
+
+    def test_notices_after_waiting(self) -> None:
+        """A notice is given to the connection of its statement, whoever else waited meanwhile."""
+        with self.engine.begin() as connection:
+            connection.exec_driver_sql(
+                "CREATE FUNCTION shouted(text) RETURNS text LANGUAGE plpgsql "
+                "AS $$ BEGIN RAISE NOTICE '%%', $1; RETURN $1; END $$"
+            )
+        self.box.freeze()
+        heard: list[tuple[str, str | None]] = []
+
+        def write(name: str) -> None:
+            with self.engine.begin() as connection:
+                driver: Any = connection.connection.driver_connection
+                driver.add_notice_handler(
+                    lambda diag: heard.append((name, diag.message_primary))
+                )
+                driver.execute("INSERT INTO item (name) VALUES (shouted(%s))", [name])
+
+        def release() -> None:
+            while self.box.changed.waiting < 2:
+                time.sleep(0.01)
+            first.commit()
+
+        with self.a_test(), self.engine.connect() as first:
+            first.exec_driver_sql("INSERT INTO item (name) VALUES ('held')")
+            self.run_all(lambda: write("a"), lambda: write("b"), release)
+        self.assertEqual(sorted(heard), [("a", "a"), ("b", "b")])
 
 
 class TestFork(test_sandbox.TestFork):

@@ -952,6 +952,16 @@ class TestMessages(SandboxTestCase):
         actions = [look, self.write, look, self.names, look]
         self.assertEqual(self.sent(*actions, data=True), 1 + 2 + 1)
 
+    def test_functions_in_c(self) -> None:
+        """Functions in C, as extensions bring them, have nothing asked where none is named."""
+        self.without_deferrable()
+        with self.judge.connect() as connection:
+            connection.exec_driver_sql(
+                "CREATE FUNCTION dice() RETURNS float8 LANGUAGE internal VOLATILE AS 'drandom'"
+            )
+        actions = [self.write, self.names, self.names]
+        self.assertEqual(self.sent(*actions, data=True), 3 + 1 + 1)
+
     def test_reader_after_a_writer(self) -> None:
         """The first reader after a writer sets a savepoint in one message, the next has it."""
         self.without_deferrable()

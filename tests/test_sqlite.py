@@ -936,6 +936,8 @@ class TestListeners(SQLiteCase):
         for engine in engines:
             with engine.begin() as connection:
                 connection.exec_driver_sql("DELETE FROM item WHERE id > 100")
+                asked = connection.exec_driver_sql("PRAGMA foreign_keys")
+                self.assertEqual(asked.scalar(), 1)
 
     def different(self, *statements: str | None) -> str:
         engines = [self.engine() for _ in statements]
@@ -991,9 +993,11 @@ class TestListeners(SQLiteCase):
             connection.execute("PRAGMA busy_timeout = 1")
             connection.execute("PRAGMA cache_size = 77")
 
-        self.sandbox(*engines).begin_test()
+        sandbox = self.sandbox(*engines)
+        sandbox.begin_test()
         for engine in engines:
             engine.connect().close()
+        self.assertEqual(sandbox.conflicts, [])
 
     def test_pragma_of_the_program(self) -> None:
         """A PRAGMA that the program sends takes effect as long as nothing was written."""
@@ -1562,6 +1566,15 @@ class TestSeveralConnections(SQLiteCase):
             self.other.execute("SELECT * FROM own")
         self.one.execute("DROP TABLE own")
         with self.assertRaisesRegex(sqlite3.OperationalError, "^no such table: own$"):
+            self.other.execute("SELECT * FROM own")
+
+    def test_temporary_table_of_a_closed_connection(self) -> None:
+        """One that another's rollback brings back after its connection was closed is refused."""
+        self.one.execute("CREATE TEMP TABLE own (x)")
+        self.other.execute("INSERT INTO item (name) VALUES ('a')")
+        self.one.close()
+        self.other.rollback()
+        with self.assertRaisesRegex(SandboxConflict, "own"):
             self.other.execute("SELECT * FROM own")
 
     def test_begin_immediate_twice(self) -> None:

@@ -120,6 +120,39 @@ class TestAnalyse(unittest.TestCase):
         for text in ("SELECT %s", "INSERT INTO t VALUES (%s)", "WITH x AS (SELECT %s) TABLE x"):
             self.assertFalse(analyse(text).renders, text)
 
+    def test_plain(self) -> None:
+        """What only reads or writes rows leaves nothing to be noted."""
+        for text in (
+            "SELECT 1",
+            "(SELECT 1)",
+            "WITH x AS (INSERT INTO t VALUES (1) RETURNING id) SELECT * FROM x",
+            "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING",
+            "UPDATE t SET a = 'CREATE TEMP TABLE'",
+            "DELETE FROM t",
+        ):
+            self.assertTrue(analyse(text).plain, text)
+        for text in (
+            "SELECT set_config('a', 'b', false)",
+            "SELECT SetVal('s', 1)",
+            "SELECT pg_advisory_lock(1)",
+            "SELECT 1 INTO TEMP t",
+            "SELECT * FROM t FOR UPDATE",
+            "SELECT 1; SELECT 2",
+            "SELECT 1; COMMIT",
+            "COMMIT",
+            "COPY t FROM STDIN",
+            "CREATE TABLE t ()",
+            "SET a = 1",
+            "SHOW a",
+            "LOCK TABLE t",
+            "DECLARE c CURSOR FOR SELECT 1",
+            "PREPARE p AS SELECT 1",
+            "EXECUTE p",
+            "CALL p()",
+            "",
+        ):
+            self.assertFalse(analyse(text).plain, text)
+
     def test_temporary(self) -> None:
         """Temporary tables are known by name, and what COMMIT does to them."""
         for text, name, on_commit in (

@@ -26,6 +26,7 @@ from . import private
 from .places import Place, place_of
 from .redirecting import (
     ConnectionSource,
+    Redirection,
     answering,
     guarding,
     is_answered,
@@ -105,11 +106,13 @@ class Door:
         #: the refusals since the last test, those too that the program caught
         self.refusals: list[UnsafeDatabaseError] = []
         self._lock = threading.RLock()
-        self._undos: list[Callable[[], None]] = []
+        #: what gives the redirected engines back, the first one first: always the same list
+        self.undos: list[Callable[[], None]] = []
         self._passed: weakref.WeakSet[Dialect] = weakref.WeakSet()
         self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
-        # to look into a WeakSet takes longer than all else at the end of a test that used none
-        self._sessions_began = False
+        #: whether a session began since they were closed; to look into a WeakSet takes longer
+        #: than all else at the end of a test that used none
+        self.sessions_began = False
         self._stack = contextlib.ExitStack()
 
     # -- open and closed -------------------------------------------------------------------------
@@ -155,7 +158,11 @@ class Door:
         @functools.wraps(original)
         def raw_connection(engine: Engine) -> PoolProxiedConnection:
             # asked each time: somebody may have wrapped this wrapper, and keep it for ever
-            if _open is self and not self._admitted(engine):
+            if (
+                _open is self
+                and not private.is_made_by(engine.pool, Redirection)
+                and not self._admitted(engine)
+            ):
                 with answering(lambda dialect, cargs, cparams: None):
                     return original(engine)
             return original(engine)
@@ -174,7 +181,11 @@ class Door:
 
         @functools.wraps(original)
         def connect(pool: Pool) -> PoolProxiedConnection:
-            if _open is self and not is_answered():
+            if (
+                _open is self
+                and not private.is_made_by(pool, Redirection)
+                and not is_answered()
+            ):
                 self._check_pool(pool)
             return original(pool)
 
@@ -199,12 +210,7 @@ class Door:
 
     def mark(self) -> int:
         """Return a point in time for :meth:`let_go`."""
-        return len(self._undos)
-
-    @property
-    def has_seen_something(self) -> bool:
-        """Whether a session began or an engine was refused since that was last asked for."""
-        return self._sessions_began or bool(self.refusals)
+        return len(self.undos)
 
     def enlist(self, engine: Engine) -> None:
         """Redirect an engine before its first contact, without contacting anything.
@@ -226,8 +232,8 @@ class Door:
         :param mark: what :meth:`mark` returned; 0 means all.
         """
         with self._lock:
-            undos = self._undos[mark:]
-            del self._undos[mark:]
+            undos = self.undos[mark:]
+            del self.undos[mark:]
         _run_all(f"letting go of the engines of {self._owner}", reversed(undos))
 
     def _admitted(self, engine: Engine) -> bool:
@@ -258,7 +264,7 @@ class Door:
         self._check_dialect(engine, key)
         source = self._source(key, engine)
         self._check_dialect(engine, key)  # again, for a bind that was leased only now
-        self._undos.append(redirect(engine, source))
+        self.undos.append(redirect(engine, source))
         return True
 
     def _key_of(self, engine: Engine, place: Place) -> Key | Unknown:
@@ -308,7 +314,7 @@ class Door:
     def _check_pool(self, pool: Pool) -> None:
         """Refuse it for a pool whose ``creator=`` would connect without asking ``do_connect``."""
         creator = private.creator_of(pool)
-        if private.is_standard(creator) or redirection_of(pool) is not None:
+        if private.is_standard(creator):
             return
         dialect = private.dialect_of(pool)
         # a pool without an engine is not SQLAlchemy's way to a database: it may hold anything
@@ -328,10 +334,10 @@ class Door:
 
     def close_sessions(self) -> None:
         """Close each session that began a transaction since the last call, even if some fail."""
-        if not self._sessions_began:
+        if not self.sessions_began:
             return
         with self._lock:
-            self._sessions_began = False
+            self.sessions_began = False
             sessions = list(self._sessions)
             self._sessions.clear()
         _run_all(f"closing sessions of {self._owner}", [session.close for session in sessions])
@@ -341,7 +347,7 @@ class Door:
     ) -> None:
         with self._lock:
             self._sessions.add(session)
-            self._sessions_began = True
+            self.sessions_began = True
 
 
 def _run_all(doing: str, calls: Iterable[Callable[[], object]]) -> None:

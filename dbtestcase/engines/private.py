@@ -45,6 +45,11 @@ def creator_of(pool: Pool) -> Creator:
     return pool._creator
 
 
+def is_made_by(pool: Pool, kind: type) -> bool:
+    """Return whether what the pool calls for a new connection is of a kind."""
+    return isinstance(pool._creator, kind)
+
+
 def dialect_of(pool: Pool) -> Dialect | None:
     """Return the dialect of the pool's engine, None for a pool that was made without one."""
     dialect = pool._dialect

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import unittest
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy.engine import Engine
@@ -110,6 +110,7 @@ class EngineMixin(_Base):
     @classmethod
     def _dbt_set_up_class(cls) -> None:
         cls._dbt_check_hooks()
+        cls._dbt_check_attributes()
         cls._dbt_check_schema()
         state = ClassState(cls)
         cls.addClassCleanup(state.forget)
@@ -156,6 +157,21 @@ class EngineMixin(_Base):
                 raise SetUpError(
                     f"{cls.__name__}.{name} is async, and would never be awaited: it is called "
                     f"once for the class, before there is an event loop. Write it without async."
+                )
+
+    @classmethod
+    def _dbt_check_attributes(cls) -> None:
+        if isinstance(cls.let_through, str) or not isinstance(cls.let_through, Iterable):
+            raise SetUpError(
+                f"{cls.__name__}.let_through is {cls.let_through!r}, and must be a tuple of names "
+                f'of databases. Write let_through = ("warehouse",), with its comma.'
+            )
+        values = cls.database.values() if isinstance(cls.database, Mapping) else [cls.database]
+        for value in values:
+            if value is not None and not isinstance(value, str):
+                raise SetUpError(
+                    f"{cls.__name__}.database is a {type(value).__name__}, and must be a string, "
+                    f'such as "postgresql" or "sqlite", or a mapping of bind keys to strings.'
                 )
 
     @classmethod
@@ -235,7 +251,7 @@ class EngineMixin(_Base):
                 state.test = None  # Ctrl-C leaves the cleanups out
 
     def _dbt_set_up(self, users: Callable[[], Any]) -> Any:
-        state = self._dbt_state()
+        state = type(self).__dict__.get(STATE) or self._dbt_state()
         undo: Undo = []
         self.addCleanup(self._dbt_undo, undo)
         self._dbt_enter_test(state, undo)

@@ -73,11 +73,15 @@ class SandboxMixin(EngineMixin):
             state.session = own = Session(state.engines.get(None))
         try:
             cls.setUpTestData()
+            # asked again, as the program may have removed the one it began with
+            session = own or app_session(state, state.app)
+            if session is not None:
+                # before the session is closed, which undoes it
+                state.fixture.warn_of_leftovers(session)
             state.data = ClassData.capture(
                 cls,
                 before,
-                # asked again, as the program may have removed the one it began with
-                session=own or app_session(state, state.app),
+                session=session,
                 session_of=cast("Callable[[unittest.TestCase], Session]", session_of_test),
                 wrote=state.fixture.wrote,
             )
@@ -159,19 +163,20 @@ class SandboxMixin(EngineMixin):
             undo.append(fixture.closing)
 
     def _dbt_leave_test(self, state: ClassState, undo: Undo, mark: tuple[int, int]) -> None:
-        """Do what ends the test; where it needed no database, that is next to nothing."""
+        """Do what ends the test; most need one step for it, and pay for no list of steps."""
         fixture, data = state.fixture, state.data
         state.test = None
         own_session = "_dbt_session" in self.__dict__
         isolated = self.isolation == "test"
-        if (
-            isolated
-            and not state.begun
-            and not own_session
-            and fixture.end_untouched_test(mark)
-        ):
+        if isolated and not state.begun and not own_session and not fixture.has_left(mark):
             if data is not None:
                 data.forget(self)
+            try:
+                fixture.end_test()
+            except BaseException:
+                undo.append(fixture.raise_swallowed)
+                raise
+            fixture.raise_swallowed()
             return
         if data is not None:
             undo.append(functools.partial(data.forget, self))

@@ -12,8 +12,8 @@ user savepoints are levels of segments, COMMIT and ROLLBACK hand the segments on
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import messages
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Backend", "Lock", "OpenCursor", "State"]
 
-Settings = dict[str, "str | None"]
+Settings = Mapping[str, "str | None"]
 #: An advisory lock, as the server lists it.
 Lock = tuple[int, int, int]
+
+_NO_SETTINGS: Settings = {}
 
 #: Levels that keep the snapshot of their first statement.
 SNAPSHOT_LEVELS = {"REPEATABLE READ", "SERIALIZABLE"}
@@ -83,20 +85,16 @@ class Author(NamedTuple):
         return f"{self.name} ({which} began at {self.began})"
 
 
-@dataclass(eq=False)
 class Backend:
     """One virtual connection, as its server would see it. Used with the sandbox's lock held.
+
+    One is made for each connection of each test; so what most never change is not set on each.
 
     :param name: how messages call it, for example ``connection 3``.
     :param session: the session settings that it starts with.
     """
 
-    sandbox: Sandbox
-    name: str
-    session: Settings = field(default_factory=dict)
     state: State = State.IDLE
-    savepoints: list[UserSavepoint] = field(default_factory=list)
-    local: Settings = field(default_factory=dict)
     isolation: str | None = None
     default_isolation: str | None = None
     read_only: bool | None = None
@@ -105,17 +103,26 @@ class Backend:
     commits_seen: int | None = None
     #: whether the transaction is a statement's own
     alone: bool = False
-    cursors: dict[str, OpenCursor] = field(default_factory=dict)
-    session_locks: set[Lock] = field(default_factory=set)
-    transaction_locks: set[Lock] = field(default_factory=set)
     sets_constraints: bool = False
     #: whether a SAVEPOINT began the transaction, so that its RELEASE commits
     begun_by_savepoint: bool = False
     #: the thread that sent the last statement, and the line where the transaction began
     thread: int = 0
     began: Place | None = None
-    _session_at_begin: Settings = field(default_factory=dict)
     temporary_at_begin: frozenset[str] = frozenset()
+
+    def __init__(self, sandbox: Sandbox, name: str, session: Settings) -> None:
+        self.sandbox = sandbox
+        self.name = name
+        # mappings of settings are never changed, only replaced: they may be kept without a copy
+        self.session = self._session_at_begin = session
+        self.local = _NO_SETTINGS
+        #: what messages say of the present transaction; may be read after its end
+        self.author = Author(name, None)
+        self.savepoints: list[UserSavepoint] = []
+        self.cursors: dict[str, OpenCursor] = {}
+        self.session_locks: set[Lock] = set()
+        self.transaction_locks: set[Lock] = set()
 
     @property
     def level(self) -> int:
@@ -127,23 +134,27 @@ class Backend:
         """Whether other connections might have to wait for it."""
         return bool(self.session_locks or self.transaction_locks)
 
-    @property
-    def author(self) -> Author:
-        """What messages say of the present transaction; may be called after its end."""
-        return Author(self.name, self.began)
-
     def __str__(self) -> str:
         return str(Author(self.name, self.began, over=self.state is State.IDLE))
 
     # -- statements ------------------------------------------------------------
 
-    def execute(self, text: str, call: Callable[[], Any], *, values_only: bool = False) -> Any:
+    def execute(
+        self,
+        text: str,
+        call: Callable[[], Any],
+        *,
+        values_only: bool = False,
+        statement: Statement | None = None,
+    ) -> Any:
         """Play *text* if it steers the transaction, else send it by *call*.
 
         :param values_only: whether the parameters are values, and bring no SQL of their own.
+        :param statement: what *text* is, where that was asked already.
         :raises SandboxConflict: when one connection cannot show what several would.
         """
-        statement = self.sandbox.analyse(text)
+        if statement is None:
+            statement = self.sandbox.analyse(text)
         if statement.control is not None:
             self._control(statement)
             return None
@@ -173,12 +184,15 @@ class Backend:
     def begin(self, statement: Statement | None = None) -> None:
         """Begin a transaction, as BEGIN or the first statement does."""
         self.state = State.ACTIVE
-        self.began = place()
-        self._session_at_begin = dict(self.session)
+        self.began = began = place()
+        self.author = Author(self.name, began)
+        self._session_at_begin = self.session
         self.temporary_at_begin = self.sandbox.temporary_tables()
         # the server takes its snapshot at the first statement, not at BEGIN
         self.commits_seen, self.alone = None, False
-        self.isolation, self.read_only = self.defaults()
+        self.isolation, self.read_only = self.default_isolation, self.default_read_only
+        if self.session:
+            self.isolation, self.read_only = self.defaults()
         if statement is not None:
             self._characteristics(statement)
 
@@ -257,9 +271,7 @@ class Backend:
             if self.state is State.IDLE:
                 self.begin()
                 self.begun_by_savepoint = True
-            self.savepoints.append(
-                UserSavepoint(name, dict(self.session), dict(self.local), self.read_only)
-            )
+            self.savepoints.append(UserSavepoint(name, self.session, self.local, self.read_only))
             return
         # the innermost of that name, as names may shadow each other
         for index in range(len(self.savepoints) - 1, -1, -1):
@@ -282,7 +294,7 @@ class Backend:
             return
         saved = self.savepoints[index]
         del self.savepoints[index + 1 :]
-        self.session, self.local = dict(saved.session), dict(saved.local)
+        self.session, self.local = saved.session, saved.local
         self.state = State.ACTIVE
         sandbox.close_cursors(self, from_level=index + 1)
         sandbox.undo(self, index + 1)
@@ -324,11 +336,13 @@ class Backend:
     def _forget(self, *, commit: bool) -> None:
         """Leave what belonged to the transaction."""
         self.state = State.IDLE
-        self.savepoints = []
-        self.local = {}
-        self.transaction_locks = set()
+        if self.savepoints:
+            self.savepoints = []
+        self.local = _NO_SETTINGS
         self.sets_constraints = self.begun_by_savepoint = False
-        self.sandbox.close_cursors(self, from_level=0, keep_held=commit)
+        if self.cursors or self.transaction_locks:  # only these pin segments
+            self.transaction_locks = set()
+            self.sandbox.close_cursors(self, from_level=0, keep_held=commit)
         if not commit:
             self.session = self._session_at_begin
             self.sandbox.drop_temporary(self)
@@ -338,4 +352,4 @@ class Backend:
         self.end(commit=False)
         self.sandbox.close_cursors(self, from_level=-1)
         self.sandbox.end_session(self)
-        self.session = {}
+        self.session = _NO_SETTINGS

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import abc
 import enum
+import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy.engine import URL, Dialect
 
@@ -26,7 +28,7 @@ from . import messages, uncommitted
 from .backends import SNAPSHOT_LEVELS, Author, Backend, State
 from .kinds import Kind
 from .places import Place, trail
-from .quick import Changes, in_process, plain_members
+from .quick import Changes, plain_members
 from .segments import SegmentStack, Wrote
 from .statements import Statement
 from .threads import Threads
@@ -53,6 +55,8 @@ class Sandbox(Kind):
     :param owner: what messages say it belongs to, usually the name of the test class.
     """
 
+    _backend_class = Backend
+
     def __init__(self, url: URL, *, owner: str = "sandboxed()") -> None:
         self.url = url
         self.owner = owner
@@ -64,7 +68,9 @@ class Sandbox(Kind):
         #: the conflicts that were raised since the last test began, swallowed ones too
         self.conflicts: list[SandboxConflict] = []
         self.warned: set[tuple[str, str]] = set()
-        self.backends: weakref.WeakSet[Backend] = weakref.WeakSet()
+        # weak references, in the order in which the connections did their first thing: what the
+        # program lets go without closing it holds nothing any more
+        self._living: list[weakref.ref[Backend]] = []
         #: whether anything was sent since the last test ended
         self.touched = False
         #: whether a statement succeeded since then, which a lost connection would undo
@@ -82,7 +88,12 @@ class Sandbox(Kind):
         #: how many statements looked as if they wrote, since the sandbox was made
         self.write_hints = 0
         self._commits_at_begin = 0
-        self._pid = in_process()
+        #: when the test began, by :func:`time.monotonic`
+        self.began = 0.0
+        self._pid = os.getpid()
+        #: whether this is a process that was forked while the sandbox was open
+        self.in_child = False
+        _sandboxes.add(self)
         self._listening = threading.local()
         self.stack = self._new_stack()
         self.threads = Threads(self)
@@ -112,11 +123,6 @@ class Sandbox(Kind):
     # -- virtual connections ---------------------------------------------------
 
     @property
-    def in_child(self) -> bool:
-        """Whether this is a process that was forked while the sandbox was open."""
-        return self._pid != in_process()
-
-    @property
     def has_one(self) -> bool:
         """Whether only one connection did anything since the last generation began."""
         return self._names == 1
@@ -124,9 +130,14 @@ class Sandbox(Kind):
     def new_backend(self, session: Mapping[str, str | None]) -> Backend:
         """Make the server's side of a virtual connection."""
         self._names += 1
-        backend = Backend(self, f"connection {self._names}", dict(session))
-        self.backends.add(backend)
+        backend = self._backend_class(self, f"connection {self._names}", session)
+        self._living.append(weakref.ref(backend))
         return backend
+
+    @property
+    def backends(self) -> list[Backend]:
+        """The virtual connections that did something since the last generation began."""
+        return [backend for each in self._living if (backend := each()) is not None]
 
     def entered(self) -> AbstractContextManager[bool]:
         """Hold the lock for one statement and its messages: ``with sandbox.entered()``.
@@ -134,8 +145,12 @@ class Sandbox(Kind):
         :raises SandboxConflict: in a process that was forked while the sandbox was open.
         """
         if self.in_child:
-            raise SandboxConflict(messages.forked(self.owner))
+            self.refuse_in_child()
         return self.lock
+
+    def refuse_in_child(self) -> NoReturn:
+        """Raise what :meth:`entered` does in a forked process."""
+        raise SandboxConflict(messages.forked(self.owner))
 
     def raise_if_stuck(self) -> None:
         """Refuse to go on where a rollback could not be shown.
@@ -177,11 +192,12 @@ class Sandbox(Kind):
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
-        if self.holds_snapshots and self.stack.top.owner is backend:
+        if self._names > 1 and self.holds_snapshots and self.stack.top.owner is backend:
             # only a commit that wrote puts a snapshot out of date
             self.stack.ask_top()
         self.stack.commit(backend)
-        self.changed.notify_all()
+        if self.changed.waiting:
+            self.changed.notify_all()
 
     def undo(self, backend: Backend, level: int = 0) -> None:
         """Undo the work of *backend* from that level on. Never raises."""
@@ -261,21 +277,29 @@ class Sandbox(Kind):
             self._new_generation()
             self.phase = Phase.BETWEEN
 
-    def _undo_leftovers(self) -> None:
+    def warn_of_leftovers(self) -> None:
+        """Warn of what the set-up has not committed so far, once for each connection."""
         for backend in self.uncommitted():
-            uncommitted.warn(uncommitted.left_by_setup(backend), backend.began)
+            if (backend.name, "") not in self.warned:
+                self.warned.add((backend.name, ""))
+                uncommitted.warn(uncommitted.left_by_setup(backend), backend.began)
+
+    def _undo_leftovers(self) -> None:
+        self.warn_of_leftovers()
         if self.alive:
-            for backend in list(self.backends):
+            for backend in self.backends:
                 backend.end(commit=False)
             self.raise_if_stuck()
 
     def _new_generation(self) -> None:
         self.generation += 1
         self._names = 0
-        self.backends.clear()
-        self.warned.clear()
+        self._living = []
+        if self.warned:
+            self.warned.clear()
         self.touched = self.answered = False
-        self.changed.notify_all()  # a thread that waits is too late
+        if self.changed.waiting:
+            self.changed.notify_all()  # a thread that waits is too late
         self._commits_at_begin = self.stack.commits
 
     def begin_test(self) -> None:
@@ -283,6 +307,7 @@ class Sandbox(Kind):
         if self.phase is Phase.BETWEEN and not self.used:
             self.conflicts.clear()
             self.phase = Phase.TEST
+            self.began = time.monotonic()
             return
         with self.lock:
             if self.phase is Phase.SETUP:
@@ -293,6 +318,7 @@ class Sandbox(Kind):
             self._new_generation()
             self.conflicts.clear()
             self.phase = Phase.TEST
+            self.began = time.monotonic()
 
     def _warn_between(self) -> None:
         authors = {s.author for s in self.stack if isinstance(s.author, Author)}
@@ -309,7 +335,7 @@ class Sandbox(Kind):
         with self.lock:
             self.phase = Phase.TEST
             if self.alive:
-                for backend in list(self.backends):
+                for backend in self.backends:
                     backend.end(commit=False)
 
     def end_test(self) -> None:
@@ -319,7 +345,8 @@ class Sandbox(Kind):
             return
         with self.lock:
             try:
-                self._rewind()
+                if self.touched:
+                    self._rewind()
             finally:
                 self._new_generation()
                 self.phase = Phase.BETWEEN
@@ -392,6 +419,18 @@ class Sandbox(Kind):
         self.conflicts.clear()
         if swallowed:
             raise swallowed[0]
+
+
+_sandboxes: weakref.WeakSet[Sandbox] = weakref.WeakSet()
+
+
+def _note_fork() -> None:
+    # noted here, as it is asked for several times in each statement
+    for sandbox in _sandboxes:
+        sandbox.in_child = True
+
+
+os.register_at_fork(after_in_child=_note_fork)
 
 
 class _Later:

@@ -85,8 +85,16 @@ def user_frame(frame: FrameType | None = None) -> FrameType | None:
 
 def place() -> Place:
     """Give the innermost line of the program or its tests, as :func:`user_frame` finds it."""
-    frame = user_frame(sys._getframe(1))
-    return _UNKNOWN if frame is None else Place(frame.f_code.co_filename, frame.f_lineno)
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:  # as in user_frame(), for each transaction asks for its place
+        filename = frame.f_code.co_filename
+        foreign = _foreign.get(filename)
+        if foreign is None:
+            foreign = not _is_users(filename)
+        if not foreign:
+            return Place(filename, frame.f_lineno)
+        frame = frame.f_back
+    return _UNKNOWN
 
 
 def trail() -> Trail:

@@ -3,29 +3,13 @@
 from __future__ import annotations
 
 import enum
-import os
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-__all__ = ["Changes", "in_process", "plain_members"]
+__all__ = ["Changes", "plain_members"]
 
 _Enum = TypeVar("_Enum", bound=type[enum.Enum])
-
-_process = os.getpid()
-
-
-def _note_fork() -> None:
-    global _process
-    _process = os.getpid()
-
-
-os.register_at_fork(after_in_child=_note_fork)
-
-
-def in_process() -> int:
-    """Give what ``os.getpid()`` does, without asking the system."""
-    return _process
 
 
 def plain_members(kind: _Enum) -> _Enum:

@@ -156,7 +156,17 @@ class Segment:
         """Forget whose it was: a ROLLBACK TO emptied it."""
         self.owner, self.level, self.wrote = None, 0, Wrote.NO
         self.dead = self.pinned = False
-        self.traces, self.undone = Traces(), None
+        self.undone = None
+        traces = self.traces
+        if (
+            traces.inserted
+            or traces.changed
+            or traces.deleted
+            or traces.ddl
+            or traces.locked
+            or traces.may_delete
+        ):
+            self.traces = Traces()
 
 
 class SegmentStack:
@@ -199,6 +209,8 @@ class SegmentStack:
         :param savepoint: whether earlier work of the transaction must outlive the test. If so
             the base is a savepoint; if not it is the transaction itself, which saves messages.
         """
+        self._count = self.commits = self.savepoints_set = 0
+        self.last_commit = None
         base = self._open("s0") if savepoint else Segment("", {}, self._wire.mark())
         self.segments = [base]
 
@@ -212,7 +224,7 @@ class SegmentStack:
     def _open(self, name: str) -> Segment:
         self._wire.queue(f"SAVEPOINT {name}")
         self.savepoints_set += 1
-        return Segment(name, dict(self.settings()), self._wire.mark())
+        return Segment(name, self.settings(), self._wire.mark())
 
     @property
     def _savepoints(self) -> int:
@@ -227,14 +239,14 @@ class SegmentStack:
 
         :param only_reads: whether it is proven that the statement writes nothing.
         """
-        top = self.top
-        if self._is_free(top):
-            top = self._adopt(top, owner)
+        top = self.segments[-1]
+        if top.owner is None and self._is_free(top):
+            self._adopt(top, owner)
         elif not self._is_of(top, owner):
             self._fold_own(owner)
             top = self.top
-        if not self._is_of(top, owner):
-            top = self._put_on_top(owner)
+            if not self._is_of(top, owner):
+                top = self._put_on_top(owner)
         if top.wrote is Wrote.NO and not only_reads:
             # whatever was found out before, this statement may write
             top.wrote = Wrote.UNASKED
@@ -388,7 +400,8 @@ class SegmentStack:
                 wrote |= segment.wrote is not Wrote.NO
                 segment.owner, segment.level = None, 0
         if wrote:
-            self.commits, self.last_commit = self.commits + 1, owner.author
+            self.commits += 1
+            self.last_commit = owner.author
 
     def commit_by(self, owner: Owner, send: Callable[[str], object]) -> None:
         """Commit by a message that is needed in any case, and open the next segment with it.
@@ -409,7 +422,7 @@ class SegmentStack:
         self.commit(owner)
         self._forget_whose(first)
         self._folded_into(first)
-        self.segments.append(Segment(name, dict(self.settings()), self._wire.mark()))
+        self.segments.append(Segment(name, self.settings(), self._wire.mark()))
 
     def trim(self) -> None:
         """Roll back the dead segments above which nothing is worth keeping."""

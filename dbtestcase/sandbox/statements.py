@@ -68,6 +68,8 @@ class Statement:
     :param shows_isolation: it asks for the isolation level of the transaction.
     :param may_only_read: nothing in the text writes, unless a function, a view or an operator does.
     :param may_delete: rows are deleted by the text, or it is of a kind that may do anything.
+    :param plain: it reads or writes rows, and nothing else here is said of it: of two such
+        statements of one connection, the second needs nothing to be asked or noted.
     """
 
     verb: str
@@ -96,10 +98,12 @@ class Statement:
     shows_isolation: bool = False
     may_only_read: bool = False
     may_delete: bool = True
+    plain: bool = False
 
 
 # What these are is told by their first word, whatever the parameters.
 _TOLD = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "COPY", "TABLE"}
+_PLAIN = {"SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "VALUES", "TABLE"}
 _WRITING = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "REPLACE"}
 _READING = {"SELECT", "WITH", "VALUES", "TABLE", "SHOW"}
 _WRITING_WORDS = {"insert", "update", "delete", "merge", "into", "share"}
@@ -237,7 +241,9 @@ _ON_CONFLICT = re.compile(r"\bON\s+CONFLICT\b", re.I)
 _WORDS = re.compile(r"\w+")
 # a name whose letters may be written as numbers
 _ESCAPED_NAME = re.compile(r'\bU&"', re.I)
-_ANY_NAME = re.compile(r'"(?:[^"]|"")*"|[\w$]+')
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_ANY_NAME = re.compile(rf"{_QUOTED.pattern}|[\w$]+")
+_PLACEHOLDER = re.compile(r"%[(s]")
 #: How many bytes of a name the server keeps.
 _LONGEST = 63
 
@@ -300,7 +306,8 @@ _kept = functools.lru_cache(maxsize=4096)(_analyse)
 
 def _joined(several: list[Statement]) -> Statement:
     """Say of several statements in one text what is true of any of them."""
-    first = several[0]
+    # what outlives the text is told by its own verb
+    first = next((s for s in several if s.prepared), several[0])
     return Statement(
         verb=first.verb,
         writes=any(s.writes for s in several),
@@ -315,7 +322,7 @@ def _joined(several: list[Statement]) -> Statement:
         temporary=next((s.temporary for s in several if s.temporary), None),
         on_commit=next((s.on_commit for s in several if s.on_commit), None),
         cursor=next((s.cursor for s in several if s.cursor), None),
-        prepared=next((s.prepared for s in several if s.prepared), None),
+        prepared=first.prepared,
         words=frozenset().union(*(s.words for s in several)),
         hides_setting=any(s.hides_setting for s in several),
         renders=any(s.renders for s in several),
@@ -334,6 +341,8 @@ def _single(text: str) -> Statement:
     settings = _settings(text, plain, verb, second)
     on_commit = _ON_COMMIT.search(plain) if temporary else None
     words = frozenset(word.lower() for word in _WORDS.findall(plain))
+    locks_rows = _LOCKS.search(plain) is not None
+    advisory = "ADVISORY" in upper
     return Statement(
         verb=verb,
         writes=ddl or verb in _WRITING,
@@ -341,9 +350,9 @@ def _single(text: str) -> Statement:
         defines=ddl or temporary is not None or verb in _DEFINING,
         settings=tuple(setting for setting in settings if setting is not None),
         sets_constraints=verb == "SET" and second == "CONSTRAINTS",
-        advisory="ADVISORY" in upper,
+        advisory=advisory,
         impatient=_IMPATIENT.search(plain) is not None,
-        locks_rows=_LOCKS.search(plain) is not None,
+        locks_rows=locks_rows,
         on_conflict=_ON_CONFLICT.search(plain) is not None,
         temporary=fold(temporary[1]) if temporary else None,
         on_commit=on_commit[1].lower() if on_commit else None,
@@ -356,18 +365,24 @@ def _single(text: str) -> Statement:
         may_only_read=verb in _READING
         and not settings
         and words.isdisjoint(_WRITING_WORDS)
-        and _is_plain(text, plain),
+        and _is_unambiguous(text, plain),
+        plain=verb in _PLAIN
+        and not (settings or temporary or locks_rows or advisory)
+        and words.isdisjoint(("setval", "set_config")),
         may_delete=verb not in _KEEPING or not words.isdisjoint({"delete", "merge"}),
     )
 
 
-def _is_plain(text: str, plain: str) -> bool:
+def _is_unambiguous(text: str, plain: str) -> bool:
     """Whether the server finds the names and strings of *text* where they are found here.
 
-    A backslash may keep a quote from ending its string, by settings and by what stands before.
+    A backslash may keep a quote from ending its string, by settings and by what stands before; and
+    what psycopg2 puts in place of a placeholder may end the string or comment in which it stands.
     """
+    unquoted = _QUOTED.sub("", plain)
     return (
         "\\" not in text
+        and len(_PLACEHOLDER.findall(text)) == len(_PLACEHOLDER.findall(unquoted))
         and _ESCAPED_NAME.search(plain) is None
         and all(len(name.encode()) <= _LONGEST for name in _ANY_NAME.findall(plain))
     )

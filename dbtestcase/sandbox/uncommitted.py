@@ -101,6 +101,14 @@ def left_by_setup(backend: object) -> str:
     )
 
 
+def pending(owner: str, objects: int) -> str:
+    """Say that a session was given objects in the set-up, and never sent them."""
+    return (
+        f"{owner}.setUpTestData() left objects in its session that were not committed: {objects} "
+        f"new, changed or deleted. No test will see that. Call commit() at its end."
+    )
+
+
 def between_tests(authors: Sequence[object], owner: str) -> str:
     """Say that something was written after one test and before the next."""
     by = f" by {' and '.join(map(str, authors))}" if authors else ""

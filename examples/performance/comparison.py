@@ -25,12 +25,19 @@ class Line:
     """One contender's way to run one of the tests.
 
     :param tests: how many are run in each round.
+    :param method: the test method, by default ``test_`` and *test*.
     """
 
     test: str
     name: str
     contender: Any
     tests: int = 100
+    method: str = ""
+
+    @property
+    def called(self) -> str:
+        """The test method."""
+        return self.method or f"test_{self.test}"
 
 
 @dataclass
@@ -76,7 +83,8 @@ def lines() -> list[Line]:
         Line("insert", "ours, with class data", c.OursData, 200),
         Line("insert", "psycopg2, BEGIN to ROLLBACK", c.Psycopg2, 200),
         Line("insert", "SQLAlchemy's recipe", c.Recipe, 200),
-        Line("insert", "Django's TestCase", django, 200),
+        Line("insert", "Django's TestCase, with atomic()", django, 200),
+        Line("insert", "Django's TestCase, a cursor alone", django, 200, "test_raw_insert"),
         Line("insert", "ours, twenty tables", c.OursTwenty, 200),
         Line("insert", "ours, twenty tables and class data", c.OursTwentyData, 200),
         Line("insert", "create_all and drop_all, twenty tables", c.CreateDrop, 3),
@@ -130,7 +138,7 @@ def compare(pins: Pins, *, rounds: int, share: float = 1.0) -> Figures:
                     line,
                     one,
                     run_batch(
-                        line.contender, f"test_{line.test}", tests=tests, pins=pins, one=one
+                        line.contender, line.called, tests=tests, pins=pins, one=one
                     ),
                 )
     pins.use(one=False)

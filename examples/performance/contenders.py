@@ -5,7 +5,7 @@ there are, as code in the test sees it.
 
 =================  =============================================================================
 ``test_empty``     does nothing
-``test_insert``    one INSERT in a transaction of its own: ``with engine.begin()``
+``test_insert``    one INSERT in a transaction of its own: ``with engine.begin()``, ``atomic()``
 ``test_request``   an HTTP request that inserts, and a query that counts
 =================  =============================================================================
 """

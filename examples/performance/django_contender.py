@@ -62,7 +62,7 @@ def _is_psycopg(name: str) -> bool:
 @functools.cache
 def make_contender() -> Any:
     """Make the TestCase, which cannot be imported before Django is configured."""
-    from django.db import connection, models
+    from django.db import connection, models, transaction
     from django.http import HttpResponse
     from django.test import TestCase
     from django.urls import path
@@ -87,7 +87,12 @@ def make_contender() -> Any:
             pass
 
         def test_insert(self) -> None:
-            # without a model, and without atomic(), which would be two more round trips
+            # in a transaction of its own, as code under test has it
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("INSERT INTO item (name) VALUES (%s)", ("of the test",))
+
+        def test_raw_insert(self) -> None:
+            # without atomic(), and so without the two round trips of its savepoint
             with connection.cursor() as cursor:
                 cursor.execute("INSERT INTO item (name) VALUES (%s)", ("of the test",))
 

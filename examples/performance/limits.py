@@ -62,8 +62,8 @@ def limits(figures: Figures, long_runs: Mapping[str, Mapping[str, float]]) -> It
                 "x",
             )
         yield Limit(
-            f"INSERT{suffix}: Django's TestCase",
-            figures.ratio("insert", name, "Django's TestCase"),
+            f"INSERT{suffix}: Django's TestCase, with atomic()",
+            figures.ratio("insert", name, "Django's TestCase, with atomic()"),
             0.5,
             "x",
         )

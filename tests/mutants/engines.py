@@ -266,7 +266,7 @@ RULES = [
         "What listeners SET is their connection's session setting, in every test.",
         swap(
             f"{PSYCOPG2}.connections:VirtualConnection.listened",
-            "self._settings = dict(self._backend.session)",
+            "self._settings = self._backend.session",
             "pass",
         ),
         body(f"{PSYCOPG}.connections:VirtualConnection.listened", "pass"),
@@ -459,7 +459,7 @@ RULES = [
     rule(
         "engines 7b",
         "One that the class knows is not.",
-        swap(f"{DOOR}.let_go", "undos = self._undos[mark:]", "undos = self._undos[:]"),
+        swap(f"{DOOR}.let_go", "undos = self.undos[mark:]", "undos = self.undos[:]"),
         each="engines.TestDoor.test_let_go",
     ),
 ]

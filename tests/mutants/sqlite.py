@@ -103,7 +103,7 @@ RULES = [
     rule(
         "sqlite 7b",
         "So is who reads a table that another wrote to, as the authorizer told.",
-        swap(f"{LOCKS}.met", "isinstance(owner, Backend) and met and", "False and"),
+        swap(f"{LOCKS}.meets", "isinstance(owner, Backend) and met and", "False and"),
         sqlite3="sqlite.TestSeveralConnections.test_read_beside_a_write",
     ),
     rule(

@@ -122,13 +122,15 @@ RULES = [
     rule(
         "stack 2l",
         "A text alone is no proof: it may name a function or view that writes …",
-        swap(f"{CATALOGUE}.only_reads", " and self._suspects.isdisjoint(statement.words)", ""),
+        swap(
+            f"{CATALOGUE}.only_reads", " and self._facts.suspects.isdisjoint(statement.words)", ""
+        ),
         postgresql="postgresql.TestCatalogue.test_hidden_writers",
     ),
     rule(
         "stack 2m",
         "… or have an operator, a cast or a domain call one …",
-        swap(f"{CATALOGUE}.only_reads", "not self._hidden and ", ""),
+        swap(f"{CATALOGUE}.only_reads", "not self._facts.hidden and ", ""),
         postgresql="postgresql.TestCatalogue.test_hidden_writers",
     ),
     rule(

@@ -19,9 +19,9 @@ RULES = [
         "state 1",
         "After a textual COMMIT the driver believes to be in a transaction, and the server is not.",
         swap(
-            f"{PSYCOPG2}.connections:VirtualConnection._begin",
-            "if not self._begun and (",
-            "if backend.state is State.IDLE and (",
+            f"{PSYCOPG2}.connections:VirtualConnection.run",
+            "if not self._begun:",
+            "if backend.state is State.IDLE:",
         ),
         psycopg2="psycopg2_driver.TestTextualControl.test_textual_commit",
     ),
@@ -65,7 +65,7 @@ RULES = [
         "ROLLBACK TO puts the settings back to what they were at the savepoint.",
         swap(
             f"{BACKEND}._savepoint",
-            "self.session, self.local = dict(saved.session), dict(saved.local)",
+            "self.session, self.local = saved.session, saved.local",
             "pass",
         ),
         postgresql="postgresql.TestSettings.test_session_and_local",
@@ -105,9 +105,9 @@ RULES = [
         "statement 4g",
         "Names belong to one virtual connection.",
         swap(
-            BACKEND,
-            "savepoints: list[UserSavepoint] = field(default_factory=list)",
-            "savepoints: list[UserSavepoint] = field(default_factory=lambda one=[]: one)",
+            f"{BACKEND}.__init__",
+            "self.savepoints: list[UserSavepoint] = []",
+            "self.savepoints = vars(sandbox).setdefault('savepoints', [])",
         ),
         postgresql="psycopg2_driver.TestTransactions.test_savepoints_of_two",
     ),
@@ -387,7 +387,7 @@ RULES = [
     rule(
         "statement 9c",
         "SET LOCAL ends with its transaction.",
-        swap(f"{BACKEND}._forget", "self.local = {}", "pass"),
+        swap(f"{BACKEND}._forget", "self.local = _NO_SETTINGS", "pass"),
         postgresql="postgresql.TestSettings.test_session_and_local",
     ),
     rule(

@@ -6,7 +6,7 @@ Who holds what is read from ``pg_locks`` before and after each statement that na
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ..backends import Backend, Lock
 from .wire import PostgreSQLWire
@@ -30,7 +30,7 @@ class AdvisoryLocks:
     :param backends: gives the virtual connections of the test.
     """
 
-    def __init__(self, wire: PostgreSQLWire, backends: Iterable[Backend]) -> None:
+    def __init__(self, wire: PostgreSQLWire, backends: Callable[[], Iterable[Backend]]) -> None:
         self._wire = wire
         self._backends = backends
         #: whether some may be held until the session ends, or longer than their transaction
@@ -47,7 +47,7 @@ class AdvisoryLocks:
         """
         self.used = True
         after = self.look()
-        others = [b for b in self._backends if b is not backend and b.holds_advisory_locks]
+        others = [b for b in self._backends() if b is not backend and b.holds_advisory_locks]
         gone, new = before - after, after - before
         for other in others:
             if gone & (other.session_locks | other.transaction_locks):
@@ -76,7 +76,7 @@ class AdvisoryLocks:
         backend.session_locks.clear()
         # one may have been taken several times, which the server does not tell
         self._wire.queue("SELECT pg_catalog.pg_advisory_unlock_all()")
-        for other in self._backends:
+        for other in self._backends():
             for lock in sorted(other.session_locks):
                 self._wire.queue(f"SELECT pg_catalog.pg_advisory_lock({_key(lock)})")
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..statements import Statement
 from .wire import PostgreSQLWire
@@ -29,8 +30,10 @@ __all__ = ["Catalogue"]
 _USERS = """
 WITH suspect AS (
   SELECT p.oid, p.proname::text AS name,
-         l.lanname NOT IN ('sql', 'plpgsql') OR p.prosrc ~* '\\m(create|alter|drop|execute)\\M'
-           AS changes_schema,
+         l.lanname IN ('c', 'internal') AS native,
+         CASE WHEN l.lanname IN ('sql', 'plpgsql')
+              THEN p.prosrc ~* '\\m(create|alter|drop|execute)\\M'
+              ELSE l.lanname NOT IN ('c', 'internal') END AS changes_schema,
          p.prosrc = '' OR p.prosrc ~* '\\m(delete|merge|truncate|call|do)\\M' AS deletes
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
    WHERE p.oid >= 16384
@@ -40,12 +43,12 @@ SELECT 'deferrable', quote_ident(n.nspname) || '.' || quote_ident(c.conname),
   FROM pg_catalog.pg_constraint c JOIN pg_catalog.pg_namespace n ON n.oid = c.connamespace
  WHERE c.condeferrable
 UNION ALL
-SELECT 'name', name, changes_schema FROM suspect
+SELECT CASE WHEN native THEN 'native' ELSE 'name' END, name, changes_schema FROM suspect
 UNION ALL
 SELECT 'name', relname, false FROM pg_catalog.pg_class
  WHERE oid >= 16384 AND (relkind IN ('v', 'f') OR relrowsecurity)
 UNION ALL
-SELECT 'deletes', name, false FROM suspect WHERE changes_schema OR deletes
+SELECT 'deletes', name, false FROM suspect WHERE changes_schema OR deletes OR native
 UNION ALL
 SELECT 'deletes', relname, false FROM pg_catalog.pg_class
  WHERE oid >= 16384 AND (relkind = 'p' OR (relkind = 'r' AND relhasrules))
@@ -84,7 +87,25 @@ _servers: dict[int, frozenset[str]] = {}
 
 _WORD = re.compile(r"\w+")
 
-_Facts = tuple[list[tuple[str, bool]], frozenset[str], bool, bool, bool]
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What was asked.
+
+    :param deferrable: the constraints, and whether each is initially deferred.
+    :param suspects: words of the names by which something that may write is brought in.
+    :param natives: words of the names of functions in C that may change the schema.
+    :param unsteady: whether another function may change the schema, which a trigger may call.
+    :param hidden: whether an operator or a cast, say, calls what no text names.
+    :param deletes: whether something in the database deletes rows that no text speaks of: a
+        function, a rule, a row that moves to another partition.
+    """
+
+    deferrable: tuple[tuple[str, bool], ...] = ()
+    suspects: frozenset[str] = frozenset()
+    natives: frozenset[str] = frozenset()
+    unsteady: bool = False
+    hidden: bool = False
+    deletes: bool = False
 
 
 class Catalogue:
@@ -101,15 +122,7 @@ class Catalogue:
         self._changed = False
         #: what was known before the first change of a test
         self._at_start: _Facts | None = None
-        self._deferrable: list[tuple[str, bool]] = []
-        self._suspects: frozenset[str] = frozenset()
-        #: whether a function may change the schema, which a trigger may call
-        self._unsteady = False
-        #: whether an operator or a cast, say, calls what no text names
-        self._hidden = False
-        #: whether something in the database deletes rows that no text speaks of: a function, a
-        #: rule, a row that moves to another partition
-        self._deletes = False
+        self._facts = _Facts()
 
     # -- asking ------------------------------------------------------------------
 
@@ -120,15 +133,12 @@ class Catalogue:
 
     def note(self, statement: Statement) -> None:
         """Ask again after a statement that may have changed the schema."""
-        unsteady = self._known and self._unsteady
-        if statement.defines or (unsteady and not self.only_reads(statement)):
+        unsteady = self._known and self._facts.unsteady and not self.only_reads(statement)
+        if statement.defines or unsteady or self.names_native(statement):
             if not self._changed and self._known:
-                self._at_start = self._facts()
+                self._at_start = self._facts
             self._known = False
             self._changed = True
-
-    def _facts(self) -> _Facts:
-        return self._deferrable, self._suspects, self._unsteady, self._hidden, self._deletes
 
     def partly_rolled_back(self) -> None:
         """Ask again where a change of the schema may have been undone."""
@@ -139,14 +149,7 @@ class Catalogue:
         """Believe again what was known before the schema was changed in the test: it has ended."""
         if self._changed:
             self._known = self._at_start is not None
-            if self._at_start is not None:
-                (
-                    self._deferrable,
-                    self._suspects,
-                    self._unsteady,
-                    self._hidden,
-                    self._deletes,
-                ) = self._at_start
+            self._facts = self._at_start or self._facts
             self._changed, self._at_start = False, None
 
     def keep(self) -> None:
@@ -159,22 +162,26 @@ class Catalogue:
         if self._known:
             return
         rows = self._wire.ask(_USERS)
-        suspects = set(self._servers_words())
-        self._deferrable, self._unsteady, self._hidden, self._deletes = [], False, False, False
-        expressions = []
+        suspects, natives = set(self._servers_words()), set()
+        deferrable, expressions = [], []
+        unsteady = hidden = deletes = False
         for kind, name, flag in rows:
             if kind == "deferrable":
-                self._deferrable.append((name, flag))
+                deferrable.append((name, flag))
             elif kind == "check":
                 expressions.append(name)
             elif kind == "deletes":
-                self._deletes = True
+                deletes = True
             else:
                 suspects.add(_longest_word(name))
-                self._unsteady |= flag
-                self._hidden |= kind == "hidden" or _WORD.search(name) is None
-        self._suspects = frozenset(suspects)
-        self._hidden |= any(not self._suspects.isdisjoint(_words(text)) for text in expressions)
+                unsteady |= flag
+                hidden |= kind == "hidden" or _WORD.search(name) is None
+                if kind == "native":
+                    natives.add(_longest_word(name))
+        hidden |= any(not suspects.isdisjoint(_words(text)) for text in expressions)
+        self._facts = _Facts(
+            tuple(deferrable), frozenset(suspects), frozenset(natives), unsteady, hidden, deletes
+        )
         self._known = True
 
     def _servers_words(self) -> frozenset[str]:
@@ -191,11 +198,30 @@ class Catalogue:
         if not statement.may_only_read:
             return False
         self.learn()
-        return not self._hidden and self._suspects.isdisjoint(statement.words)
+        return not self._facts.hidden and self._facts.suspects.isdisjoint(statement.words)
+
+    @property
+    def unsteady(self) -> bool:
+        """Whether any statement that is not proven to only read may change the schema."""
+        return self._facts.unsteady
+
+    def names_native(self, statement: Statement) -> bool:
+        """Whether *statement* names a function of the users in C, which may change the schema.
+
+        Such a function in a trigger is trusted not to: ``uuid-ossp`` and the like would have the
+        catalogues asked again and again.
+        """
+        natives = self._facts.natives
+        return bool(natives) and not natives.isdisjoint(statement.words)
 
     def may_delete(self, statement: Statement) -> bool:
         """Whether *statement* may delete rows, as far as is known without asking."""
-        return statement.may_delete or self._deletes or not self._known
+        return statement.may_delete or self._facts.deletes or not self._known
+
+    @property
+    def nothing_deferrable(self) -> bool:
+        """Whether it is known that no constraint can be deferred."""
+        return self._known and not self._facts.deferrable
 
     def check(self, role: str = "") -> str:
         """Give what checks all deferred constraints; empty where nothing can be deferred.
@@ -203,11 +229,11 @@ class Catalogue:
         :param role: the role that was set in the session, as an SQL literal.
         """
         self.learn()
-        if not self._deferrable:
+        if not self._facts.deferrable:
             return ""
         parts = ["SET CONSTRAINTS ALL IMMEDIATE"]
         # setting ALL of them back to DEFERRED would cost more with every commit
-        if deferred := ", ".join(name for name, initially in self._deferrable if initially):
+        if deferred := ", ".join(name for name, initially in self._facts.deferrable if initially):
             parts.append(f"SET CONSTRAINTS {deferred} DEFERRED")
             if role:  # which may not be allowed to name the constraints of another schema
                 parts[1:] = ["SET ROLE NONE", *parts[1:], f"SET ROLE {role}"]

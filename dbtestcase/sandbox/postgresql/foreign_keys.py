@@ -90,7 +90,7 @@ class ForeignKeys:
             not look.
         """
         self._neighbours.before()
-        self._neighbours.unwatched()  # our own looks are no touch of the program's
+        self._neighbours.stale = True  # our own looks are no touch of the program's
         xids = self._neighbours.xids()
         mine = Traces()
         for segment in self._stack.of(backend):

@@ -86,15 +86,20 @@ class Neighbours:
         self._quote = quote
         self._stack = stack
         self._now: dict[int, Counters] | None = None
-        self._stale = True
+        #: whether a statement ran with nobody beside it since the tables were looked at
+        self.stale = True
 
     def unwatched(self) -> None:
         """Note that a statement ran with nobody beside it."""
-        self._stale = True
+        self.stale = True
+
+    def forget(self) -> None:
+        """Know nothing of a new outer transaction, whose counters begin at 0."""
+        self._now, self.stale = None, True
 
     def take_baseline(self) -> None:
         """Charge nobody with what was done so far."""
-        self._now, self._stale = self._read(), True
+        self._now, self.stale = self._read(), True
 
     def _read(self) -> dict[int, Counters]:
         return {oid: Counters(*map(int, rest)) for oid, *rest in self._ask(_COUNTERS)}
@@ -107,7 +112,7 @@ class Neighbours:
         UPDATE, and leave no row that the other has written. Deletions leave nothing to tell by,
         but what each has sent.
         """
-        if not self._stale and self._now is not None:
+        if not self.stale and self._now is not None:
             return
         new, old = self._read(), self._now or {}
         looked = False
@@ -127,7 +132,7 @@ class Neighbours:
                 if deleted and segment.traces.may_delete:
                     segment.traces.deleted.add(table)
         # our own look at a table is no touch of the program's
-        self._now, self._stale = self._read() if looked else new, False
+        self._now, self.stale = self._read() if looked else new, False
 
     def after(
         self, statement: Statement, others: Iterable[Segment], error: BaseException | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
+
 from ..backends import Backend
 from ..statements import Statement
 from .wire import quoted
@@ -17,6 +19,8 @@ class PreparedStatements:
 
     def __init__(self) -> None:
         self._owners: dict[str, Backend] = {}
+        #: what is false where there are none
+        self.any: Sized = self._owners
 
     def clear(self) -> None:
         """Forget all: the end of a test takes them away."""

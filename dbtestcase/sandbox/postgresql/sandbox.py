@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -30,7 +31,7 @@ from .neighbours import Met, Neighbours
 from .prepared import PreparedStatements
 from .refusals import Refusals
 from .sequences import Sequences
-from .settings import SessionSettings
+from .settings import NO_TIMEOUTS, SessionSettings
 from .temporary import TemporaryTables
 from .visitors import Visitors
 from .wire import PostgreSQLWire, Rows
@@ -38,12 +39,6 @@ from .wire import PostgreSQLWire, Rows
 __all__ = ["PostgreSQLSandbox"]
 
 __unittest = True  # its frames are left out of tracebacks
-
-# A test may stand at a breakpoint for an hour: no time-out of the server may end its transaction.
-_NO_TIMEOUTS = """
-SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN
- ('idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')
-"""
 
 _CHECK = analyse("SET CONSTRAINTS ALL IMMEDIATE")
 
@@ -55,6 +50,9 @@ _BEGIN_READ_ONLY = "SAVEPOINT dbtestcase_ro; SET LOCAL transaction_read_only = o
 _END_READ_ONLY = "RELEASE dbtestcase_ro"
 # Where one of these words is, a statement that only reads may ask whether it must.
 _SHOWN = {"show", "current_setting", "pg_settings"}
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 class PostgreSQLSandbox(Sandbox):
@@ -75,13 +73,15 @@ class PostgreSQLSandbox(Sandbox):
         self._sequences = Sequences(self._wire.ask, url.database)
         self._first_sequences = ""
         self._settings = SessionSettings(self._wire, self._quote)
-        self._advisory = AdvisoryLocks(self._wire, self.backends)
+        self._advisory = AdvisoryLocks(self._wire, lambda: self.backends)
         self._temporary = TemporaryTables(self._wire)
         self._prepared = PreparedStatements()
         self._cursors = ServerCursors(self._wire)
         self._catalogue = Catalogue(self._wire, self._server_version)
         self._refusals = Refusals(self)
         self._visitors = Visitors(self._send)
+        #: whether the message that ended the test has asked for visitors, or need not
+        self._looked = False
         self._renew()
 
     def _new_stack(self) -> SegmentStack:
@@ -91,9 +91,7 @@ class PostgreSQLSandbox(Sandbox):
         """Start a stack for a new real transaction, or a new base."""
         self.stack = self._new_stack()
         self.stack.settings = lambda: self._settings.in_force
-        self._neighbours = Neighbours(
-            self._wire, self._quote, self.stack, self.driver_error
-        )
+        self._neighbours = Neighbours(self._wire, self._quote, self.stack, self.driver_error)
         self._foreign_keys = ForeignKeys(self._wire, self.stack, self._neighbours)
 
     # -- what the driver decides -----------------------------------------------
@@ -195,9 +193,21 @@ class PostgreSQLSandbox(Sandbox):
         :param values_only: whether the parameters are values, and bring no SQL of their own.
         :raises SandboxConflict: where one connection cannot show what several would.
         """
+        only_reads = values_only and self._catalogue.only_reads(statement)
+        if (
+            statement.plain
+            and self._names == 1
+            and not backend.read_only
+            and not self._settings.learned
+            and not self._temporary.any
+            and not self._catalogue.unsteady
+            and not self._catalogue.names_native(statement)
+        ):
+            return self._run_alone(backend, call, only_reads=only_reads, statement=statement)
         if backend.alone:
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
+        # asked again, as another thread may have changed the schema meanwhile
         only_reads = values_only and self._catalogue.only_reads(statement)
         self._refusals.statement(
             backend,
@@ -219,7 +229,7 @@ class PostgreSQLSandbox(Sandbox):
         if others:
             self._neighbours.before()
         else:
-            self._neighbours.unwatched()
+            self._neighbours.stale = True
         guarded = backend.read_only and not (only_reads and _SHOWN.isdisjoint(statement.words))
         if guarded:
             self._wire.queue(_BEGIN_READ_ONLY)
@@ -239,6 +249,38 @@ class PostgreSQLSandbox(Sandbox):
             self._note_neighbours(backend, statement, text, others)
         if statement.settings:
             self._settings.note(backend, statement)
+        return result
+
+    def _run_alone(
+        self, backend: Backend, call: Callable[[], Any], *, only_reads: bool, statement: Statement
+    ) -> Any:
+        """Do what :meth:`run` does for nearly every statement of nearly every test.
+
+        With one connection in the test there is nobody to wait for, to be refused for, to be
+        watched beside, or to commit what a snapshot does not show. A plain statement leaves
+        nothing to be noted but that it was sent. And no earlier one made anything that each later
+        one must be compared with: a setting, a temporary table, a function that may change the
+        schema.
+        """
+        backend.thread = threading.get_ident()
+        stack = self.stack
+        if len(stack.segments) > 1:  # what lies beneath nothing is never stuck
+            self.raise_if_stuck()
+        if backend.commits_seen is None:
+            backend.commits_seen = stack.commits
+        self.touched = True
+        segment = stack.claim(backend, only_reads=only_reads)
+        self._neighbours.stale = True
+        if self._wire.pending:
+            self._wire.flush()
+        try:
+            result = call()
+        except BaseException as error:
+            self._failed(backend, statement, [], error, guarded=False)
+            raise
+        self.answered = True
+        if not only_reads:  # who comes beside it asks what it may have done
+            segment.traces.may_delete |= self._catalogue.may_delete(statement)
         return result
 
     def _require_transaction(self, statement: Statement) -> None:
@@ -299,9 +341,7 @@ class PostgreSQLSandbox(Sandbox):
 
     # -- noting what a statement did -------------------------------------------
 
-    def _note(
-        self, backend: Backend, statement: Statement, segment: Segment, beside: bool
-    ) -> None:
+    def _note(self, backend: Backend, statement: Statement, segment: Segment, beside: bool) -> None:
         traces = segment.traces
         traces.locked |= statement.locks_rows or statement.temporary is not None
         traces.ddl |= statement.ddl
@@ -357,7 +397,7 @@ class PostgreSQLSandbox(Sandbox):
 
     def temporary_tables(self) -> frozenset[str]:
         """Give the names of the temporary tables that exist."""
-        return self._temporary.names
+        return self._temporary.names if self._temporary.any else _NONE
 
     def drop_temporary(self, backend: Backend) -> None:
         """Forget the temporary tables that the rolled back transaction made."""
@@ -381,6 +421,12 @@ class PostgreSQLSandbox(Sandbox):
 
     def before_commit(self, backend: Backend) -> None:
         """Check deferred constraints and end temporary tables, as the server does at COMMIT."""
+        if (
+            self._catalogue.nothing_deferrable
+            and not self._temporary.any
+            and backend.isolation != "SERIALIZABLE"
+        ):
+            return
         if ends := self._temporary.at_commit(backend):
             self._claim(backend)
             for sql in ends:
@@ -422,7 +468,7 @@ class PostgreSQLSandbox(Sandbox):
         try:
             self._wire.ask(check)
         except self.driver_error as error:
-            self._neighbours.unwatched()
+            self._neighbours.stale = True
             self.stack.fail_top()
             if keys is not None and keys.genuine(getattr(error, "diag", None)):
                 raise
@@ -453,7 +499,7 @@ class PostgreSQLSandbox(Sandbox):
             self._wire.queue("BEGIN")
         if self.watched:
             self.server_pid = self._visitors.begin()
-        self._wire.queue(_NO_TIMEOUTS)
+        self._wire.queue(NO_TIMEOUTS)
         if self._reset_sequences:
             if self._first_sequences:
                 # an earlier connection was lost, and could not put them back
@@ -497,23 +543,32 @@ class PostgreSQLSandbox(Sandbox):
 
     def _end_outer(self, restore: str) -> None:
         """End a test's own outer transaction; the next begins with its first statement."""
-        sent_off = self._sequences.send_off()
-        for part in ("ROLLBACK", self._release_advisory(), restore, sent_off):
-            if part:
-                self._wire.queue(part)
+        pending = self._wire.pending
+        pending.append("ROLLBACK")
+        if self._advisory.used:
+            pending.append(self._release_advisory())
+        if restore:
+            pending.append(restore)
+        if sent_off := self._sequences.send_off():
+            pending.append(sent_off)
         self._end_message()
         self._settings.rolled_back({})
-        self._begin_outer()
+        # the stack and what is beside it go on as good as new
+        self._neighbours.forget()
+        pending.append("BEGIN")
+        self.stack.begin(savepoint=False)
 
     def _release_advisory(self) -> str:
         used, self._advisory.used = self._advisory.used, False
         return "SELECT pg_catalog.pg_advisory_unlock_all()" if used else ""
 
     def _rewind_test(self) -> None:
-        begun = "BEGIN" not in self._wire.pending
+        begun = not self._wire.pending or "BEGIN" not in self._wire.pending
         self._wire.pending.clear()
-        self._temporary.clear()
-        self._prepared.clear()
+        if self._temporary.any:
+            self._temporary.clear()
+        if self._prepared.any:
+            self._prepared.clear()
         self._catalogue.rolled_back()
         restore = self._sequences.restore()
         if begun and self._real_state() is State.IDLE:
@@ -522,9 +577,10 @@ class PostgreSQLSandbox(Sandbox):
             self._end_outer(restore)
             return
         self.stack.rewind()
-        for part in (self._release_advisory(), restore):
-            if part:
-                self._wire.queue(part)
+        if self._advisory.used:
+            self._wire.queue(self._release_advisory())
+        if restore:
+            self._wire.pending.append(restore)
         try:
             self._end_message()
         except self.driver_error as error:
@@ -534,19 +590,24 @@ class PostgreSQLSandbox(Sandbox):
 
     def _end_message(self) -> None:
         """Send what waits, and with it ask who else is connected, if that is due."""
-        if self._visitors.due():
-            self._visitors.answer(self._wire.ask(self._visitors.question))
+        visitors = self._visitors
+        self._looked = True
+        if visitors.due(self.began):
+            visitors.answer(self._wire.ask(visitors.question))
         else:
             self._wire.flush()
 
     def visited(self, since: float) -> bool:
         """Whether anybody else was connected to the database since :meth:`visitors_seen`."""
-        with self.lock:
-            if not self.alive:
-                return False
-            if self._real_state() is State.FAILED:
-                self._wire.flush()  # what undoes the failure waits
-            return self._visitors.came(since)
+        visitors = self._visitors
+        looked, self._looked = self._looked, False
+        if not looked and visitors.due(since):
+            with self.lock:
+                if self.alive:
+                    if self._real_state() is State.FAILED:
+                        self._wire.flush()  # what undoes the failure waits
+                    visitors.answer(self._send(visitors.question))
+        return visitors.somebody and self.alive
 
     def visitors_seen(self, *, stay: bool) -> None:
         """Take those who came so far for known."""

@@ -25,22 +25,26 @@ SELECT c.oid, quote_ident(n.nspname) || '.' || quote_ident(c.relname), p.allowed
  ORDER BY c.oid
 """
 
-_RESTORE = """
-SELECT pg_catalog.setval(v.oid::regclass, v.value, v.called)
-  FROM (VALUES {values}) AS v (oid, value, called, reads)
-"""
-# written only where it moved, for each setval is a change on disk
-_WHERE_MOVED = """\
- WHERE pg_sequence_last_value(v.oid) IS DISTINCT FROM CASE WHEN v.called THEN v.value END
+_VALUES = "FROM (VALUES {values}) AS v (oid, value, called, reads)"
+_SETVAL = "pg_catalog.setval(v.oid::regclass, v.value, v.called)"
+
+# written only where it moved, for each setval is a change on disk; and in the condition, since
+# rows without columns are the least to send and to read
+_WHERE_MOVED = f"""
+ WHERE CASE WHEN pg_sequence_last_value(v.oid)
+                 IS DISTINCT FROM CASE WHEN v.called THEN v.value END
+            THEN {_SETVAL} IS NOT NULL END
 """
 
 # To ask a sequence costs a lock and a page. One whose pages were read no more often than when we
 # looked has not moved. The server counts that for itself, and sends the counts off (they begin at
 # 0 again) only when it is idle outside a transaction block: so never within an outer transaction,
 # and not between a ROLLBACK and what follows it in the same message.
-_WHERE_READ_AND_MOVED = """\
- WHERE CASE WHEN pg_stat_get_xact_blocks_fetched(v.oid) <> v.reads THEN
-       pg_sequence_last_value(v.oid) IS DISTINCT FROM CASE WHEN v.called THEN v.value END END
+_WHERE_READ_AND_MOVED = f"""
+ WHERE CASE WHEN pg_stat_get_xact_blocks_fetched(v.oid) <> v.reads
+             AND pg_sequence_last_value(v.oid)
+                 IS DISTINCT FROM CASE WHEN v.called THEN v.value END
+            THEN {_SETVAL} IS NOT NULL END
 """
 
 _COUNTED = """
@@ -98,9 +102,10 @@ class Sequences:
             f"{reads.get(oid, 0)}::bigint)"
             for oid, _, last in mine
         )
-        self._everything = _RESTORE.format(values=values)
-        self.statement = self._everything + _WHERE_MOVED
-        self._short = self._everything + (_WHERE_READ_AND_MOVED if counted else _WHERE_MOVED)
+        rows = _VALUES.format(values=values)
+        self._everything = f"SELECT {_SETVAL} {rows}"
+        self.statement = f"SELECT {rows} {_WHERE_MOVED}"
+        self._short = f"SELECT {rows} {_WHERE_READ_AND_MOVED if counted else _WHERE_MOVED}"
         self._send_off = counted and can_send_off and not for_good
 
     def send_off(self) -> str:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ..backends import Backend
+from ..backends import Backend, State
 from ..statements import Statement
 from .wire import PostgreSQLWire
 
-__all__ = ["SessionSettings"]
+__all__ = ["NO_TIMEOUTS", "SessionSettings", "shown_isolation"]
+
+
+# A test may stand at a breakpoint for an hour: no time-out of the server may end its transaction.
+_TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout", "transaction_timeout")
+#: Switches off what would end the one connection.
+NO_TIMEOUTS = f"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN {_TIMEOUTS}"
+
+
+def shown_isolation(backend: Backend) -> str | None:
+    """Give what answers SHOW transaction_isolation, where the real transaction may differ."""
+    level = backend.defaults()[0] if backend.state is State.IDLE else backend.isolation
+    return f"SELECT '{level.lower()}'::text AS transaction_isolation" if level else None
 
 
 class SessionSettings:
@@ -23,16 +35,19 @@ class SessionSettings:
         self._quote = quote
         #: the values before anybody changed them, by name
         self._baseline: dict[str, str | None] = {}
+        #: whether anybody changed any since the connection was made
+        self.learned = False
         #: the values that are not the first ones
-        self.in_force: dict[str, str | None] = {}
+        self.in_force: Mapping[str, str | None] = {}
 
     def forget(self) -> None:
         """Start anew, on a new real connection."""
         self._baseline, self.in_force = {}, {}
+        self.learned = False
 
     def rolled_back(self, settings: Mapping[str, str | None]) -> None:
         """Note that the server put the settings back to what they were."""
-        self.in_force = dict(settings)
+        self.in_force = settings
 
     def bring(self, backend: Backend) -> None:
         """Queue what brings the real connection to what *backend* believes."""
@@ -56,19 +71,23 @@ class SessionSettings:
         for setting in statement.settings:
             if setting.name is not None and setting.name not in self._baseline:
                 self._baseline[setting.name] = self._ask(setting.name)
+                self.learned = True
 
     def note(self, backend: Backend, statement: Statement) -> None:
         """Ask for what *statement* has set, and keep it as that of *backend*."""
+        if any(setting.name in (None, *_TIMEOUTS) for setting in statement.settings):
+            # at once, for it would run from now on
+            self._wire.ask(NO_TIMEOUTS)
         for setting in statement.settings:
             names = [setting.name] if setting.name is not None else list(self._baseline)
             for name in names:
                 value = self._ask(name)
                 self.in_force = {**self.in_force, name: value}
                 if setting.local:
-                    backend.local[name] = value
+                    backend.local = {**backend.local, name: value}
                 else:
-                    backend.local.pop(name, None)
-                    backend.session[name] = value
+                    backend.local = {n: v for n, v in backend.local.items() if n != name}
+                    backend.session = {**backend.session, name: value}
 
     def _ask(self, name: str) -> str | None:
         value = self._wire.ask(f"SELECT current_setting({self._quote(name)}, true)")[0][0]

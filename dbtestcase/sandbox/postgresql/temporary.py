@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sized
 
 from ..backends import Backend
 from ..statements import Statement
@@ -22,6 +23,8 @@ class TemporaryTables:
     def __init__(self, wire: PostgreSQLWire) -> None:
         self._wire = wire
         self._owners: dict[str, tuple[Backend, str | None]] = {}
+        #: what is false where there are none
+        self.any: Sized = self._owners
 
     def clear(self) -> None:
         """Forget all: a rollback took them away."""
@@ -30,7 +33,7 @@ class TemporaryTables:
     @property
     def names(self) -> frozenset[str]:
         """The names of those that exist."""
-        return frozenset(self._owners) if self._owners else _NONE
+        return frozenset(self._owners)
 
     def note(self, backend: Backend, statement: Statement) -> None:
         """Keep whose the table that *statement* made is."""
@@ -93,6 +96,3 @@ class TemporaryTables:
 
 def _literal(name: str) -> str:
     return "'pg_temp.{}'".format(quoted(name).replace("'", "''"))
-
-
-_NONE: frozenset[str] = frozenset()

@@ -2,9 +2,10 @@
 
 What a stranger commits there is seen by the tests and undone by nobody. The server counts the
 sessions of each database, and a new one shows at once. So the message that ends a test asks for
-the count, where the last answer is old enough for somebody to have connected since: to connect
-takes longer than :data:`PATIENCE`, and most tests do not. A test that sent nothing, but took that
-long, sends a message for it.
+the count, where the test took long enough for its code to have connected: that takes longer than
+:data:`CONNECTING`, and most tests do not. A test that sent nothing, but took that long, sends a
+message for it. Who works beside the tests, and connects from one test into the next, is asked for
+after :data:`PATIENCE`: a quick test or two later.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from .wire import Rows
 
 __all__ = ["Visitors"]
 
-#: How old an answer must be, in seconds, to be asked for again.
-PATIENCE = 0.001
+#: What a connection takes at least, in seconds.
+CONNECTING = 0.001
+#: How old an answer may be, in seconds, whatever the tests do.
+PATIENCE = 0.005
 
 # Older servers learn of it half a second later, and have no such setting. By default a server
 # would repeat its first answer within a transaction.
@@ -42,7 +45,9 @@ class Visitors:
 
     def __init__(self, send: Callable[[str], Rows]) -> None:
         self._send = send
-        self._count = self._known = 0
+        self._known = 0
+        #: whether somebody came that is not known, or is there still
+        self.somebody = False
         self._asked = 0.0
         self._stay = False
         #: asks for the count; empty where the server cannot tell it
@@ -61,25 +66,22 @@ class Visitors:
 
         :param stay: whether somebody is connected still, and may write at any time.
         """
-        self._stay = stay
+        self._stay = self.somebody = stay
         if self.question:
-            self.answer(self._send(self.question))
-            self._known = self._count
+            self._known = self._send(self.question)[0][0]
+            self.answer([(self._known,)])
 
     def answer(self, rows: Rows) -> None:
         """Note the answer to :attr:`question`."""
-        self._count = rows[0][0]
         self._asked = time.monotonic()
+        self.somebody = self._stay or rows[0][0] != self._known
 
-    def due(self, since: float = 0.0) -> bool:
+    def due(self, since: float) -> bool:
         """Whether it is worth asking again.
 
-        :param since: a time before which nobody has come who matters.
+        :param since: when the test began.
         """
-        return bool(self.question) and time.monotonic() - max(self._asked, since) >= PATIENCE
-
-    def came(self, since: float) -> bool:
-        """Whether somebody came, or is there still; asks where that is due."""
-        if self.due(since):
-            self.answer(self._send(self.question))
-        return self._stay or self._count != self._known
+        now = time.monotonic()
+        if now - self._asked < CONNECTING or not self.question:
+            return False
+        return now - since >= CONNECTING or now - self._asked >= PATIENCE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -12,8 +12,9 @@ from .. import messages as shared
 from ..backends import Backend, State
 from ..base import Phase
 from ..postgresql import messages
+from ..postgresql.settings import shown_isolation
 from ..postgresql.several import play_parts
-from ..statements import analyse
+from ..statements import Statement, analyse
 from .real import Cursor, RealConnection, is_closed
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class VirtualConnection:
         self._closed = False
         self._generation = -1
         self._backend: Backend | None = None
-        self._settings: dict[str, str | None] = {}
+        self._settings: Mapping[str, str | None] = {}
         self._begun = False
         self._entered = False
         self._autocommit = False
@@ -78,7 +79,7 @@ class VirtualConnection:
     def listened(self) -> None:
         """Keep what the ``connect`` listeners set: it is this connection's in every test."""
         if self._backend is not None:
-            self._settings = dict(self._backend.session)
+            self._settings = self._backend.session
         self.types = self.sandbox.registered_types()
 
     def backend(self) -> Backend:
@@ -87,10 +88,12 @@ class VirtualConnection:
         if self._backend is None or self._generation != sandbox.generation:
             if self.real is not sandbox.real:
                 raise psycopg2.InterfaceError("connection already closed")
-            self._backend = sandbox.new_backend(self._settings)
+            backend = self._backend = sandbox.new_backend(self._settings)
             self._generation = sandbox.generation
             self._begun = False
-            self._characterise()
+            if self._level is not None or self._read_only:
+                self._characterise()
+            return backend
         return self._backend
 
     def _characterise(self) -> None:
@@ -114,35 +117,53 @@ class VirtualConnection:
         self._characterise()
 
     def run(
-        self, cursor: Any, text: str, call: Callable[[], Any], *, values_only: bool = False
+        self,
+        cursor: Any,
+        text: str,
+        call: Callable[[], Any],
+        *,
+        values_only: bool = False,
+        statement: Statement | None = None,
     ) -> Any:
         """Run one statement of *cursor*.
 
         :param values_only: whether the parameters are values, and bring no SQL of their own.
+        :param statement: what *text* is, where that was asked already.
         """
         sandbox = self.sandbox
-        with sandbox.entered():
-            if cursor.closed or self.closed:
+        if sandbox.in_child:
+            sandbox.refuse_in_child()
+        with sandbox.lock:
+            if cursor.closed or self._closed or is_closed(self.real):
                 raise psycopg2.InterfaceError("cursor already closed")
-            statement = analyse(text)
+            if statement is None:
+                statement = analyse(text)
             if statement.parts:
                 raise sandbox.conflict(messages.several_statements(text))
-            if self.types is not None:
+            if self.types is not None and self.types is not sandbox.types:
                 sandbox.use_types(self.types)
-            backend = self.backend()
+            backend = self._backend
+            if backend is None or self._generation != sandbox.generation:
+                backend = self.backend()
             if sandbox.phase is Phase.CLOSING:
                 return sandbox.run_closing(backend, statement, call)
-            self._begin(backend)
-            result = backend.execute(text, call, values_only=values_only)
-            stale = cursor.description is not None or cursor.rowcount != -1
-            if statement.control is not None and stale:
+            if not self._begun:
+                self._begin(backend)
+            if statement.plain and backend.state is State.ACTIVE:
+                # what backend.execute() comes to
+                sandbox.write_hints += statement.writes
+                return sandbox.run(backend, statement, text, call, values_only=values_only)
+            result = backend.execute(text, call, values_only=values_only, statement=statement)
+            if statement.control is not None and (
+                cursor.description is not None or cursor.rowcount != -1
+            ):
                 # nothing was sent: the answer to the last statement must not be taken for its own
                 sandbox.flush()
                 Cursor.execute(cursor, "SET LOCAL dbtestcase.played = ''")
             return result
 
     def _begin(self, backend: Backend) -> None:
-        if not self._begun and (self._entered or not self._autocommit):
+        if self._entered or not self._autocommit:
             if backend.state is State.FAILED:
                 raise self.sandbox.aborted()
             self._begun = True
@@ -154,7 +175,7 @@ class VirtualConnection:
         with self.sandbox.entered():
             self._check_open()
             backend = self.backend()
-            if self.sandbox.phase is not Phase.CLOSING:
+            if self.sandbox.phase is not Phase.CLOSING and not self._begun:
                 self._begin(backend)
             play_parts(backend, parts, cursor.execute)
 
@@ -168,10 +189,8 @@ class VirtualConnection:
             self.sandbox.go_on(backend)
 
     def show_isolation(self) -> str | None:
-        """Give what answers SHOW transaction_isolation, where the real transaction differs."""
-        backend = self.backend()
-        level = backend.defaults()[0] if backend.state is State.IDLE else backend.isolation
-        return f"SELECT '{level.lower()}'::text AS transaction_isolation" if level else None
+        """Give what answers SHOW transaction_isolation, where the real transaction may differ."""
+        return shown_isolation(self.backend())
 
     # -- PEP 249 ---------------------------------------------------------------
 
@@ -183,12 +202,18 @@ class VirtualConnection:
         scrollable: bool | None = None,
     ) -> Any:
         """Make a cursor of the class asked for, which asks the sandbox first."""
-        self._check_open()
+        if self._closed or is_closed(self.real):
+            self._check_open()
         # only what was asked for: the program's connection class has defaults of its own
+        factory = cursor_factory or self.cursor_factory
+        if name is None and not factory:
+            made = self._make_cursor()
+            made.virtual = self
+            return made
         wanted: dict[str, Any] = {}
         if name is not None:
             wanted.update(name=name, withhold=withhold, scrollable=scrollable)
-        if factory := cursor_factory or self.cursor_factory:
+        if factory:
             wanted["cursor_factory"] = factory
         made = self._make_cursor(**wanted)
         made.virtual = self
@@ -202,6 +227,8 @@ class VirtualConnection:
 
     def rollback(self) -> None:
         """Undo the transaction's work."""
+        if not self._begun and not self._closed and not is_closed(self.real):
+            return  # SQLAlchemy's pool rolls back whatever was committed
         self._end(commit=False)
 
     def close(self) -> None:
@@ -212,11 +239,12 @@ class VirtualConnection:
             self._closed = True
 
     def _end(self, *, commit: bool, close: bool = False) -> None:
-        self._check_open()
+        if self._closed or is_closed(self.real):
+            self._check_open()
         sandbox = self.sandbox
         begun, self._begun = self._begun, False
         if not begun and not close:
-            return  # SQLAlchemy's pool rolls back whatever was committed
+            return
         if sandbox.in_child:
             # another thread of the parent may hold the lock, and never let it go here
             return
@@ -227,7 +255,6 @@ class VirtualConnection:
                 backend is None
                 or self._generation != sandbox.generation
                 or sandbox.phase is Phase.CLOSING
-                or not sandbox.alive
             ):
                 return
             if close:
@@ -362,9 +389,7 @@ class VirtualConnection:
             self.rollback()  # as psycopg2 does
         wanted = encoding.upper().replace("-", "").replace("_", "")
         if wanted != self.real.encoding.upper().replace("-", "").replace("_", ""):
-            raise self.sandbox.conflict(
-                messages.client_encoding(encoding, self.real.encoding)
-            )
+            raise self.sandbox.conflict(messages.client_encoding(encoding, self.real.encoding))
 
     def reset(self) -> None:
         """Roll back and go back to the defaults."""
@@ -385,6 +410,15 @@ class VirtualConnection:
         if self._backend is None or self._generation != self.sandbox.generation:
             return extensions.TRANSACTION_STATUS_IDLE
         return _TRANSACTION_STATUS[self._backend.state]
+
+    @property
+    def notices(self) -> Any:
+        """What the server has said so far; SQLAlchemy looks at it after each statement."""
+        return self.real.notices
+
+    @notices.setter
+    def notices(self, kept: Any) -> None:
+        self.real.notices = kept
 
     @property
     def info(self) -> Any:

@@ -46,9 +46,8 @@ def are_values(parameters: Any) -> bool:
             continue
         # the program may have registered an adapter of its own
         adapter = extensions.adapters.get((kind, extensions.ISQLQuote))
-        if kind not in _VALUES or not (
-            adapter is None or adapter.__module__.startswith("psycopg2")
-        ):
+        known = adapter is None or adapter.__module__.startswith("psycopg2")
+        if kind not in _VALUES or not known or adapter is extensions.AsIs:
             return False
     return True
 
@@ -66,7 +65,8 @@ class GuardedCursor:
 
     def execute(self, query: Any, vars: Any = None) -> Any:
         """Execute *query*, or play it where it steers the transaction."""
-        query = self._text(query)
+        if type(query) is not str:
+            query = self._text(query)
         statement = analyse(query)
         if vars and statement.renders:
             # what it sets, or steers, may come with the parameters
@@ -83,8 +83,9 @@ class GuardedCursor:
         return self.virtual.run(
             self,
             query,
-            lambda: super(GuardedCursor, self).execute(sent, vars),  # type: ignore[misc]
+            functools.partial(super().execute, sent, vars),  # type: ignore[misc]
             values_only=statement.may_only_read and are_values(vars),
+            statement=None if statement.shows_isolation else statement,
         )
 
     def executemany(self, query: Any, vars_list: Iterable[Any]) -> Any:

@@ -91,12 +91,10 @@ class CursorMaker(Connection):
         scrollable: bool | None = None,
     ) -> Any:
         factory = cursor_factory or self.cursor_factory or Cursor
-        return super().cursor(
-            name,
-            cursor_factory=guarded(factory, name is not None),
-            withhold=withhold,
-            scrollable=scrollable,
-        )
+        made = guarded(factory, name is not None)
+        if name is None:
+            return Connection.cursor(self, None, made)
+        return Connection.cursor(self, name, made, withhold, scrollable)
 
 
 @functools.lru_cache(maxsize=64)

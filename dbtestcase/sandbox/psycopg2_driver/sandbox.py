@@ -34,6 +34,8 @@ class Psycopg2Sandbox(ConnectingSandbox):
     """A sandbox whose engines use psycopg2."""
 
     driver_error = psycopg2.Error
+    #: what is registered on the real connection for reading values, by type
+    types: Types
     _own_cursor: Any = None
 
     def connect(self, dialect: Dialect, cparams: Mapping[str, Any] | None) -> Any:
@@ -54,9 +56,7 @@ class Psycopg2Sandbox(ConnectingSandbox):
                 self._refuse_others(options)
             if factory is not None and factory is not self._factory:
                 raise self.conflict(
-                    shared.other_factory(
-                        self.owner, self.made_at, self._factory, factory, place()
-                    )
+                    shared.other_factory(self.owner, self.made_at, self._factory, factory, place())
                 )
             connection = VirtualConnection(self, self.real)
             connection.cursor_factory = cursor_factory
@@ -73,7 +73,7 @@ class Psycopg2Sandbox(ConnectingSandbox):
         self.real.sandbox = self
         self._own_cursor = None
         forget_in_child(self.real)
-        self._first_types = self._types = dict(self.real.string_types), dict(self.real.binary_types)
+        self._first_types = self.types = dict(self.real.string_types), dict(self.real.binary_types)
         if self.died:
             self._new_generation()
         self._opened()
@@ -93,22 +93,22 @@ class Psycopg2Sandbox(ConnectingSandbox):
     def registered_types(self) -> Types:
         """Give what is registered on the real connection; the same object for the same."""
         types = dict(self.real.string_types), dict(self.real.binary_types)
-        for known in (self._first_types, self._types):
+        for known in (self._first_types, self.types):
             if types == known:
                 return known
-        self._types = types
+        self.types = types
         return types
 
     def use_types(self, types: Types) -> None:
         """Bring what is registered on the real connection to that of a virtual one."""
-        if types is self._types:
+        if types is self.types:
             return
         for registered, wanted in zip(
             (self.real.string_types, self.real.binary_types), types, strict=True
         ):
             registered.clear()
             registered.update(wanted)
-        self._types = types
+        self.types = types
 
     # -- the real connection -----------------------------------------------------
 
@@ -117,7 +117,7 @@ class Psycopg2Sandbox(ConnectingSandbox):
         if cursor is None:  # kept, as most messages are sent at the end of a test
             cursor = self._own_cursor = Connection.cursor(self.real, cursor_factory=Cursor)
         Cursor.execute(cursor, text)
-        return cursor.fetchall() if cursor.description is not None else []
+        return cursor.fetchall() if cursor.description else []
 
     def send_as_is(self, text: str) -> None:
         """Send a statement of the program's that no cursor of the driver would send."""

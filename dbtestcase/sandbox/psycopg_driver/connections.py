@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
@@ -16,6 +16,7 @@ from .. import messages as shared
 from ..backends import Backend, State
 from ..base import Phase
 from ..postgresql import messages
+from ..postgresql.settings import shown_isolation
 from ..statements import Control, analyse
 from . import private
 from .cursors import guard
@@ -67,7 +68,7 @@ class VirtualConnection(psycopg.Connection[Any]):
         self._view = PGconnView(self)
         self._generation = -1
         self._backend: Backend | None = None
-        self._settings: dict[str, str | None] = {}
+        self._settings: Mapping[str, str | None] = {}
         super().__init__(libpq)
         self.lock = _Lock(sandbox)  # type: ignore[assignment]
         self._prepared = Prepared(sandbox)
@@ -104,7 +105,7 @@ class VirtualConnection(psycopg.Connection[Any]):
     def listened(self) -> None:
         """Keep what the ``connect`` listeners set: it is this connection's in every test."""
         if self._backend is not None:
-            self._settings = dict(self._backend.session)
+            self._settings = self._backend.session
 
     def backend(self) -> Backend:
         """Give the server's side of this connection, a new one in each test."""
@@ -134,9 +135,8 @@ class VirtualConnection(psycopg.Connection[Any]):
         return _TRANSACTION_STATUS[self._backend.state]
 
     def show_isolation(self) -> str | None:
-        """Give what answers SHOW transaction_isolation, where the real transaction differs."""
-        level = self.backend().isolation
-        return f"SELECT '{level.lower()}'::text AS transaction_isolation" if level else None
+        """Give what answers SHOW transaction_isolation, where the real transaction may differ."""
+        return shown_isolation(self.backend())
 
     def forget_prepared(self) -> None:
         """Forget what psycopg prepared: the server knows none of it any more."""
@@ -174,6 +174,7 @@ class VirtualConnection(psycopg.Connection[Any]):
         sandbox = self.sandbox
 
         def send() -> Any:
+            sandbox.let_speak(self)  # others may have spoken while it waited for them
             try:
                 return call()
             except BaseException:
@@ -189,7 +190,9 @@ class VirtualConnection(psycopg.Connection[Any]):
             try:
                 if sandbox.phase is Phase.CLOSING:
                     return sandbox.run_closing(backend, statement, send)
-                result = backend.execute(text, send, values_only=values_only)
+                result = backend.execute(
+                    text, send, values_only=values_only, statement=statement
+                )
             finally:
                 sandbox.let_speak(before)
             if statement.control in (Control.ROLLBACK, Control.ROLLBACK_TO):

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .. import uncommitted
-from ..backends import Backend, State
+from ..backends import Author, Backend, State
 from ..places import place
 from ..statements import Statement
 from ..threads import Threads
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Locks", "SQLiteBackend"]
 
 
-@dataclass(eq=False)
 class SQLiteBackend(Backend):
     """A virtual connection as SQLite itself would see it.
 
@@ -43,6 +41,7 @@ class SQLiteBackend(Backend):
         self.has_read, self.has_written = self.sandbox.fetches(self), False
         if _reserves(statement):
             self.began = place()
+            self.author = Author(self.name, self.began)
             self.sandbox.reserve(self)
         super().begin(statement)
 
@@ -114,9 +113,7 @@ class Locks(Threads):
             if isinstance(owner, Backend) and met and self._first_time(backend, owner):
                 name = tables.name(min(met))
                 what = "the schema" if name == "sqlite_master" else f"table {name}"
-                uncommitted.warn(
-                    uncommitted.meets(backend, owner, what, "has written to", text)
-                )
+                uncommitted.warn(uncommitted.meets(backend, owner, what, "has written to", text))
 
     def _first_time(self, backend: Backend, other: Backend) -> bool:
         pair = (backend.name, other.name)

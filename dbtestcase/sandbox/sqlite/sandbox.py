@@ -58,6 +58,7 @@ class SQLiteSandbox(Sandbox):
     """Virtual connections on one real connection to an SQLite database."""
 
     driver_error = sqlite3.Error
+    _backend_class = SQLiteBackend
     errors_fail_transactions = False
     savepoint_begins = True
     analyse = staticmethod(analyse)
@@ -323,9 +324,8 @@ class SQLiteSandbox(Sandbox):
 
     def new_backend(self, session: Mapping[str, str | None]) -> SQLiteBackend:
         """Make SQLite's side of a virtual connection."""
-        self._names += 1
-        backend = SQLiteBackend(self, f"connection {self._names}", dict(session))
-        self.backends.add(backend)
+        backend = super().new_backend(session)
+        assert isinstance(backend, SQLiteBackend)
         return backend
 
     def flush(self) -> None:
@@ -535,7 +535,9 @@ class SQLiteSandbox(Sandbox):
         self._reset_cursors(connection)
         for name, owner in list(self.tables.temporary.items()):
             if owner is connection.known_backend:
-                del self.tables.temporary[name]
+                # others' rollback would bring it back: so they may not name it
+                if not self.stack.of_others(connection.known_backend):
+                    del self.tables.temporary[name]
                 with contextlib.suppress(sqlite3.Error):
                     self._wire.ask('DROP TABLE temp."{}"'.format(name.replace('"', '""')))
 
