@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import alchemical.flask
 import flask_sqlalchemy
 import flask_sqlalchemy_lite
+from alchemical.core import BaseModel
 from flask import Flask, jsonify
 from sqlalchemy import Engine, ForeignKey, create_engine, inspect, select
 from sqlalchemy.orm import (
@@ -63,9 +64,14 @@ class PlainBase(DeclarativeBase):
     pass
 
 
+class AlchemicalBase(BaseModel, DeclarativeBase):
+    # by default all models of a process share them, and so the tables of other tests' apps
+    __metadatas__: ClassVar[dict[Any, Any]] = {}
+
+
 of_flask_sqlalchemy = flask_sqlalchemy.SQLAlchemy()
 of_lite = flask_sqlalchemy_lite.SQLAlchemy()
-of_alchemical = alchemical.flask.Alchemical()
+of_alchemical = alchemical.flask.Alchemical(model_class=AlchemicalBase)
 MODELS = {
     of_flask_sqlalchemy: models(of_flask_sqlalchemy.Model),
     of_lite: models(LiteBase),
