@@ -32,13 +32,15 @@ def history(*said: tuple[str, str, int] | tuple[str, str], kinds: str = "raw raw
 class TestHistories(unittest.TestCase):
     """Few histories, with fixed seeds; ``python -m tests.histories`` tries thousands."""
 
+    maxDiff = None  # a difference is a whole history
+
     def assertNothingDiffers(self, report: Report) -> None:
         self.assertEqual("\n".join(report.differences + report.flaky), "")
 
     def test_psycopg2(self) -> None:
         """The sandbox shows what real connections do, and a run tries what is difficult."""
         with PostgreSQLDatabases(DRIVERS["psycopg2"]) as databases:
-            report = run(databases, 120, 1)
+            report = run(databases, 120, 11)
         self.assertNothingDiffers(report)
         for what in (
             "crossed",
