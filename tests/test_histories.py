@@ -40,7 +40,7 @@ class TestHistories(unittest.TestCase):
     def test_psycopg2(self) -> None:
         """The sandbox shows what real connections do, and a run tries what is difficult."""
         with PostgreSQLDatabases(DRIVERS["psycopg2"]) as databases:
-            report = run(databases, 120, 11)
+            report = run(databases, 120, 5)
         self.assertNothingDiffers(report)
         for what in (
             "crossed",
