@@ -89,9 +89,10 @@ class DatabaseFixture:
         self._app_engines = app_engines
         self._reset_sequences = reset_sequences
         self._in_test = False
-        # each sandbox once, though several binds may share it: asked many times in each test
+        # each sandbox once, though several binds may share it, and with it a lease
+        self._lease_of: dict[Sandbox, Lease] = {}
+        # the same sandboxes, asked for many times in each test
         self._each: tuple[Sandbox, ...] = ()
-        self._leases_of: dict[Sandbox, list[Lease]] = {}
         self._began = 0.0
         self._built = False
         self._filled_before: dict[Key, str | None] = {}
@@ -124,13 +125,10 @@ class DatabaseFixture:
             stack.callback(self.door.__exit__, *exception)
             for engine in self._to_dispose:
                 stack.callback(engine.dispose)
-            used = [self._leases[key] for key in self.sandboxes]
             for held in self._leases.values():
-                if held not in used:
+                if self._sandbox_of(held) is None:
                     stack.callback(held.look_unused)
-            # several binds may share one
-            lease_of = {sandbox: self._leases[key] for key, sandbox in self.sandboxes.items()}
-            for sandbox, held in lease_of.items():
+            for sandbox, held in self._lease_of.items():
                 stack.callback(self._close, sandbox, held)
             stack.callback(self.door.close_sessions)
             stack.callback(self.closing)
@@ -205,16 +203,8 @@ class DatabaseFixture:
         elif key not in self._filled:
             self._fill(key, sandbox)
         self.sandboxes[key] = sandbox
-        self._each = tuple(dict.fromkeys(self.sandboxes.values()))
-        # each lease once, as well
-        self._leases_of = {
-            sandbox: list(
-                dict.fromkeys(
-                    self._leases[k] for k in self.sandboxes if self.sandboxes[k] is sandbox
-                )
-            )
-            for sandbox in self._each
-        }
+        self._lease_of[sandbox] = held
+        self._each = tuple(self._lease_of)
         self._redirected.add(engine)
         if self._in_test and engine.dialect not in self._known and not sandbox.alive:
             self._contact_known(key)
@@ -243,10 +233,7 @@ class DatabaseFixture:
 
     def _sandbox_of(self, held: Lease) -> Sandbox | None:
         """Give the sandbox of a database, which several binds may share: a read replica's."""
-        for key, sandbox in self.sandboxes.items():
-            if self._leases[key] is held:
-                return sandbox
-        return None
+        return next((box for box, each in self._lease_of.items() if each is held), None)
 
     def build_missing(self) -> None:
         """Add the tables of models that were imported only after the first contact."""
@@ -429,20 +416,15 @@ class DatabaseFixture:
             noted[:] = [error for error in noted if told is not None and error is not told]
 
     def _end_test(self, sandbox: Sandbox) -> None:
-        leases = self._leases_of[sandbox]
+        held, began = self._lease_of[sandbox], self._began
         try:
             sandbox.end_test()
-            began = self._began
-            visited = sandbox.visited(began)
-            for held in leases:
-                visited = visited or held.visited(began, connected=sandbox.alive)
-            if visited:
-                found = [held.find_escape(sandbox.server_pid) for held in leases]
+            if sandbox.visited(began) or held.visited(began, connected=sandbox.alive):
+                stay = held.find_escape(sandbox.server_pid)
                 if sandbox.alive:
-                    sandbox.visitors_seen(stay=any(found))
+                    sandbox.visitors_seen(stay=stay)
         except EscapeError:
-            for held in leases:
-                held.spoil()
+            held.spoil()
             sandbox.give_up()
             raise
 
