@@ -192,12 +192,11 @@ class Sandbox(Kind):
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
-        if self._names > 1 and self.holds_snapshots and self.stack.top.owner is backend:
+        if self.holds_snapshots and self.stack.top.owner is backend:
             # only a commit that wrote puts a snapshot out of date
             self.stack.ask_top()
         self.stack.commit(backend)
-        if self.changed.waiting:
-            self.changed.notify_all()
+        self.changed.notify_all()
 
     def undo(self, backend: Backend, level: int = 0) -> None:
         """Undo the work of *backend* from that level on. Never raises."""
@@ -298,8 +297,7 @@ class Sandbox(Kind):
         if self.warned:
             self.warned.clear()
         self.touched = self.answered = False
-        if self.changed.waiting:
-            self.changed.notify_all()  # a thread that waits is too late
+        self.changed.notify_all()  # a thread that waits is too late
         self._commits_at_begin = self.stack.commits
 
     def begin_test(self) -> None:
@@ -345,8 +343,7 @@ class Sandbox(Kind):
             return
         with self.lock:
             try:
-                if self.touched:
-                    self._rewind()
+                self._rewind()
             finally:
                 self._new_generation()
                 self.phase = Phase.BETWEEN

@@ -6,7 +6,7 @@ from collections.abc import Sized
 
 from ..backends import Backend
 from ..statements import Statement
-from .wire import quoted
+from .wire import literal, quoted
 
 __all__ = ["PreparedStatements"]
 
@@ -54,11 +54,7 @@ class PreparedStatements:
             del self._owners[name]
         # a text of several statements, or a function, may have let it go already
         return [
-            f"DO $$ BEGIN EXECUTE {_literal(f'DEALLOCATE {quoted(name)}')}; "
+            f"DO $$ BEGIN EXECUTE {literal(f'DEALLOCATE {quoted(name)}')}; "
             f"EXCEPTION WHEN invalid_sql_statement_name THEN NULL; END $$"
             for name in mine
         ]
-
-
-def _literal(text: str) -> str:
-    return "'{}'".format(text.replace("'", "''"))

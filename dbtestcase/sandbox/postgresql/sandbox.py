@@ -196,7 +196,7 @@ class PostgreSQLSandbox(Sandbox):
         only_reads = values_only and self._catalogue.only_reads(statement)
         if (
             statement.plain
-            and self._names == 1
+            and self.has_one
             and not backend.read_only
             and not self._settings.learned
             and not self._temporary.any

@@ -7,7 +7,7 @@ from collections.abc import Sized
 
 from ..backends import Backend
 from ..statements import Statement
-from .wire import PostgreSQLWire, quoted
+from .wire import PostgreSQLWire, literal, quoted
 
 __all__ = ["TemporaryTables"]
 
@@ -53,8 +53,7 @@ class TemporaryTables:
         return None
 
     def _is_there(self, name: str) -> bool:
-        literal = quoted(name).replace("'", "''")
-        rows = self._wire.ask(f"SELECT to_regclass('pg_temp.{literal}') IS NOT NULL")
+        rows = self._wire.ask(f"SELECT to_regclass({_literal(name)}) IS NOT NULL")
         return bool(rows[0][0])
 
     def rolled_back(self, backend: Backend) -> None:
@@ -95,4 +94,4 @@ class TemporaryTables:
 
 
 def _literal(name: str) -> str:
-    return "'pg_temp.{}'".format(quoted(name).replace("'", "''"))
+    return literal(f"pg_temp.{quoted(name)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["PostgreSQLWire", "Rows", "quoted"]
+__all__ = ["PostgreSQLWire", "Rows", "literal", "quoted"]
 
 Rows = list[tuple[Any, ...]]
 
@@ -53,6 +53,11 @@ class PostgreSQLWire:
     def wrote(self, savepoints: int, mark: Any) -> bool:
         """Whether the topmost savepoint has an xid, and so every one below it."""
         return bool(self.ask(_COUNT_XIDS)[0][0] == savepoints + 1)
+
+
+def literal(text: str) -> str:
+    """Write a text as a literal, in a session whose strings are those of the standard."""
+    return "'{}'".format(text.replace("'", "''"))
 
 
 def quoted(name: str) -> str:
