@@ -389,7 +389,7 @@ class DatabaseFixture:
         """
         door = self.door
         return bool(
-            door.sessions_began
+            door.sessions
             or door.refusals
             or (len(door.undos), len(self._to_dispose)) != mark
         )

@@ -109,10 +109,8 @@ class Door:
         #: what gives the redirected engines back, the first one first: always the same list
         self.undos: list[Callable[[], None]] = []
         self._passed: weakref.WeakSet[Dialect] = weakref.WeakSet()
-        self._sessions: weakref.WeakSet[Session] = weakref.WeakSet()
-        #: whether a session began since they were closed; to look into a WeakSet takes longer
-        #: than all else at the end of a test that used none
-        self.sessions_began = False
+        #: the sessions that began since they were closed; a WeakSet takes several times as long
+        self.sessions: set[weakref.ref[Session]] = set()
         self._stack = contextlib.ExitStack()
 
     # -- open and closed -------------------------------------------------------------------------
@@ -334,20 +332,14 @@ class Door:
 
     def close_sessions(self) -> None:
         """Close each session that began a transaction since the last call, even if some fail."""
-        if not self.sessions_began:
-            return
-        with self._lock:
-            self.sessions_began = False
-            sessions = list(self._sessions)
-            self._sessions.clear()
-        _run_all(f"closing sessions of {self._owner}", [session.close for session in sessions])
+        sessions, self.sessions = self.sessions, set()
+        alive = [session for known in list(sessions) if (session := known()) is not None]
+        _run_all(f"closing sessions of {self._owner}", [session.close for session in alive])
 
     def _after_begin(
         self, session: Session, transaction: SessionTransaction, connection: Connection
     ) -> None:
-        with self._lock:
-            self._sessions.add(session)
-            self.sessions_began = True
+        self.sessions.add(weakref.ref(session))
 
 
 def _run_all(doing: str, calls: Iterable[Callable[[], object]]) -> None:

@@ -5,6 +5,7 @@ They are the same in SQLAlchemy 2.0 and 2.1; ``tests/test_engines.py`` fails whe
 =================================  ============================================================
 ``Pool._creator``                  what a pool calls for a new connection; ``recreate()`` hands it
                                    on, and setting it also sets ``_invoke_creator``
+``Pool._creator_arg``              what ``_creator`` gives, without a call
 ``Pool._dialect``                  that of its engine; a stub where the pool has none
 ``create_engine.<locals>.connect`` the creator of an engine that was given no ``creator=``
 ``QueuePool._max_overflow``        -1 means no limit
@@ -47,7 +48,7 @@ def creator_of(pool: Pool) -> Creator:
 
 def is_made_by(pool: Pool, kind: type) -> bool:
     """Return whether what the pool calls for a new connection is of a kind."""
-    return isinstance(pool._creator, kind)
+    return isinstance(pool._creator_arg, kind)
 
 
 def dialect_of(pool: Pool) -> Dialect | None:

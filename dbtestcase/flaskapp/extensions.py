@@ -57,16 +57,19 @@ def metadatas_of(app: Flask) -> dict[str | None, MetaData]:
     return dict(metadatas) if isinstance(metadatas, Mapping) else {}
 
 
-def session_of(app: Flask) -> Session | None:
+def session_of(app: Flask, *, make: bool = True) -> Session | None:
     """Return the session that ``db.session`` means in the current app context.
 
     Needs an app context of this app, which the caller has pushed. The session ends with it.
 
     :param app: the app.
+    :param make: whether a ``scoped_session`` may make it now, where it was not used so far.
     :returns: None where the app uses SQLAlchemy without an extension that we know.
     """
     session = getattr(_extension(app), "session", None)
     if isinstance(session, scoped_session):
+        if not make and not session.registry.has():
+            return None
         session = session()  # the session of this scope
     return session if isinstance(session, Session) else None
 
@@ -110,7 +113,7 @@ def expire_gently(session: Session) -> None:
 
     :param session: the test's own session.
     """
-    if session.new or session.dirty or session.deleted:
+    if not session.identity_map or session.new or session.dirty or session.deleted:
         return
     names: dict[Mapper[Any], list[str]] = {}
     kept = []

@@ -27,7 +27,7 @@ def expire_session_of(state: ClassState) -> None:
 def session_of_test(test: Any, *, make: bool = True) -> Session | None:
     """Give the session of a test: the app extension's, else one of our own."""
     state: ClassState = test._dbt_state()
-    session = app_session(state, test.__dict__.get("_dbt_app") or state.app)
+    session = app_session(state, test.__dict__.get("_dbt_app") or state.app, make=make)
     if session is not None:
         return session
     own: Session | None = test.__dict__.get("_dbt_session")
@@ -51,9 +51,9 @@ def close_own_session(test: Any) -> None:
         own.close()
 
 
-def app_session(state: ClassState, app: Flask | None) -> Session | None:
+def app_session(state: ClassState, app: Flask | None, *, make: bool = True) -> Session | None:
     """Give the session that the app's extension has in the context that we pushed."""
     if app is None or state.context is None:
         return None
     with in_context(state.context):
-        return session_of(app)
+        return session_of(app, make=make)

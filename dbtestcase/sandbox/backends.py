@@ -110,6 +110,9 @@ class Backend:
     thread: int = 0
     began: Place | None = None
     temporary_at_begin: frozenset[str] = frozenset()
+    #: the advisory locks that it holds
+    session_locks: frozenset[Lock] = frozenset()
+    transaction_locks: frozenset[Lock] = frozenset()
 
     def __init__(self, sandbox: Sandbox, name: str, session: Settings) -> None:
         self.sandbox = sandbox
@@ -121,8 +124,6 @@ class Backend:
         self.author = Author(name, None)
         self.savepoints: list[UserSavepoint] = []
         self.cursors: dict[str, OpenCursor] = {}
-        self.session_locks: set[Lock] = set()
-        self.transaction_locks: set[Lock] = set()
 
     @property
     def level(self) -> int:
@@ -187,7 +188,7 @@ class Backend:
         self.began = began = place()
         self.author = Author(self.name, began)
         self._session_at_begin = self.session
-        self.temporary_at_begin = self.sandbox.temporary_tables()
+        self.temporary_at_begin = frozenset(self.sandbox.temporary_tables)
         # the server takes its snapshot at the first statement, not at BEGIN
         self.commits_seen, self.alone = None, False
         self.isolation, self.read_only = self.default_isolation, self.default_read_only
@@ -341,7 +342,7 @@ class Backend:
         self.local = _NO_SETTINGS
         self.sets_constraints = self.begun_by_savepoint = False
         if self.cursors or self.transaction_locks:  # only these pin segments
-            self.transaction_locks = set()
+            self.transaction_locks = frozenset()
             self.sandbox.close_cursors(self, from_level=0, keep_held=commit)
         if not commit:
             self.session = self._session_at_begin

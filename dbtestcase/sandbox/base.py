@@ -78,6 +78,8 @@ class Sandbox(Kind):
         #: whether the outer transaction spans the class, because the set-up wrote to it
         self.shared = False
         self._names = 0
+        #: whether only one connection did anything since the last generation began
+        self.has_one = False
         self._connected = False
         #: where in the user's code the real connection was made
         self.made_at: Place | None = None
@@ -122,14 +124,10 @@ class Sandbox(Kind):
 
     # -- virtual connections ---------------------------------------------------
 
-    @property
-    def has_one(self) -> bool:
-        """Whether only one connection did anything since the last generation began."""
-        return self._names == 1
-
     def new_backend(self, session: Mapping[str, str | None]) -> Backend:
         """Make the server's side of a virtual connection."""
         self._names += 1
+        self.has_one = self._names == 1
         backend = self._backend_class(self, f"connection {self._names}", session)
         self._living.append(weakref.ref(backend))
         return backend
@@ -186,17 +184,18 @@ class Sandbox(Kind):
     @property
     def holds_snapshots(self) -> bool:
         """Whether a transaction is open that would not see what another commits."""
-        return not self.has_one and any(
+        return any(
             b.isolation in SNAPSHOT_LEVELS and b.state is not State.IDLE for b in self.backends
         )
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
-        if self.holds_snapshots and self.stack.top.owner is backend:
+        if not self.has_one and self.holds_snapshots and self.stack.top.owner is backend:
             # only a commit that wrote puts a snapshot out of date
             self.stack.ask_top()
         self.stack.commit(backend)
-        self.changed.notify_all()
+        if self.changed.waiting:
+            self.changed.notify_all()
 
     def undo(self, backend: Backend, level: int = 0) -> None:
         """Undo the work of *backend* from that level on. Never raises."""
@@ -205,7 +204,8 @@ class Sandbox(Kind):
             for segment in self.stack:
                 if segment.dead and segment.undone is None:
                     segment.undone = trail()
-        self.changed.notify_all()
+        if self.changed.waiting:
+            self.changed.notify_all()
 
     @contextmanager
     def leaving_unasked(self) -> Iterator[None]:
@@ -293,16 +293,18 @@ class Sandbox(Kind):
     def _new_generation(self) -> None:
         self.generation += 1
         self._names = 0
+        self.has_one = False
         self._living = []
         if self.warned:
             self.warned.clear()
         self.touched = self.answered = False
-        self.changed.notify_all()  # a thread that waits is too late
+        if self.changed.waiting:
+            self.changed.notify_all()  # a thread that waits is too late
         self._commits_at_begin = self.stack.commits
 
     def begin_test(self) -> None:
         """Begin a test. What was written since the last one ended is undone first."""
-        if self.phase is Phase.BETWEEN and not self.used:
+        if self.phase is Phase.BETWEEN and not self.touched and not self._names:
             self.conflicts.clear()
             self.phase = Phase.TEST
             self.began = time.monotonic()
@@ -337,8 +339,13 @@ class Sandbox(Kind):
                     backend.end(commit=False)
 
     def end_test(self) -> None:
-        """Undo everything that was done since :meth:`begin_test`."""
-        if not self.used:
+        """Undo everything that was done since :meth:`begin_test`.
+
+        Where no connection did anything, there is nothing to undo and nobody to start anew: a
+        test that needs no database pays for none. Asked without the lock: a thread that does its
+        first thing just now does it in one test or in the next, as it would with the lock.
+        """
+        if not self.touched and not self._names:
             self.phase = Phase.BETWEEN
             return
         with self.lock:
@@ -347,16 +354,6 @@ class Sandbox(Kind):
             finally:
                 self._new_generation()
                 self.phase = Phase.BETWEEN
-
-    @property
-    def used(self) -> bool:
-        """Whether a connection did anything since the last generation began.
-
-        If not, there is nothing to undo and nobody to start anew, and a test that needs no
-        database pays for none. Asked without the lock: a thread that does its first thing just
-        now does it in one test or in the next, as it would with the lock.
-        """
-        return self.touched or self._names > 0
 
     def _rewind(self) -> None:
         if self.touched and self.alive:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -25,6 +25,8 @@ class Kind(abc.ABC):
     errors_fail_transactions = True
     #: whether SAVEPOINT outside a transaction begins one
     savepoint_begins = False
+    #: the names of the temporary tables that exist
+    temporary_tables: Collection[str]
     #: says of a text what it is
     analyse: Callable[[str], Statement] = staticmethod(analyse)
 
@@ -101,10 +103,6 @@ class Kind(abc.ABC):
     def taking(self, engine: Engine) -> AbstractContextManager[None]:
         """Keep what would be lost with the engine's own connections, while it is redirected."""
         return nullcontext()
-
-    def temporary_tables(self) -> frozenset[str]:
-        """Give the names of the temporary tables that exist."""
-        return frozenset()
 
     def end_session(self, backend: Backend) -> None:  # noqa: B027 - not every kind has such
         """Let go what a session held past its transactions: it is closed."""

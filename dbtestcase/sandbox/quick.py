@@ -42,6 +42,5 @@ class Changes:
             self.waiting -= 1
 
     def notify_all(self) -> None:
-        """Let those who wait look again."""
-        if self.waiting:
-            self._condition.notify_all()
+        """Let those who wait look again; not worth a call where :attr:`waiting` is 0."""
+        self._condition.notify_all()

@@ -143,9 +143,16 @@ class Segment:
     wrote: Wrote = Wrote.NO
     dead: bool = False
     pinned: bool = False
-    traces: Traces = field(default_factory=Traces)
     author: object = None
     undone: Any = None
+    _traces: Traces | None = None
+
+    @property
+    def traces(self) -> Traces:
+        """What it left, as far as is known. Most segments are never asked, and have none."""
+        if self._traces is None:
+            self._traces = Traces()
+        return self._traces
 
     @property
     def holds_nothing(self) -> bool:
@@ -156,17 +163,7 @@ class Segment:
         """Forget whose it was: a ROLLBACK TO emptied it."""
         self.owner, self.level, self.wrote = None, 0, Wrote.NO
         self.dead = self.pinned = False
-        self.undone = None
-        traces = self.traces
-        if (
-            traces.inserted
-            or traces.changed
-            or traces.deleted
-            or traces.ddl
-            or traces.locked
-            or traces.may_delete
-        ):
-            self.traces = Traces()
+        self.undone = self._traces = None
 
 
 class SegmentStack:
@@ -217,9 +214,14 @@ class SegmentStack:
     def rewind(self) -> None:
         """Go back to the base that :meth:`begin` made of a savepoint.
 
-        The message that ends a test so begins the next one.
+        The message that ends a test so begins the next one. Session settings are put back, too,
+        which the caller knows.
         """
-        self._roll_back_to(0)
+        base = self.segments[0]
+        del self.segments[1:]
+        self._wire.queue(f"ROLLBACK TO {base.name}")
+        base.clear()
+        base.mark = self._wire.mark()
 
     def _open(self, name: str) -> Segment:
         self._wire.queue(f"SAVEPOINT {name}")

@@ -89,6 +89,7 @@ def lines() -> list[Line]:
         Line("insert", "ours, twenty tables and class data", c.OursTwentyData, 200),
         Line("insert", "create_all and drop_all, twenty tables", c.CreateDrop, 3),
         Line("request", "no isolation", c.NoIsolationApp),
+        Line("request", "no isolation, one context and session", c.NoIsolationOneContext),
         Line("request", "ours", c.OursApp),
         Line("request", "ours, with class data", c.OursAppData),
         Line("request", "SQLAlchemy's recipe", c.RecipeApp),

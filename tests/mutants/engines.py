@@ -426,7 +426,11 @@ RULES = [
     rule(
         "engines 6g",
         "What psycopg2.sql and register_… ask of a cursor's connection is answered.",
-        body(f"{PSYCOPG2}.cursors:GuardedCursor.connection", "return self.virtual"),
+        swap(
+            f"{PSYCOPG2}.cursors:GuardedCursor._text",
+            "self.connection = self.virtual.real",
+            "pass",
+        ),
         psycopg2="psycopg2_driver.TestTextualControl.test_forms_of_a_query",
     ),
     rule(

@@ -134,7 +134,7 @@ RULES = [
     rule(
         "session 12b",
         "One of a transaction is let go at the virtual commit.",
-        swap("sandbox.backends:Backend._forget", "self.transaction_locks = set()", "pass"),
+        swap("sandbox.backends:Backend._forget", "self.transaction_locks = frozenset()", "pass"),
         postgresql="postgresql.TestAdvisoryLocks.test_let_go",
     ),
     rule(

@@ -15,7 +15,7 @@ RULES = [
     rule(
         "test 1",
         "A test that does not touch the database sends nothing.",
-        body(f"{BASE}.used", "return True"),
+        swap(f"{BASE}.end_test", "if not self.touched and not self._names:", "if False:"),
         swap(f"{BASE}._rewind", "if self.touched and self.alive:", "if self.alive:"),
         postgresql="sandbox.TestLife.test_untouched",
     ),

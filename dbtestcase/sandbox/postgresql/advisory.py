@@ -73,7 +73,7 @@ class AdvisoryLocks:
         """Let go what a session that is closed holds; no rollback would."""
         if not backend.session_locks:
             return
-        backend.session_locks.clear()
+        backend.session_locks = frozenset()
         # one may have been taken several times, which the server does not tell
         self._wire.queue("SELECT pg_catalog.pg_advisory_unlock_all()")
         for other in self._backends():

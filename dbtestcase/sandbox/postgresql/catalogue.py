@@ -119,7 +119,8 @@ class Catalogue:
         self._wire = wire
         self._version = version
         self._known = False
-        self._changed = False
+        #: whether something in the test may have changed the schema
+        self.changed = False
         #: what was known before the first change of a test
         self._at_start: _Facts | None = None
         self._facts = _Facts()
@@ -133,28 +134,27 @@ class Catalogue:
 
     def note(self, statement: Statement) -> None:
         """Ask again after a statement that may have changed the schema."""
-        unsteady = self._known and self._facts.unsteady and not self.only_reads(statement)
-        if statement.defines or unsteady or self.names_native(statement):
-            if not self._changed and self._known:
+        changes = statement.defines or self._names_native(statement)
+        unsteady = self._known and self._facts.unsteady
+        if changes or (unsteady and not self.only_reads(statement)):
+            if not self.changed and self._known:
                 self._at_start = self._facts
             self._known = False
-            self._changed = True
+            self.changed = True
 
     def partly_rolled_back(self) -> None:
         """Ask again where a change of the schema may have been undone."""
-        if self._changed:
-            self._known = False
+        self._known = False
 
     def rolled_back(self) -> None:
         """Believe again what was known before the schema was changed in the test: it has ended."""
-        if self._changed:
-            self._known = self._at_start is not None
-            self._facts = self._at_start or self._facts
-            self._changed, self._at_start = False, None
+        self._known = self._at_start is not None
+        self._facts = self._at_start or self._facts
+        self.changed, self._at_start = False, None
 
     def keep(self) -> None:
         """Take the schema as it is for that of every test."""
-        self._changed, self._at_start = False, None
+        self.changed, self._at_start = False, None
         self.learn()
 
     def learn(self) -> None:
@@ -200,12 +200,12 @@ class Catalogue:
         self.learn()
         return not self._facts.hidden and self._facts.suspects.isdisjoint(statement.words)
 
-    @property
-    def unsteady(self) -> bool:
-        """Whether any statement that is not proven to only read may change the schema."""
-        return self._facts.unsteady
+    def may_change_by(self, statement: Statement) -> bool:
+        """Whether a plain *statement* may change the schema, if it is not proven to only read."""
+        facts = self._facts
+        return facts.unsteady or (bool(facts.natives) and self._names_native(statement))
 
-    def names_native(self, statement: Statement) -> bool:
+    def _names_native(self, statement: Statement) -> bool:
         """Whether *statement* names a function of the users in C, which may change the schema.
 
         Such a function in a trigger is trusted not to: ``uuid-ossp`` and the like would have the

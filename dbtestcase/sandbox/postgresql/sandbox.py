@@ -52,9 +52,6 @@ _END_READ_ONLY = "RELEASE dbtestcase_ro"
 _SHOWN = {"show", "current_setting", "pg_settings"}
 
 
-_NONE: frozenset[str] = frozenset()
-
-
 class PostgreSQLSandbox(Sandbox):
     """Virtual connections on one real connection to a PostgreSQL database.
 
@@ -75,6 +72,7 @@ class PostgreSQLSandbox(Sandbox):
         self._settings = SessionSettings(self._wire, self._quote)
         self._advisory = AdvisoryLocks(self._wire, lambda: self.backends)
         self._temporary = TemporaryTables(self._wire)
+        self.temporary_tables = self._temporary.names
         self._prepared = PreparedStatements()
         self._cursors = ServerCursors(self._wire)
         self._catalogue = Catalogue(self._wire, self._server_version)
@@ -200,8 +198,7 @@ class PostgreSQLSandbox(Sandbox):
             and not backend.read_only
             and not self._settings.learned
             and not self._temporary.any
-            and not self._catalogue.unsteady
-            and not self._catalogue.names_native(statement)
+            and not self._catalogue.may_change_by(statement)
         ):
             return self._run_alone(backend, call, only_reads=only_reads, statement=statement)
         if backend.alone:
@@ -279,8 +276,8 @@ class PostgreSQLSandbox(Sandbox):
             self._failed(backend, statement, [], error, guarded=False)
             raise
         self.answered = True
-        if not only_reads:  # who comes beside it asks what it may have done
-            segment.traces.may_delete |= self._catalogue.may_delete(statement)
+        if not only_reads and self._catalogue.may_delete(statement):
+            segment.traces.may_delete = True  # who comes beside it asks what it may have done
         return result
 
     def _require_transaction(self, statement: Statement) -> None:
@@ -312,8 +309,9 @@ class PostgreSQLSandbox(Sandbox):
         return segment
 
     def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
-        self._settings.rolled_back(settings)
-        self._catalogue.partly_rolled_back()
+        self._settings.in_force = settings
+        if self._catalogue.changed:
+            self._catalogue.partly_rolled_back()
 
     # -- failing -----------------------------------------------------------------
 
@@ -395,10 +393,6 @@ class PostgreSQLSandbox(Sandbox):
             self._cursors.end(backend, from_level, keep_held)
         self._unpin(backend)
 
-    def temporary_tables(self) -> frozenset[str]:
-        """Give the names of the temporary tables that exist."""
-        return self._temporary.names if self._temporary.any else _NONE
-
     def drop_temporary(self, backend: Backend) -> None:
         """Forget the temporary tables that the rolled back transaction made."""
         self._temporary.rolled_back(backend)
@@ -447,7 +441,7 @@ class PostgreSQLSandbox(Sandbox):
             self._check_beside(backend, others, check)
             return
         try:
-            if self.holds_snapshots:
+            if not self.has_one and self.holds_snapshots:
                 # it may yet matter whether it wrote
                 self._wire.ask(check)
             else:
@@ -552,7 +546,7 @@ class PostgreSQLSandbox(Sandbox):
         if sent_off := self._sequences.send_off():
             pending.append(sent_off)
         self._end_message()
-        self._settings.rolled_back({})
+        self._settings.in_force = {}
         # the stack and what is beside it go on as good as new
         self._neighbours.forget()
         pending.append("BEGIN")
@@ -569,7 +563,8 @@ class PostgreSQLSandbox(Sandbox):
             self._temporary.clear()
         if self._prepared.any:
             self._prepared.clear()
-        self._catalogue.rolled_back()
+        if self._catalogue.changed:
+            self._catalogue.rolled_back()
         restore = self._sequences.restore()
         if begun and self._real_state() is State.IDLE:
             raise self._escaped()
@@ -577,6 +572,7 @@ class PostgreSQLSandbox(Sandbox):
             self._end_outer(restore)
             return
         self.stack.rewind()
+        self._settings.in_force = {}
         if self._advisory.used:
             self._wire.queue(self._release_advisory())
         if restore:

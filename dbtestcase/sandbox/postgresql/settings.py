@@ -37,17 +37,13 @@ class SessionSettings:
         self._baseline: dict[str, str | None] = {}
         #: whether anybody changed any since the connection was made
         self.learned = False
-        #: the values that are not the first ones
+        #: the values that are not the first ones; a rollback puts back those of before
         self.in_force: Mapping[str, str | None] = {}
 
     def forget(self) -> None:
         """Start anew, on a new real connection."""
         self._baseline, self.in_force = {}, {}
         self.learned = False
-
-    def rolled_back(self, settings: Mapping[str, str | None]) -> None:
-        """Note that the server put the settings back to what they were."""
-        self.in_force = settings
 
     def bring(self, backend: Backend) -> None:
         """Queue what brings the real connection to what *backend* believes."""

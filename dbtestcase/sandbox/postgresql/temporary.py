@@ -25,15 +25,12 @@ class TemporaryTables:
         self._owners: dict[str, tuple[Backend, str | None]] = {}
         #: what is false where there are none
         self.any: Sized = self._owners
+        #: the names of those that exist
+        self.names = self._owners.keys()
 
     def clear(self) -> None:
         """Forget all: a rollback took them away."""
         self._owners.clear()
-
-    @property
-    def names(self) -> frozenset[str]:
-        """The names of those that exist."""
-        return frozenset(self._owners)
 
     def note(self, backend: Backend, statement: Statement) -> None:
         """Keep whose the table that *statement* made is."""

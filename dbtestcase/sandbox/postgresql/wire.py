@@ -33,19 +33,19 @@ class PostgreSQLWire:
         """Send *sql* with the next message."""
         self.pending.append(sql)
 
-    def flush(self) -> None:
-        """Send what waits."""
-        if self.pending:
-            self._send("; ".join(self.pending))
-
-    def ask(self, sql: str) -> Rows:
-        """Send what waits and *sql*, and give the rows of *sql*."""
-        return self._send("; ".join([*self.pending, sql]))
-
-    def _send(self, text: str) -> Rows:
+    def flush(self) -> Rows:
+        """Send what waits, and give the rows of its last statement."""
+        if not self.pending:
+            return []
+        text = "; ".join(self.pending)
         self.pending.clear()
         self.messages += 1
         return self._execute(text)
+
+    def ask(self, sql: str) -> Rows:
+        """Send what waits and *sql*, and give the rows of *sql*."""
+        self.pending.append(sql)
+        return self.flush()
 
     def mark(self) -> None:
         """Nothing: an xid belongs to its savepoint, whenever it began."""

@@ -208,7 +208,7 @@ class VirtualConnection:
         factory = cursor_factory or self.cursor_factory
         if name is None and not factory:
             made = self._make_cursor()
-            made.virtual = self
+            made.virtual = made.connection = self
             return made
         wanted: dict[str, Any] = {}
         if name is not None:
@@ -216,7 +216,7 @@ class VirtualConnection:
         if factory:
             wanted["cursor_factory"] = factory
         made = self._make_cursor(**wanted)
-        made.virtual = self
+        made.virtual = made.connection = self
         if name is not None:
             made._transaction = self.transaction
         return made

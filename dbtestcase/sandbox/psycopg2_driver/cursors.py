@@ -56,12 +56,8 @@ class GuardedCursor:
     """What is mixed into a cursor class: every statement asks the sandbox first."""
 
     virtual: VirtualConnection
-    _rendering = False
-
-    @property
-    def connection(self) -> Any:
-        """The virtual connection, but the real one to psycopg2.sql, which quotes for it."""
-        return self.virtual.real if self._rendering else self.virtual
+    #: the virtual connection, but the real one to psycopg2.sql, which quotes for it
+    connection: Any = None
 
     def execute(self, query: Any, vars: Any = None) -> Any:
         """Execute *query*, or play it where it steers the transaction."""
@@ -159,11 +155,11 @@ class GuardedCursor:
         if isinstance(query, bytes):
             return query.decode(self._codec)
         if isinstance(query, Composable):
-            self._rendering = True
+            self.connection = self.virtual.real
             try:
                 return query.as_string(self)  # type: ignore[arg-type]
             finally:
-                self._rendering = False
+                self.connection = self.virtual
         if not isinstance(query, str):
             raise TypeError(
                 f"argument 1 must be a string or unicode object: got {type(query).__name__} instead"

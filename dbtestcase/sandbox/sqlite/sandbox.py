@@ -79,6 +79,7 @@ class SQLiteSandbox(Sandbox):
 
     def _know_nothing(self) -> None:
         self.tables = Tables()
+        self.temporary_tables = self.tables.temporary.keys()
         self.pragmas = Pragmas(self)
         self.callbacks = Callbacks(self)
         self.foreign_keys = ForeignKeys(self._wire)
@@ -546,10 +547,6 @@ class SQLiteSandbox(Sandbox):
         names = [n for n in self.tables.leaving if self.tables.temporary.get(n) is backend]
         self.tables.leaving.difference_update(names)
         return names
-
-    def temporary_tables(self) -> frozenset[str]:
-        """Give the names of the temporary tables that exist."""
-        return frozenset(self.tables.temporary)
 
     def drop_temporary(self, backend: Backend) -> None:
         """Forget the temporary tables that the rolled back transaction made."""
