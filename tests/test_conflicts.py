@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import inspect
 import os
 import sqlite3
@@ -17,8 +18,9 @@ import threading
 import time
 import unittest
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any
 from unittest import mock
 
@@ -1249,9 +1251,22 @@ class TestFixture(TextCase):
 
 def called_in(filename: str, function: Callable[[], Any]) -> Any:
     """Call *function* from line 2 of a file of that name."""
-    names: dict[str, Any] = {"function": function}
-    exec(compile("def call():\n    return function()", filename, "exec"), names)
-    return names["call"]()
+    return through([filename], function)()
+
+
+def through(filenames: Sequence[str], function: Callable[[], Any]) -> Callable[[], Any]:
+    """Make a function that comes to *function* through files of these names, line 2 of each."""
+    for filename in reversed(filenames):
+        names: dict[str, Any] = {"function": function}
+        exec(calling(filename), names)
+        function = names["call"]
+    return function
+
+
+@functools.cache
+def calling(filename: str) -> CodeType:
+    """Compile a file once, so that what is in it is the same code wherever it is called."""
+    return compile("def call():\n    return function()", filename, "exec")
 
 
 class TestPlace(unittest.TestCase):
@@ -1271,6 +1286,23 @@ class TestPlace(unittest.TestCase):
                 found = called_in(filename, place)
                 self.assertEqual(found.filename == filename and found.line == 2, is_users)
                 self.assertEqual(found.filename == __file__, not is_users)
+
+    def test_same_way(self) -> None:
+        """Who comes by a way that is known is told apart, and so is who comes in between."""
+        views, models, events = "/srv/shop/views.py", "/srv/shop/models.py", "/srv/shop/events.py"
+        ours, session = f"{PACKAGE}/sandbox/base.py", f"{PACKAGE}/engines/door.py"
+        for files, found in (
+            ((views, session, ours), views),
+            ((models, session, ours), models),
+            ((views, models, session, ours), models),
+            ((models, session, session, events, session, ours), events),
+            ((models, session, session, session, session, ours), models),
+            ((models, session, session, session, session, session, session, ours), models),
+            ((models, session, session, events, session, ours), events),
+            ((views, session, ours), views),
+        ) * 2:
+            with self.subTest(files):
+                self.assertEqual(through(files, place)(), Place(found, 2))
 
     def test_text(self) -> None:
         """A file below the current directory is named from there, another in full."""

@@ -6,8 +6,9 @@ import contextlib
 import os
 import sys
 import sysconfig
+from operator import itemgetter
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import NamedTuple
 
 __all__ = ["Place", "Trail", "place", "trail", "user_frame"]
@@ -83,18 +84,40 @@ def user_frame(frame: FrameType | None = None) -> FrameType | None:
     return frame
 
 
+#: By which functions the user's code came to ask for its place, and how deep they lay, the least
+#: deep first: for each transaction it is asked, and there are few ways into SQLAlchemy.
+_ways_in: list[tuple[int, CodeType]] = []
+_WAYS_KEPT = 6
+
+
 def place() -> Place:
     """Give the innermost line of the program or its tests, as :func:`user_frame` finds it."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:  # as in user_frame(), for each transaction asks for its place
-        filename = frame.f_code.co_filename
-        foreign = _foreign.get(filename)
-        if foreign is None:
-            foreign = not _is_users(filename)
-        if not foreign:
-            return Place(filename, frame.f_lineno)
-        frame = frame.f_back
+    # Python makes an object of each frame that is looked at, which takes longer than all else
+    # here. So the known ways are tried first: where the same function lies as deep as before, and
+    # was called by the user's code, what lies between is taken to be the same, too.
+    for depth, way_in in _ways_in:
+        try:
+            entered = sys._getframe(depth)
+        except ValueError:  # the stack is not as deep
+            continue
+        if entered.f_code is way_in and (caller := entered.f_back) is not None:
+            filename = caller.f_code.co_filename
+            if _foreign.get(filename) is False:
+                return Place(filename, caller.f_lineno)
+    frame, depth = sys._getframe(), 0
+    while (caller := frame.f_back) is not None:
+        if _is_users(caller.f_code.co_filename):
+            _note_way(depth, frame.f_code)
+            return Place(caller.f_code.co_filename, caller.f_lineno)
+        frame, depth = caller, depth + 1
     return _UNKNOWN
+
+
+def _note_way(depth: int, way_in: CodeType) -> None:
+    global _ways_in
+    known = _ways_in if len(_ways_in) < _WAYS_KEPT else []
+    # another thread may be going through the old list
+    _ways_in = sorted([*known, (depth, way_in)], key=itemgetter(0))
 
 
 def trail() -> Trail:
