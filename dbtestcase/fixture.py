@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -93,7 +92,6 @@ class DatabaseFixture:
         self._lease_of: dict[Sandbox, Lease] = {}
         # the same sandboxes, asked for many times in each test
         self._each: tuple[Sandbox, ...] = ()
-        self._began = 0.0
         self._built = False
         self._filled_before: dict[Key, str | None] = {}
         self._leases: dict[Key, Lease] = {}
@@ -349,7 +347,6 @@ class DatabaseFixture:
     def begin_test(self) -> None:
         """Begin a test, on every database that the class has touched."""
         self._in_test = True
-        self._began = time.monotonic()
         for sandbox in self._each:
             sandbox.begin_test()
         self._filled_before = self._filled.copy()
@@ -416,10 +413,11 @@ class DatabaseFixture:
             noted[:] = [error for error in noted if told is not None and error is not told]
 
     def _end_test(self, sandbox: Sandbox) -> None:
-        held, began = self._lease_of[sandbox], self._began
+        held = self._lease_of[sandbox]
         try:
             sandbox.end_test()
-            if sandbox.visited(began) or held.visited(began, connected=sandbox.alive):
+            since, connected = sandbox.began, sandbox.alive
+            if sandbox.visited(since) or held.visited(since, connected=connected):
                 stay = held.find_escape(sandbox.server_pid)
                 if sandbox.alive:
                     sandbox.visitors_seen(stay=stay)
