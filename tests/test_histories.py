@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
 import unittest
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -13,7 +17,7 @@ from .histories.check import Difference, Tally, check
 from .histories.drivers import DRIVERS
 from .histories.needed import explain
 from .histories.postgresql import OPERATIONS
-from .histories.run import Report, run
+from .histories.run import Report, drawn, run
 from .histories.sqlite_stages import SQLiteDatabases
 from .histories.stages import PostgreSQLDatabases
 from .histories.steps import History, Step
@@ -80,6 +84,49 @@ class TestHistories(unittest.TestCase):
             report = run(databases, 25, 6, kind="threads")
         self.assertNothingDiffers(report)
         self.assertLess(sum(report.tally.conflicts.values()), 10)
+
+
+def digest(seed: int) -> str:
+    """Say in a few letters which histories are drawn with a seed."""
+    found = hashlib.sha256()
+    for databases in (
+        PostgreSQLDatabases(DRIVERS["psycopg2"]),
+        SQLiteDatabases(DRIVERS["sqlite3"]),
+    ):
+        for kind in ("mixed", "web", "threads"):
+            for number in range(50):
+                found.update(str(drawn(databases, seed, number, kind)).encode())
+    return found.hexdigest()
+
+
+class TestDrawn(unittest.TestCase):
+    def test_same(self) -> None:
+        """A seed gives the same histories in another process, whatever is imported there."""
+        here = digest(7)
+        self.assertEqual(digest(7), here)
+        self.assertNotEqual(digest(8), here)
+        for imported in ("", "import tests.test_conflicts, tests.test_settings"):
+            with self.subTest(imported):
+                ran = subprocess.run(
+                    [
+                        sys.executable,
+                        "-W",
+                        "ignore",
+                        "-c",
+                        f"{imported}\nfrom tests.test_histories import digest\nprint(digest(7))",
+                    ],
+                    cwd=Path(__file__).parents[1],
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                )
+                self.assertEqual((ran.stdout.strip(), ran.stderr), (here, ""))
+
+    def test_each_alone(self) -> None:
+        """A history is that of its seed and number, so one can be played alone."""
+        databases = PostgreSQLDatabases(DRIVERS["psycopg2"])
+        self.assertEqual(drawn(databases, 7, 3), drawn(databases, 7, 3))
+        self.assertNotEqual(str(drawn(databases, 7, 3)), str(drawn(databases, 7, 4)))
 
 
 class TestCheck(unittest.TestCase):

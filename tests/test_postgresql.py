@@ -1463,6 +1463,50 @@ class TestUncommitted(TwinTestCase):
                 r"own\.",
             )
 
+    def test_impatient_beside_a_lock(self) -> None:
+        """So they are beside a lock that leaves no trace, as the rows were locked before."""
+        rows = "SELECT * FROM item FOR UPDATE"
+
+        def lock(stage: Stage, *texts: str) -> None:
+            first, second = stage.actor(), stage.actor()
+            first(rows)
+            first.commit()
+            for text in texts:
+                second(text)
+
+        for texts, impatient in (
+            ((rows,), f"{rows} SKIP LOCKED"),
+            (("SAVEPOINT s", rows, "RELEASE s", "SAVEPOINT t", "ROLLBACK TO t"), f"{rows} NOWAIT"),
+            ((rows, "SAVEPOINT s", "SELECT 1 / 0"), f"{rows} NOWAIT"),
+            (("LOCK TABLE item IN SHARE MODE",), "LOCK TABLE item NOWAIT"),
+            (("SELECT 1 FROM item",), "LOCK TABLE item NOWAIT"),
+        ):
+
+            def refused(
+                stage: Stage, texts: tuple[str, ...] = texts, impatient: str = impatient
+            ) -> None:
+                lock(stage, *texts)
+                stage.actor()(impatient)
+
+            with self.subTest(texts):
+                self.assertConflict(
+                    refused, r"connection 3 .* NOWAIT or SKIP LOCKED beside .* connection 2 .*"
+                )
+        for texts in (
+            ("SAVEPOINT s", rows, "ROLLBACK TO s"),
+            (rows, "SELECT 1 / 0"),
+            (rows, "COMMIT"),
+            ("SAVEPOINT s", rows, "SELECT 1 / 0"),
+        ):
+
+            def shown(stage: Stage, texts: tuple[str, ...] = texts) -> None:
+                lock(stage, *texts)
+                third = stage.actor()
+                third(f"{rows} NOWAIT")
+
+            with self.subTest(texts):
+                self.assertSame(shown)
+
     def test_no_privilege_to_look(self) -> None:
         """Our own look at a table that the role may not read fails nothing."""
         with self.sandbox() as stage, warnings.catch_warnings():

@@ -744,6 +744,30 @@ class TestThreads(SandboxTestCase):
             self.assertEqual(order, ["first", "second"])
             self.assertEqual(self.names(), ["first", "a", "b"])
 
+    def test_waits_for_a_lock(self) -> None:
+        """So does a lock of rows that another thread has locked, or its write is lost."""
+        self.box.freeze()
+        locked = threading.Event()
+        read = "SELECT n FROM item WHERE name = 'first' FOR UPDATE"
+
+        def add(begun: threading.Event, may: threading.Event) -> None:
+            may.wait(10)
+            with self.engine.begin() as connection:
+                n = connection.exec_driver_sql(read).scalar_one()
+                begun.set()
+                threading.Event().wait(0.2)
+                connection.exec_driver_sql(f"UPDATE item SET n = {n + 1} WHERE name = 'first'")
+
+        always, nobody = threading.Event(), threading.Event()
+        always.set()
+        with self.a_test():
+            for expected in (2, 4):  # the second time the rows are locked in any case
+                locked.clear()
+                self.run_all(lambda: add(locked, always), lambda: add(nobody, locked))
+                with self.engine.connect() as connection:
+                    found = connection.exec_driver_sql("SELECT n FROM item WHERE name = 'first'")
+                    self.assertEqual(found.scalar(), expected)
+
     def test_does_not_wait_for_a_reader(self) -> None:
         """A transaction of another thread that only reads is in nobody's way."""
         self.box.freeze()

@@ -104,6 +104,8 @@ class Backend:
     #: whether the transaction is a statement's own
     alone: bool = False
     sets_constraints: bool = False
+    #: how many savepoints were open at the first statement that only locked: it may leave no trace
+    locked_level: int | None = None
     #: whether a SAVEPOINT began the transaction, so that its RELEASE commits
     begun_by_savepoint: bool = False
     #: the thread that sent the last statement, and the line where the transaction began
@@ -134,6 +136,19 @@ class Backend:
     def holds_advisory_locks(self) -> bool:
         """Whether other connections might have to wait for it."""
         return bool(self.session_locks or self.transaction_locks)
+
+    @property
+    def has_asked(self) -> bool:
+        """Whether it has sent a query in its present transaction."""
+        return self.state is State.ACTIVE and self.commits_seen is not None
+
+    @property
+    def holds_locks(self) -> bool:
+        """Whether NOWAIT would find what it has locked without writing."""
+        if self.locked_level is None:
+            return False
+        # what a failed statement has doomed is free at once
+        return self.state is State.ACTIVE or self.locked_level < self.level
 
     def __str__(self) -> str:
         return str(Author(self.name, self.began, over=self.state is State.IDLE))
@@ -289,12 +304,16 @@ class Backend:
                 self.end(commit=True)
                 return
             del self.savepoints[index:]
+            if self.locked_level is not None:
+                self.locked_level = min(self.locked_level, index)
             for cursor in self.cursors.values():
                 cursor.level = min(cursor.level, index)
             sandbox.stack.release(self, index)
             return
         saved = self.savepoints[index]
         del self.savepoints[index + 1 :]
+        if self.locked_level is not None and self.locked_level > index:
+            self.locked_level = None
         self.session, self.local = saved.session, saved.local
         self.state = State.ACTIVE
         sandbox.close_cursors(self, from_level=index + 1)
@@ -341,6 +360,8 @@ class Backend:
             self.savepoints = []
         self.local = _NO_SETTINGS
         self.sets_constraints = self.begun_by_savepoint = False
+        if self.locked_level is not None:
+            self.locked_level = None
         if self.cursors or self.transaction_locks:  # only these pin segments
             self.transaction_locks = frozenset()
             self.sandbox.close_cursors(self, from_level=0, keep_held=commit)

@@ -36,11 +36,12 @@ class Threads:
         sandbox, mine = self._sandbox, threading.get_ident()
 
         def in_the_way() -> list[Backend]:
-            others = sandbox.stack.of_others(backend)
-            if not others:  # as nearly always
+            owners = [segment.owner for segment in sandbox.stack.of_others(backend)]
+            if not sandbox.has_one:
+                owners += [o for o in sandbox.backends if o.holds_locks and o is not backend]
+            if not owners:  # as nearly always
                 return []
             running = {thread.ident for thread in threading.enumerate()} - {mine}
-            owners = (segment.owner for segment in others)
             return [o for o in owners if isinstance(o, Backend) and o.thread in running]
 
         def free() -> bool:

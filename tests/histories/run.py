@@ -1,25 +1,26 @@
-"""Many histories: drawn by hypothesis, checked, counted, and shrunk where one differs."""
+"""Many histories: drawn, checked, counted, and shrunk where one differs."""
 
 from __future__ import annotations
 
 import time
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from random import Random
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-from hypothesis.errors import Flaky
-
+from .actors import KINDS
 from .check import Difference, Tally, check
+from .drawing import mixed_history, web_history
+from .shrinking import shrunk
 from .sqlite_stages import SQLiteDatabases
 from .stages import PostgreSQLDatabases
 from .steps import History
-from .threads import check_threads, thread_histories
+from .threads import check_threads, thread_history
 
-__all__ = ["Report", "run"]
+__all__ = ["Databases", "Report", "drawn", "run"]
 
-#: After so many histories the databases are made anew.
+Databases = PostgreSQLDatabases | SQLiteDatabases
+
+#: After so many histories the databases are made anew, for rolled back rows slow them down.
 BATCH = 500
 
 
@@ -49,11 +50,25 @@ class Report:
         return "\n".join(lines)
 
 
+def drawn(databases: Databases, seed: int, number: int, kind: str = "mixed") -> History:
+    """Draw one history: the same for a seed and a number, whatever was drawn before.
+
+    :param kind: ``mixed``; ``web``, like those of tests of a web application; ``threads``.
+    """
+    random = Random(f"{seed} {number}")  # a text, as numbers that are near give like beginnings
+    if kind == "threads":
+        return thread_history(random, databases.variants)
+    if kind == "web":
+        return web_history(random, databases.words, databases.variants)
+    return mixed_history(random, databases.words, list(KINDS), databases.variants)
+
+
 def run(
-    databases: PostgreSQLDatabases | SQLiteDatabases,
+    databases: Databases,
     count: int,
-    first_seed: int,
+    seed: int,
     *,
+    first: int = 0,
     kind: str = "mixed",
     stop: bool = True,
     shrink: bool = True,
@@ -62,73 +77,52 @@ def run(
 ) -> Report:
     """Check *count* histories.
 
-    :param first_seed: the batches are drawn with seeds that follow from it.
-    :param kind: ``mixed``; ``web``, like those of tests of a web application; ``threads``.
+    :param first: the number of the first of them.
+    :param kind: see :func:`drawn`.
     :param stop: whether to end at the first difference.
     :param shrink: whether a history that differs is made as short as it can be.
     :param tell: is told of differences as they are found.
-    :param progress: is given what was found so far, after each batch.
+    :param progress: is given what was found so far, now and then.
     """
     report = Report()
     started = time.perf_counter()
-    for batch, begin in enumerate(range(0, count, BATCH)):
-        databases.begin()
-        number = first_seed * 1000 + batch
-        phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
-        found = _batch(databases, min(BATCH, count - begin), number, kind, phases, report)
+    for number in range(first, first + count):
+        if (number - first) % BATCH == 0:
+            databases.begin()
+        found = _check(databases, drawn(databases, seed, number, kind), kind, shrink, report)
         report.seconds = time.perf_counter() - started
-        progress(report)
         if found:
-            tell(f"seed {number}: {found}\n")
-            if stop:
-                break
+            tell(f"history {number} of seed {seed}: {found}\n")
+        last = number == first + count - 1 or (found and stop)
+        if last or (number - first) % BATCH == BATCH - 1:
+            progress(report)
+        if last:
+            break
     return report
 
 
-def _batch(
-    databases: Any, count: int, number: int, kind: str, phases: Sequence[Phase], report: Report
+def _check(
+    databases: Databases, history: History, kind: str, shrink: bool, report: Report
 ) -> str:
-    tally = Tally()
-    last: list[str] = []
-    if kind == "threads":
-        drawn = thread_histories(databases.variants)
-    else:
-        drawn = databases.web_histories() if kind == "web" else databases.histories()
+    """Check one history, and give what is to be told of it."""
 
-    @seed(number)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        verbosity=Verbosity.quiet,
-        suppress_health_check=list(HealthCheck),
-        phases=phases,
-        print_blob=False,
-        report_multiple_bugs=False,
-    )
-    @given(drawn)
-    def play(history: History) -> None:
-        try:
-            box = databases.sandboxes[history.variant]
-            if kind == "threads":
-                check_threads(history, databases.real, box, tally)
-            else:
-                check(history, databases.real, box, tally, databases.other)
-        except Difference as difference:
-            last.append(str(difference))
-            raise
+    def play(played: History, tally: Tally) -> None:
+        box = databases.sandboxes[played.variant]
+        if kind == "threads":
+            check_threads(played, databases.real, box, tally)
+        else:
+            check(played, databases.real, box, tally, databases.other)
 
     try:
-        play()
+        play(history, report.tally)
     except Difference as difference:
-        report.differences.append(str(difference))
-        return str(difference)
-    except Flaky as flaky:
-        said = last[-1] if last else "".join(traceback.format_exception(flaky))
-        text = f"a difference that was not seen again:\n{said}"
-        report.flaky.append(text)
-        return text
-    finally:
-        report.tally.update(tally)
+        said, again = str(difference), True
+        if shrink:
+            shorter, again = shrunk(history, lambda part: play(part, Tally()))
+            said = shorter or said
+        if again:
+            report.differences.append(said)
+            return said
+        report.flaky.append(f"a difference that was not seen again:\n{said}")
+        return report.flaky[-1]
     return ""
-

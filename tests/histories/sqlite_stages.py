@@ -11,10 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import URL
 
 from . import sqlite
-from .actors import KINDS
+from .drawing import Vocabulary
 from .drivers import Driver
 from .stages import SandboxStage, Stage
-from .strategies import Vocabulary, histories, web_histories
 
 __all__ = ["SQLiteDatabases"]
 
@@ -82,6 +81,9 @@ class SQLiteSandboxStage(SandboxStage):
 class SQLiteDatabases:
     """The databases that the histories of a run are played in."""
 
+    #: what histories are drawn from
+    words = WORDS
+
     def __init__(
         self,
         driver: Driver,
@@ -95,14 +97,6 @@ class SQLiteDatabases:
         self.sandboxes: dict[str, SandboxStage] = {}
         self._keepers: list[sqlite3.Connection] = []
         self._directory: tempfile.TemporaryDirectory[str] | None = None
-
-    def histories(self) -> Any:
-        """Give what draws mixed histories."""
-        return histories(WORDS, list(KINDS), self.variants)
-
-    def web_histories(self) -> Any:
-        """Give what draws histories like those of tests of web applications."""
-        return web_histories(WORDS, self.variants)
 
     def begin(self) -> None:
         """Make the databases anew."""

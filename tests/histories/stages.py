@@ -20,9 +20,9 @@ from dbtestcase.sandbox.statements import split
 
 from . import postgresql
 from .actors import KINDS, Actor
+from .drawing import Vocabulary
 from .drivers import Driver
 from .steps import History
-from .strategies import Vocabulary, histories, web_histories
 
 __all__ = ["ACTORS", "PostgreSQLDatabases", "RealStage", "SandboxStage", "Stage"]
 
@@ -221,6 +221,9 @@ class SandboxStage(Stage):
 class PostgreSQLDatabases:
     """The databases that the histories of a run are played in, on the embedded server."""
 
+    #: what histories are drawn from
+    words = WORDS
+
     def __init__(self, driver: Driver, variants: tuple[str, ...] = ("bare", "class data")) -> None:
         self.driver = driver
         self.variants = variants
@@ -239,14 +242,6 @@ class PostgreSQLDatabases:
         self.make_other: Callable[[URL], tuple[Any, Any]] | None = None
         self.real: RealStage
         self.sandboxes: dict[str, SandboxStage] = {}
-
-    def histories(self) -> Any:
-        """Give what draws mixed histories."""
-        return histories(WORDS, list(KINDS), self.variants)
-
-    def web_histories(self) -> Any:
-        """Give what draws histories like those of tests of web applications."""
-        return web_histories(WORDS, self.variants)
 
     def begin(self) -> None:
         """Make the databases anew: thousands of rolled back histories would slow them down."""

@@ -1,6 +1,6 @@
 """What a history is: who takes part, and what they do, step by step.
 
-A history is plain data, so that hypothesis can draw and shrink it, and so that the same one is
+A history is plain data, so that it can be drawn, printed and shrunk, and so that the same one is
 played on real connections and in a sandbox.
 """
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from random import Random
 from typing import Any
-
-from hypothesis import strategies as st
 
 from dbtestcase.errors import SandboxConflict
 
@@ -19,7 +18,7 @@ from .check import Difference, Tally
 from .stages import RealStage, SandboxStage, warnings_heard
 from .steps import History, Operation, Step
 
-__all__ = ["check_threads", "thread_histories"]
+__all__ = ["check_threads", "thread_history"]
 
 
 def _own(name: str, text: str, weight: int = 1) -> tuple[Operation, int]:
@@ -52,18 +51,17 @@ _SAID = [
 ]
 
 
-@st.composite
-def thread_histories(draw: Any, variants: Sequence[str]) -> History:
+def thread_history(random: Random, variants: Sequence[str]) -> History:
     """Draw what two to four threads do. The last thing of each is a commit."""
     steps: list[Step] = []
-    said = st.lists(st.sampled_from(_SAID), min_size=1, max_size=8)
-    count = draw(st.integers(2, 4))
+    count = random.randint(2, 4)
     for actor in range(count):
         key = 1000 * (actor + 1)
-        steps += [Step(actor, operation, key + n) for operation, n in draw(said)]
+        said = random.choices(_SAID, k=random.randint(1, 8))
+        steps += [Step(actor, operation, key + n) for operation, n in said]
         steps.append(Step(actor, _PLAIN_COMMIT))
-    kinds = draw(st.lists(st.sampled_from(["raw", "core"]), min_size=count, max_size=count))
-    return History(tuple(kinds), draw(st.sampled_from(variants)), tuple(steps))
+    kinds = random.choices(["raw", "core"], k=count)
+    return History(tuple(kinds), random.choice(variants), tuple(steps))
 
 
 _PLAIN_COMMIT = next(operation for operation, _ in _OPERATIONS if operation.name == "commit")

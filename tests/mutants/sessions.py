@@ -113,6 +113,12 @@ RULES = [
         postgresql="postgresql.TestUncommitted.test_impatient",
     ),
     rule(
+        "session 11s",
+        "So they are beside locks of rows that leave no trace.",
+        body("sandbox.backends:Backend.holds_locks", "return False"),
+        postgresql="postgresql.TestUncommitted.test_impatient_beside_a_lock",
+    ),
+    rule(
         "session 11n",
         "A warning names the lines in which both transactions began.",
         body("sandbox.backends:Author.__str__", "return self.name"),
@@ -289,6 +295,12 @@ RULES = [
         body("sandbox.sqlite.locks:Locks.wait", "pass"),
         postgresql="sandbox.TestThreads.test_waits_for_a_writer",
         sqlite3="sqlite.TestSeveralConnections.test_threads_wait",
+    ),
+    rule(
+        "session 16f",
+        "So does a lock of rows beside another thread's.",
+        swap(f"{BASE}.wait_for_threads", " or statement.locks_rows", ""),
+        postgresql="sandbox.TestThreads.test_waits_for_a_lock",
     ),
     rule(
         "session 16c",

@@ -67,9 +67,20 @@ class Refusals:
             # constraints are nothing to who only reads
             if other.sets_constraints and other is not backend and not only_reads:
                 raise sandbox.conflict(messages.sets_constraints(other, backend))
+        if statement.impatient:
+            self._beside_locks(backend, statement)
         stranger = ServerCursors.stranger(backend, statement, sandbox.backends)
         if stranger is not None and statement.cursor is not None:
             raise sandbox.conflict(messages.cursor_name(backend, stranger, statement.cursor.name))
+
+    def _beside_locks(self, backend: Backend, statement: Statement) -> None:
+        """Refuse NOWAIT and SKIP LOCKED beside locks that are no writes."""
+        for other in self._sandbox.backends:
+            if other is backend:
+                continue
+            # whoever has read a table holds a lock of it, which only LOCK TABLE runs into
+            if other.holds_locks or (statement.verb == "LOCK" and other.has_asked):
+                raise self._sandbox.conflict(messages.impatient_beside(backend, other))
 
     def _old_snapshot(self, backend: Backend) -> None:
         stack = self._sandbox.stack

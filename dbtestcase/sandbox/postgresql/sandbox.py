@@ -351,6 +351,8 @@ class PostgreSQLSandbox(Sandbox):
         if statement.sets_constraints and not backend.alone:
             backend.sets_constraints = True
             segment.wrote = Wrote.YES  # so that a rollback really takes it back
+        if (statement.locks_rows or statement.verb == "LOCK") and backend.locked_level is None:
+            backend.locked_level = backend.level
         if statement.cursor is not None:
             self._cursors.note(backend, statement, beside=beside)
             segment.pinned |= statement.cursor.verb == "DECLARE"

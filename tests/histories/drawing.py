@@ -3,20 +3,20 @@
 *Mixed* histories try everything. *Web* histories are like the tests of a web application: a
 session of the test's own that mostly reads, and requests that are transactions of one connection,
 some of which write something by a second connection meanwhile, an audit log for example.
+
+They are drawn from :class:`random.Random` alone, so that a seed gives the same ones whatever else
+is imported: hypothesis would take constants for them from all local modules that are.
 """
 
 from __future__ import annotations
 
 import itertools
-import zlib
 from collections.abc import Sequence
-from typing import Any
-
-from hypothesis import strategies as st
+from random import Random
 
 from .steps import History, Operation, Step
 
-__all__ = ["Vocabulary", "histories", "web_histories"]
+__all__ = ["Vocabulary", "mixed_history", "web_history"]
 
 #: What n may be: few numbers, so that keys and names meet.
 NUMBERS = range(6)
@@ -78,15 +78,14 @@ class Vocabulary:
             if times <= 3
             for _ in range(times)
         ]
-        self.reads = st.sampled_from([(o, n) for o in weighted(families[0][1]) for n in NUMBERS])
-        of_requests = [
+        self.reads = [(operation, n) for operation in weighted(families[0][1]) for n in NUMBERS]
+        self.of_requests = [
             (named[name], n)
             for name, times in _OF_REQUESTS.items()
             if name in named
             for n in NUMBERS
             for _ in range(times)
         ]
-        self.of_requests = st.sampled_from(of_requests)
 
 
 def weighted(operations: Sequence[Operation], times: int = 1) -> list[Operation]:
@@ -99,41 +98,28 @@ def weight(operations: Sequence[Operation]) -> int:
     return sum(operation.weight for operation in operations)
 
 
-#: hypothesis likes some numbers, the least above all, and repeats itself: what they stand for is
-#: another thing in each history, or a run would try few things often and others never.
-_NUMBER = st.integers(0, 0xFFFF)
-_PHRASE = st.tuples(_NUMBER, _NUMBER, st.lists(_NUMBER, min_size=1, max_size=2))
-_PHRASES = st.lists(st.lists(_PHRASE, min_size=1, max_size=5), min_size=1, max_size=6)
-
-
-@st.composite
-def histories(draw: Any, words: Vocabulary, kinds: Sequence[str], variants: Sequence[str]) -> Any:
+def mixed_history(
+    random: Random, words: Vocabulary, kinds: Sequence[str], variants: Sequence[str]
+) -> History:
     """Draw a mixed history: phrases of a few steps by one actor, so that transactions end."""
-    salt = draw(_NUMBER)
-
-    def pick(among: Sequence[Any], number: int) -> Any:
-        return among[zlib.crc32(b"%d %d" % (salt, number)) % len(among)]
-
-    count = pick([2, 2, 3], draw(_NUMBER))
-    mixture = pick(words.mixtures, draw(_NUMBER))
+    count = random.choice([2, 2, 3])
+    mixture = random.choice(words.mixtures)
     steps: list[Step] = []
-    actor = -1
-    for phrases in draw(_PHRASES):
-        for turns, frame, numbers in phrases:
-            actor = (actor + 1 + pick([0, 0, 1], turns)) % count
-            around, ending = pick(words.frames, frame)
-            phrased = [pick(mixture, number) for number in numbers]
-            if around is not None:
-                phrased = [(around[0], 0), *phrased, (around[1], 0)]
-            if ending is not None:
-                phrased = [*phrased, (ending, 0)]
-            steps += [Step(actor, operation, n) for operation, n in phrased]
-    who = pick(list(itertools.product(kinds, repeat=count)), draw(_NUMBER))
-    return History(who, pick(variants, draw(_NUMBER)), tuple(steps))
+    actor = 0
+    for _ in range(random.randint(1, 20)):
+        actor = (actor + random.choice([1, 1, 2])) % count
+        around, ending = random.choice(words.frames)
+        phrased = random.choices(mixture, k=random.randint(1, 2))
+        if around is not None:
+            phrased = [(around[0], 0), *phrased, (around[1], 0)]
+        if ending is not None:
+            phrased = [*phrased, (ending, 0)]
+        steps += [Step(actor, operation, n) for operation, n in phrased]
+    who = random.choice(list(itertools.product(kinds, repeat=count)))
+    return History(who, random.choice(variants), tuple(steps))
 
 
-@st.composite
-def web_histories(draw: Any, words: Vocabulary, variants: Sequence[str]) -> Any:
+def web_history(random: Random, words: Vocabulary, variants: Sequence[str]) -> History:
     """Draw a history like a test of a web application's.
 
     The test's own session is actor 0, requests are actor 1, and what a request does past its
@@ -142,33 +128,32 @@ def web_histories(draw: Any, words: Vocabulary, variants: Sequence[str]) -> Any:
     reads, writes = words.reads, words.of_requests
     steps: list[Step] = []
 
-    def say(actor: int, said: list[tuple[Operation, int]]) -> None:
+    def say(actor: int, among: Sequence[tuple[Operation, int]], least: int, most: int) -> None:
+        said = random.choices(among, k=random.randint(least, most))
         steps.extend(Step(actor, operation, n) for operation, n in said)
 
-    few = st.lists(reads, min_size=0, max_size=3)
-    for what in draw(st.lists(st.sampled_from(_WEB), min_size=2, max_size=8)):
+    for what in random.choices(_WEB, k=random.randint(2, 8)):
         if what == "look":
-            say(0, draw(few))
+            say(0, reads, 0, 3)
         elif what == "arrange":
-            say(0, draw(st.lists(writes, min_size=1, max_size=2)))
+            say(0, writes, 1, 2)
             # nearly every test commits what a request is to find
             steps.append(Step(0, words.commit))
         elif what == "forget to commit":
-            say(0, [draw(writes)])
+            say(0, writes, 1, 1)
         elif what == "end":
-            steps.append(Step(0, draw(st.sampled_from([words.commit, words.rollback]))))
+            steps.append(Step(0, random.choice([words.commit, words.rollback])))
         else:
-            say(1, draw(few))
+            say(1, reads, 0, 3)
             if what != "GET":
-                say(1, draw(st.lists(writes, min_size=1, max_size=3)))
+                say(1, writes, 1, 3)
                 if what == "POST with audit":
-                    say(2, [draw(writes)])
+                    say(2, writes, 1, 1)
                     steps += [Step(2, words.commit), Step(2, words.close)]
-                say(1, draw(few))
+                say(1, reads, 0, 3)
                 steps.append(Step(1, words.rollback if what == "POST that fails" else words.commit))
             steps.append(Step(1, words.close))
-    return History(("orm", "orm", "core"), draw(st.sampled_from(variants)), tuple(steps))
-
+    return History(("orm", "orm", "core"), random.choice(variants), tuple(steps))
 
 _WEB = (
     ["look"] * 8
