@@ -529,6 +529,7 @@ class PostgreSQLSandbox(Sandbox):
         xid = self._wire.ask("SELECT pg_current_xact_id_if_assigned()::text")[0][0]
         self.shared = xid is not None
         self._catalogue.keep()
+        self._temporary.keep()
         if self._reset_sequences:
             self._remember_sequences(for_good=self.shared)
         if not self.shared:
@@ -565,8 +566,8 @@ class PostgreSQLSandbox(Sandbox):
     def _rewind_test(self) -> None:
         begun = not self._wire.pending or "BEGIN" not in self._wire.pending
         self._wire.pending.clear()
-        if self._temporary.any:
-            self._temporary.clear()
+        if self._temporary.any or self._temporary.kept:
+            self._temporary.test_rolled_back()
         if self._prepared.any:
             self._prepared.clear()
         self._catalogue.rolled_back()
