@@ -218,6 +218,18 @@ class TestTransactionModes(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_read_only_sequence(self) -> None:
+        """They refuse to move a sequence, which writes nothing that a rollback would undo."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a.session(readonly=True)
+            for text in ("nextval('item_id_seq')", "setval('item_id_seq', 70)"):
+                a(f"SELECT {text}")
+                a.rollback()
+
+        self.assertSame(play)
+
     def test_read_only(self) -> None:
         """READ ONLY transactions refuse to write in the server's words, and may use temp tables."""
 
@@ -1295,6 +1307,58 @@ class TestUncommitted(TwinTestCase):
             b.commit()
 
         self.assertSame(play)
+
+    def test_nothing_written(self) -> None:
+        """Who has only moved a sequence, or asked for a number, has written nothing."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for text in (
+                "SELECT setval('item_id_seq', 50)",
+                "SELECT count(nextval('item_id_seq')) FROM generate_series(1, 100)",
+                "SELECT txid_current() > 0",
+                "SELECT pg_current_xact_id() IS NULL",
+            ):
+                a(text)
+                b("SELECT count(*) FROM item")
+                b("SELECT nextval('item_id_seq')")
+                a.rollback()
+                b("INSERT INTO parent (id) SELECT nextval('item_id_seq')")
+                a(text)
+                b.commit()
+                a("SELECT last_value FROM item_id_seq")
+                a.commit()
+
+        self.assertSame(play)
+
+    def test_temporary_table_deletes_nothing(self) -> None:
+        """Who makes a temporary table is not charged with what was deleted earlier."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DELETE FROM item")
+            a.commit()
+            for text in (
+                "CREATE TEMPORARY TABLE seen1 (id int)",
+                "CREATE TEMPORARY TABLE seen2 ON COMMIT DELETE ROWS AS SELECT * FROM parent",
+                "CREATE TEMPORARY VIEW seen3 AS SELECT 1 AS x",
+                "SELECT * INTO TEMPORARY seen4 FROM parent",
+            ):
+                a(text)
+                b("SELECT count(*) FROM item")
+                a.commit()
+                b.commit()
+
+        self.assertSame(play)
+
+    def test_temporary_table_of_deleted_rows(self) -> None:
+        """But with one, rows can be deleted."""
+        with self.sandbox() as stage, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            a, b = stage.actor(), stage.actor()
+            a("CREATE TEMP TABLE seen AS WITH x AS (DELETE FROM item RETURNING id) TABLE x")
+            b("SELECT count(*) FROM item")
+        self.assertIn("may have deleted from table item and not", str(warned[0].message))
 
     def test_deleted(self) -> None:
         """Of deleted rows nothing is left that tells whose deed it was: may."""

@@ -448,6 +448,14 @@ RULES = [
         postgresql="postgresql.TestTransactionModes.test_read_only",
     ),
     rule(
+        "statement 10g",
+        "Also for what writes nothing but a sequence.",
+        swap(
+            "sandbox.postgresql.sandbox:", '"pg_settings", "nextval", "setval"}', '"pg_settings"}'
+        ),
+        postgresql="postgresql.TestTransactionModes.test_read_only_sequence",
+    ),
+    rule(
         "statement 10f",
         "A two-phase transaction is refused.",
         swap(f"{BACKEND}._control", "raise self.sandbox.conflict(messages.two_phase())", "return"),

@@ -48,8 +48,9 @@ _NO_QUERY = {"SET", "RESET", "SHOW", "LOCK", "LISTEN", "UNLISTEN", "NOTIFY"}
 # A subtransaction can be READ ONLY, and the server lifts that with its end.
 _BEGIN_READ_ONLY = "SAVEPOINT dbtestcase_ro; SET LOCAL transaction_read_only = on"
 _END_READ_ONLY = "RELEASE dbtestcase_ro"
-# Where one of these words is, a statement that only reads may ask whether it must.
-_SHOWN = {"show", "current_setting", "pg_settings"}
+# Where one of these words is, a statement that only reads may ask whether it must, or must not run
+# where it may only read.
+_MODE_TELLS = {"show", "current_setting", "pg_settings", "nextval", "setval"}
 
 
 _NONE: frozenset[str] = frozenset()
@@ -230,7 +231,7 @@ class PostgreSQLSandbox(Sandbox):
             self._neighbours.before()
         else:
             self._neighbours.stale = True
-        guarded = backend.read_only and not (only_reads and _SHOWN.isdisjoint(statement.words))
+        guarded = backend.read_only and not (only_reads and _MODE_TELLS.isdisjoint(statement.words))
         if guarded:
             self._wire.queue(_BEGIN_READ_ONLY)
         self._wire.flush()
