@@ -11,7 +11,9 @@ from psycopg2 import extensions
 from psycopg2.extensions import AsIs
 from sqlalchemy import URL
 
+from dbtestcase.engines import redirect
 from dbtestcase.errors import SandboxConflict, UncommittedDataWarning
+from dbtestcase.sandbox import open_sandbox
 
 from . import twins
 from .support import debian_postgresql
@@ -213,6 +215,18 @@ class TestTransactionModes(TwinTestCase):
             a.rollback()
             a.session(readonly=False)
             a("INSERT INTO item (name) VALUES ('b')")
+
+        self.assertSame(play)
+
+    def test_read_only_sequence(self) -> None:
+        """They refuse to move a sequence, which writes nothing that a rollback would undo."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a.session(readonly=True)
+            for text in ("nextval('item_id_seq')", "setval('item_id_seq', 70)"):
+                a(f"SELECT {text}")
+                a.rollback()
 
         self.assertSame(play)
 
@@ -1294,6 +1308,58 @@ class TestUncommitted(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_nothing_written(self) -> None:
+        """Who has only moved a sequence, or asked for a number, has written nothing."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for text in (
+                "SELECT setval('item_id_seq', 50)",
+                "SELECT count(nextval('item_id_seq')) FROM generate_series(1, 100)",
+                "SELECT txid_current() > 0",
+                "SELECT pg_current_xact_id() IS NULL",
+            ):
+                a(text)
+                b("SELECT count(*) FROM item")
+                b("SELECT nextval('item_id_seq')")
+                a.rollback()
+                b("INSERT INTO parent (id) SELECT nextval('item_id_seq')")
+                a(text)
+                b.commit()
+                a("SELECT last_value FROM item_id_seq")
+                a.commit()
+
+        self.assertSame(play)
+
+    def test_temporary_table_deletes_nothing(self) -> None:
+        """Who makes a temporary table is not charged with what was deleted earlier."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("DELETE FROM item")
+            a.commit()
+            for text in (
+                "CREATE TEMPORARY TABLE seen1 (id int)",
+                "CREATE TEMPORARY TABLE seen2 ON COMMIT DELETE ROWS AS SELECT * FROM parent",
+                "CREATE TEMPORARY VIEW seen3 AS SELECT 1 AS x",
+                "SELECT * INTO TEMPORARY seen4 FROM parent",
+            ):
+                a(text)
+                b("SELECT count(*) FROM item")
+                a.commit()
+                b.commit()
+
+        self.assertSame(play)
+
+    def test_temporary_table_of_deleted_rows(self) -> None:
+        """But with one, rows can be deleted."""
+        with self.sandbox() as stage, warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            a, b = stage.actor(), stage.actor()
+            a("CREATE TEMP TABLE seen AS WITH x AS (DELETE FROM item RETURNING id) TABLE x")
+            b("SELECT count(*) FROM item")
+        self.assertIn("may have deleted from table item and not", str(warned[0].message))
+
     def test_deleted(self) -> None:
         """Of deleted rows nothing is left that tells whose deed it was: may."""
         with self.sandbox() as stage, warnings.catch_warnings(record=True) as warned:
@@ -1583,6 +1649,101 @@ class TestOutsideTransactions(TwinTestCase):
             b("ALTER TABLE item ADD COLUMN x int")
 
         self.assertConflict(play, r"ALTER cannot be run in a sandbox: .* active queries .*")
+
+
+class TestAlone(TwinTestCase):
+    """One connection goes a shorter way, which leaves nothing out that is seen."""
+
+    def prepare(self, *statements: str) -> None:
+        for url in (self.real_url, self.url):
+            engine = sa.create_engine(url, poolclass=sa.NullPool)
+            with engine.begin() as connection:
+                for statement in statements:
+                    connection.exec_driver_sql(statement)
+
+    def test_more_than_plain(self) -> None:
+        """What it sets, takes or makes is noted."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("SELECT set_config('work_mem', '1MB', true)")
+            a.commit()
+            a("SHOW work_mem")
+            a("SELECT pg_advisory_lock(7)")
+            a.rollback()
+            a.close()
+            b = stage.actor()
+            b("SELECT pg_try_advisory_lock(7)")
+
+        self.assertSame(play)
+
+    def test_trigger_that_changes_the_schema(self) -> None:
+        """A constraint that a trigger has made is checked at the next commit."""
+        self.prepare(
+            "CREATE FUNCTION tie() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            "ALTER TABLE pair ADD FOREIGN KEY (other) REFERENCES parent (id) "
+            "DEFERRABLE INITIALLY DEFERRED; RETURN NEW; END $$",
+            "CREATE TRIGGER tie AFTER INSERT ON item FOR EACH ROW EXECUTE FUNCTION tie()",
+        )
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO child VALUES (1, 1)")
+            a.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.commit()
+            a("INSERT INTO pair VALUES (1, 77)")
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_function_in_c(self) -> None:
+        """So is one that a function in C has made, as some extensions do."""
+        # a compiler is not at hand everywhere; only the name of the language is known of such
+        self.prepare(
+            "CREATE FUNCTION tie() RETURNS void LANGUAGE plpgsql AS $$ BEGIN "
+            "ALTER TABLE pair ADD FOREIGN KEY (other) REFERENCES parent (id) "
+            "DEFERRABLE INITIALLY DEFERRED; END $$",
+            "ALTER LANGUAGE c RENAME TO really_c",
+            "ALTER LANGUAGE plpgsql RENAME TO c",
+        )
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO child VALUES (1, 1)")
+            a.commit()
+            a("SELECT tie()")
+            a.commit()
+            a("INSERT INTO pair VALUES (1, 77)")
+            a.commit()
+
+        try:
+            self.assertSame(play)
+        finally:
+            self.prepare(
+                "ALTER LANGUAGE c RENAME TO plpgsql", "ALTER LANGUAGE really_c RENAME TO c"
+            )
+
+    def test_temporary_table_of_the_set_up(self) -> None:
+        """A temporary table of the class's set-up belongs to none of the tests' connections."""
+        sandbox = open_sandbox(self.url, owner="TwinTest", reset_sequences=True)
+        self.addCleanup(sandbox.close)
+        engine = sa.create_engine(self.url, poolclass=sa.NullPool)
+        self.addCleanup(redirect(engine, sandbox))
+        first = engine.connect()
+        self.addCleanup(first.close)
+        first.exec_driver_sql("CREATE TEMPORARY TABLE seen (id int)")
+        first.commit()
+        sandbox.freeze()
+        for number in (1, 2):
+            with self.subTest(test=number):
+                sandbox.begin_test()
+                with engine.connect() as second:
+                    self.assertEqual(second.exec_driver_sql("SELECT 1").scalar(), 1)
+                    with self.assertRaises(SandboxConflict) as caught:
+                        second.exec_driver_sql("SELECT * FROM seen")
+                self.assertIn('names "seen", which is a temporary table', str(caught.exception))
+                sandbox.end_test()
 
 
 class TestOnServerOfDebian(TestDeferrable, TestTemporaryTables, TestAdvisoryLocks, TestUncommitted):

@@ -237,6 +237,7 @@ _SET_TRANSACTION = re.compile(r"SET\s+(?:LOCAL\s+)?TRANSACTION\s+(?!SNAPSHOT)", 
 _READ_ONLY = re.compile(r"\bREAD\s+(ONLY|WRITE)\b", re.I)
 _LOCKS = re.compile(r"\bFOR\s+(?:UPDATE|SHARE|NO\s+KEY|KEY\s+SHARE)\b", re.I)
 _IMPATIENT = re.compile(r"\bNOWAIT\b|\bSKIP\s+LOCKED\b", re.I)
+_DELETES = re.compile(r"\b(?:DELETE|MERGE)\b", re.I)
 _ON_CONFLICT = re.compile(r"\bON\s+CONFLICT\b", re.I)
 _WORDS = re.compile(r"\w+")
 # a name whose letters may be written as numbers
@@ -369,8 +370,15 @@ def _single(text: str) -> Statement:
         plain=verb in _PLAIN
         and not (settings or temporary or locks_rows or advisory)
         and words.isdisjoint(("setval", "set_config")),
-        may_delete=verb not in _KEEPING or not words.isdisjoint({"delete", "merge"}),
+        may_delete=_may_delete(plain, verb, words, temporary is not None),
     )
+
+
+def _may_delete(plain: str, verb: str, words: frozenset[str], temporary: bool) -> bool:
+    if temporary and verb == "CREATE":
+        # the query that fills it may delete, and what its rows do ON COMMIT is its own affair
+        return _DELETES.search(_ON_COMMIT.sub(" ", plain)) is not None
+    return verb not in _KEEPING or not words.isdisjoint(("delete", "merge"))
 
 
 def _is_unambiguous(text: str, plain: str) -> bool:

@@ -67,6 +67,18 @@ RULES = [
         postgresql="postgresql.TestUncommitted.test_deleted_by_a_function",
     ),
     rule(
+        "session 11s",
+        "Nor is who makes a temporary table.",
+        swap("sandbox.statements:_may_delete", "if temporary and", "if False and"),
+        postgresql="postgresql.TestUncommitted.test_temporary_table_deletes_nothing",
+    ),
+    rule(
+        "session 11t",
+        "Who has only moved a sequence, or asked for a number, has written nothing.",
+        swap("sandbox.postgresql.catalogue:", '    "setval",\n', ""),
+        postgresql="postgresql.TestUncommitted.test_nothing_written",
+    ),
+    rule(
         "session 11g",
         "Uncommitted DDL is met by every statement.",
         body("sandbox.segments:Traces.hides_work", "return False"),

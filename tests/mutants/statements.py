@@ -456,9 +456,64 @@ RULES = [
         postgresql="postgresql.TestTransactionModes.test_read_only",
     ),
     rule(
+        "statement 10g",
+        "Also for what writes nothing but a sequence.",
+        swap(
+            "sandbox.postgresql.sandbox:", '"pg_settings", "nextval", "setval"}', '"pg_settings"}'
+        ),
+        postgresql="postgresql.TestTransactionModes.test_read_only_sequence",
+    ),
+    rule(
         "statement 10f",
         "A two-phase transaction is refused.",
         swap(f"{BACKEND}._control", "raise self.sandbox.conflict(messages.two_phase())", "return"),
         postgresql="psycopg2_driver.TestTextualControl.test_two_phase",
+    ),
+    # -- the short way of a test's only connection
+    rule(
+        "alone 1",
+        "What leaves more to be noted than that it was sent does not go the short way.",
+        swap(f"{POSTGRESQL}.run", "statement.plain\n", "True\n"),
+        postgresql="postgresql.TestAlone.test_more_than_plain",
+    ),
+    rule(
+        "alone 2",
+        "Nor does what has another connection beside it …",
+        swap(f"{POSTGRESQL}.run", "and self.has_one\n", "and True\n"),
+        postgresql="postgresql.TestUncommitted.test_read_beside",
+    ),
+    rule(
+        "alone 3",
+        "… nor what runs in a READ ONLY transaction …",
+        swap(f"{POSTGRESQL}.run", "and not backend.read_only\n", "and True\n"),
+        postgresql="postgresql.TestTransactionModes.test_read_only_alone",
+    ),
+    rule(
+        "alone 4",
+        "… nor what follows a setting, which may have ended with its transaction …",
+        swap(f"{POSTGRESQL}.run", "and not self._settings.learned\n", "and True\n"),
+        postgresql="postgresql.TestSettings.test_alone",
+    ),
+    rule(
+        "alone 5",
+        "… nor what may name a temporary table that the class's set-up left …",
+        swap(f"{POSTGRESQL}.run", "and not self._temporary.any\n", "and True\n"),
+        postgresql="postgresql.TestAlone.test_temporary_table_of_the_set_up",
+    ),
+    rule(
+        "alone 6",
+        "… nor what may call a function that changes the schema …",
+        swap(f"{POSTGRESQL}.run", "and not self._catalogue.unsteady\n", "and True\n"),
+        postgresql="postgresql.TestAlone.test_trigger_that_changes_the_schema",
+    ),
+    rule(
+        "alone 7",
+        "… or names one in C, of which nobody knows.",
+        swap(
+            f"{POSTGRESQL}.run",
+            "and not self._catalogue.names_native(statement)\n",
+            "and True\n",
+        ),
+        postgresql="postgresql.TestAlone.test_function_in_c",
     ),
 ]

@@ -48,8 +48,9 @@ _NO_QUERY = {"SET", "RESET", "SHOW", "LOCK", "LISTEN", "UNLISTEN", "NOTIFY"}
 # A subtransaction can be READ ONLY, and the server lifts that with its end.
 _BEGIN_READ_ONLY = "SAVEPOINT dbtestcase_ro; SET LOCAL transaction_read_only = on"
 _END_READ_ONLY = "RELEASE dbtestcase_ro"
-# Where one of these words is, a statement that only reads may ask whether it must.
-_SHOWN = {"show", "current_setting", "pg_settings"}
+# Where one of these words is, a statement that only reads may ask whether it must, or must not run
+# where it may only read.
+_MODE_TELLS = {"show", "current_setting", "pg_settings", "nextval", "setval"}
 
 
 class PostgreSQLSandbox(Sandbox):
@@ -227,7 +228,7 @@ class PostgreSQLSandbox(Sandbox):
             self._neighbours.before()
         else:
             self._neighbours.stale = True
-        guarded = backend.read_only and not (only_reads and _SHOWN.isdisjoint(statement.words))
+        guarded = backend.read_only and not (only_reads and _MODE_TELLS.isdisjoint(statement.words))
         if guarded:
             self._wire.queue(_BEGIN_READ_ONLY)
         self._wire.flush()
@@ -525,6 +526,7 @@ class PostgreSQLSandbox(Sandbox):
         xid = self._wire.ask("SELECT pg_current_xact_id_if_assigned()::text")[0][0]
         self.shared = xid is not None
         self._catalogue.keep()
+        self._temporary.keep()
         if self._reset_sequences:
             self._remember_sequences(for_good=self.shared)
         if not self.shared:
@@ -561,8 +563,8 @@ class PostgreSQLSandbox(Sandbox):
     def _rewind_test(self) -> None:
         begun = not self._wire.pending or "BEGIN" not in self._wire.pending
         self._wire.pending.clear()
-        if self._temporary.any:
-            self._temporary.clear()
+        if self._temporary.any or self._temporary.kept:
+            self._temporary.test_rolled_back()
         if self._prepared.any:
             self._prepared.clear()
         if self._catalogue.changed:

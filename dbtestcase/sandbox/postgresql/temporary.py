@@ -23,14 +23,26 @@ class TemporaryTables:
     def __init__(self, wire: PostgreSQLWire) -> None:
         self._wire = wire
         self._owners: dict[str, tuple[Backend, str | None]] = {}
+        #: those of the class's set-up, which each test's rollback leaves
+        self.kept: dict[str, tuple[Backend, str | None]] = {}
         #: what is false where there are none
         self.any: Sized = self._owners
         #: the names of those that exist
         self.names = self._owners.keys()
 
     def clear(self) -> None:
-        """Forget all: a rollback took them away."""
+        """Forget all: a new real connection has none."""
         self._owners.clear()
+        self.kept = {}
+
+    def keep(self) -> None:
+        """Take those that there are for part of what each test begins with."""
+        self.kept = dict(self._owners)
+
+    def test_rolled_back(self) -> None:
+        """Forget those of the test that has ended."""
+        self._owners.clear()
+        self._owners.update(self.kept)
 
     def note(self, backend: Backend, statement: Statement) -> None:
         """Keep whose the table that *statement* made is."""
