@@ -125,7 +125,7 @@ RULES = [
         postgresql="postgresql.TestUncommitted.test_impatient",
     ),
     rule(
-        "session 11s",
+        "session 11u",
         "So they are beside locks of rows that leave no trace.",
         body("sandbox.backends:Backend.holds_locks", "return False"),
         postgresql="postgresql.TestUncommitted.test_impatient_beside_a_lock",

@@ -8,6 +8,7 @@ from .rules import rule
 BACKEND = "sandbox.backends:Backend"
 BASE = "sandbox.base:Sandbox"
 POSTGRESQL = "sandbox.postgresql.sandbox:PostgreSQLSandbox"
+CATALOGUE = "sandbox.postgresql.catalogue:Catalogue"
 SETTINGS = "sandbox.postgresql.settings:SessionSettings"
 REFUSALS = "sandbox.postgresql.refusals:Refusals"
 PSYCOPG2 = "sandbox.psycopg2_driver"
@@ -503,16 +504,16 @@ RULES = [
     rule(
         "alone 6",
         "… nor what may call a function that changes the schema …",
-        swap(f"{POSTGRESQL}.run", "and not self._catalogue.unsteady\n", "and True\n"),
+        swap(f"{CATALOGUE}.may_change_by", "facts.unsteady or ", ""),
         postgresql="postgresql.TestAlone.test_trigger_that_changes_the_schema",
     ),
     rule(
         "alone 7",
         "… or names one in C, of which nobody knows.",
         swap(
-            f"{POSTGRESQL}.run",
-            "and not self._catalogue.names_native(statement)\n",
-            "and True\n",
+            f"{CATALOGUE}.may_change_by",
+            " or (bool(facts.natives) and self._names_native(statement))",
+            "",
         ),
         postgresql="postgresql.TestAlone.test_function_in_c",
     ),
