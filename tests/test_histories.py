@@ -213,6 +213,23 @@ class TestCheck(unittest.TestCase):
         tally = self.play(history(("A", "insert", 1), ("B", "get item", 0)))
         self.assertEqual((tally["warnings"], tally["false warnings"]), (1, 1))
 
+    def test_ran_what_is_not_committed(self) -> None:
+        """Who was warned of the schema ran what real connections did not, whatever it gave."""
+        tally = self.play(
+            history(
+                ("B", "select constant"),  # SQLAlchemy asks things at the first contact
+                ("B", "commit"),
+                ("A", "make it write"),
+                ("B", "SAVEPOINT"),
+                ("B", "quiet function"),
+                ("B", "ROLLBACK TO"),
+                ("B", "commit"),
+                ("A", "quiet function"),
+            )
+        )
+        self.assertEqual((tally["warnings"], tally["false warnings"]), (1, 1))
+        self.assertEqual(tally["aside"], 1)
+
     def test_blocked(self) -> None:
         """Where a lock is in the way the history ends."""
         tally = self.play(

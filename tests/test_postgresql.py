@@ -1263,6 +1263,38 @@ class TestUncommitted(TwinTestCase):
         self.assertEqual(len(warned), 1)
         self.assertIn("has written to the schema and not committed", str(warned[0].message))
 
+    def test_function_beside(self) -> None:
+        """A function that another has replaced and not committed is run, with a warning."""
+        count = (
+            "CREATE FUNCTION quiet() RETURNS bigint LANGUAGE sql AS "
+            "$$ SELECT count(*) FROM parent $$"
+        )
+        replaced = (
+            "CREATE OR REPLACE FUNCTION quiet() RETURNS bigint LANGUAGE sql AS "
+            "$$ INSERT INTO item (name) VALUES ('loud') RETURNING id::bigint $$"
+        )
+        for data in (False, True):
+            with (
+                self.subTest(data=data),
+                self.sandbox(data=data) as stage,
+                warnings.catch_warnings(record=True) as warned,
+            ):
+                warnings.simplefilter("always")
+                a, b = stage.actor(), stage.actor()
+                a(count)
+                a.commit()
+                a(replaced)
+                b("SAVEPOINT s")
+                self.assertEqual(b("SELECT quiet()"), [(2,)])
+                b("ROLLBACK TO s")
+                b.commit()
+                self.assertEqual(len(warned), 1)
+                self.assertRegex(
+                    str(warned[0].message),
+                    "connection 2 .* meets what connection 1 .* has written to the schema and not "
+                    r"committed: .* The statement: SELECT quiet\(\)",
+                )
+
     def test_change_beside(self) -> None:
         """A statement that overwrites what another has written warns as well."""
         for text in (

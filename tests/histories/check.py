@@ -197,7 +197,7 @@ class _Check:
                     raise self._difference("a lock is in the way, and nothing warns of it")
                 raise _Aside
             self._count(step, outcome, before)
-            self._compare(number, step, outcome, warned=bool(heard))
+            self._compare(number, step, outcome, heard)
         for actor in actors:
             actor.leave()
         self.box.leave(self.history)
@@ -237,14 +237,17 @@ class _Check:
         if step.operation.name not in ends and set(before) - set(owners):
             self.tally.add("readers let go")
 
-    def _compare(self, number: int, step: Step, outcome: Outcome, *, warned: bool) -> None:
+    def _compare(self, number: int, step: Step, outcome: Outcome, heard: list[str]) -> None:
         expected = self.expected.outcomes[number]
+        warned = bool(heard)
         self.tally.add("warnings", warned)
         self.tally.add("errors", expected[0] == "error")
         if outcome == expected:
             self.tally.add("false warnings", warned)
             self.tally.false_warnings[step.operation.name] += warned
+            # by a schema that is not committed something else may have been run, which wrote
             self.tainted |= warned and step.operation.writes
+            self.tainted |= any("has written to the schema" in text for text in heard)
             return
         if self.box.forgets_schemas and self._by_an_old_schema(step, outcome, expected):
             self.tally.add("left open by an old schema")

@@ -465,6 +465,22 @@ RULES = [
         postgresql="postgresql.TestTransactionModes.test_read_only_sequence",
     ),
     rule(
+        "statement 10i",
+        "psycopg2's BEGIN may come into a transaction that a text has begun, and fail.",
+        swap(
+            "sandbox.psycopg2_driver.connections:VirtualConnection._begin",
+            "elif wants.begin is not None:",
+            "elif False:",
+        ),
+        psycopg2="psycopg2_driver.TestAutocommit.test_begin_of_the_driver",
+    ),
+    rule(
+        "statement 10h",
+        "What psycopg2 sets for the session is a statement.",
+        body("sandbox.psycopg2_driver.characteristics:Characteristics._tell", "pass"),
+        psycopg2="psycopg2_driver.TestAutocommit.test_session_of_the_driver",
+    ),
+    rule(
         "statement 10f",
         "A two-phase transaction is refused.",
         swap(f"{BACKEND}._control", "raise self.sandbox.conflict(messages.two_phase())", "return"),
