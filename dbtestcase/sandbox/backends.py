@@ -24,7 +24,7 @@ from .statements import Control, Statement
 if TYPE_CHECKING:
     from .base import Sandbox
 
-__all__ = ["Backend", "Lock", "OpenCursor", "State"]
+__all__ = ["Backend", "Lock", "OpenCursor", "State", "TableLock"]
 
 Settings = Mapping[str, "str | None"]
 #: An advisory lock, as the server lists it.
@@ -66,6 +66,24 @@ class OpenCursor:
     level: int
     hold: bool
     beside: bool
+
+
+@dataclass(slots=True)
+class TableLock:
+    """What LOCK TABLE took.
+
+    :param tables: by number, with those that inherit from it.
+    :param name: as messages call it.
+    :param words: of the name; who names the table has them in the text.
+    :param mode: such as ``ACCESS EXCLUSIVE``.
+    :param level: how many savepoints were open when it was taken.
+    """
+
+    tables: frozenset[int]
+    name: str
+    words: frozenset[str]
+    mode: str
+    level: int
 
 
 class Author(NamedTuple):
@@ -123,6 +141,7 @@ class Backend:
         self.cursors: dict[str, OpenCursor] = {}
         self.session_locks: set[Lock] = set()
         self.transaction_locks: set[Lock] = set()
+        self.table_locks: list[TableLock] = []
 
     @property
     def level(self) -> int:
@@ -218,11 +237,11 @@ class Backend:
 
     def _change_characteristics(self, statement: Statement) -> None:
         if (error := self.sandbox.too_late(self, statement)) is not None:
-            self._fail()
+            self.fail()
             raise error
         self._characteristics(statement)
 
-    def _fail(self) -> None:
+    def fail(self) -> None:
         """Do what the server does at an error that is raised in its name."""
         self.state = State.FAILED
         self.sandbox.stack.undo_if_above_all(self, self.level)
@@ -279,7 +298,7 @@ class Backend:
                 break
         else:
             if sandbox.errors_fail_transactions:
-                self._fail()
+                self.fail()
             raise sandbox.no_savepoint(name)
         # READ ONLY that was set in a subtransaction ends with it, however it ends
         self.read_only = self.savepoints[index].read_only
@@ -288,14 +307,16 @@ class Backend:
                 self.end(commit=True)
                 return
             del self.savepoints[index:]
-            for cursor in self.cursors.values():
-                cursor.level = min(cursor.level, index)
+            held: list[OpenCursor | TableLock] = [*self.cursors.values(), *self.table_locks]
+            for each in held:
+                each.level = min(each.level, index)
             sandbox.stack.release(self, index)
             return
         saved = self.savepoints[index]
         del self.savepoints[index + 1 :]
         self.session, self.local = saved.session, saved.local
         self.state = State.ACTIVE
+        self.table_locks = [lock for lock in self.table_locks if lock.level <= index]
         sandbox.close_cursors(self, from_level=index + 1)
         sandbox.undo(self, index + 1)
 
@@ -340,6 +361,8 @@ class Backend:
             self.savepoints = []
         self.local = _NO_SETTINGS
         self.sets_constraints = self.begun_by_savepoint = False
+        if self.table_locks:
+            self.table_locks = []
         if self.cursors or self.transaction_locks:  # only these pin segments
             self.transaction_locks = set()
             self.sandbox.close_cursors(self, from_level=0, keep_held=commit)

@@ -178,9 +178,9 @@ class Sandbox(Kind):
         return error
 
     def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
-        """Let another thread's transaction that wrote end before this one writes."""
+        """Let another thread's transaction that wrote end before this one writes, or locks."""
         backend.thread = threading.get_ident()
-        if statement.writes:
+        if statement.writes or statement.locks:
             self.threads.wait(backend)
 
     @property

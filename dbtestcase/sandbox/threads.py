@@ -33,15 +33,13 @@ class Threads:
 
         :raises SandboxConflict: its test has ended meanwhile.
         """
-        sandbox, mine = self._sandbox, threading.get_ident()
+        sandbox = self._sandbox
 
         def in_the_way() -> list[Backend]:
             others = sandbox.stack.of_others(backend)
             if not others:  # as nearly always
                 return []
-            running = {thread.ident for thread in threading.enumerate()} - {mine}
-            owners = (segment.owner for segment in others)
-            return [o for o in owners if isinstance(o, Backend) and o.thread in running]
+            return self._of_other_threads(segment.owner for segment in others)
 
         def free() -> bool:
             if not in_the_way():
@@ -52,6 +50,20 @@ class Threads:
 
         if not free():
             self.until(free, backend, in_the_way())
+
+    def wait_for(self, holders: Callable[[], Iterable[Backend]], backend: Backend) -> None:
+        """Let other threads' transactions end that hold what *backend* needs.
+
+        :param holders: gives who holds it, whichever thread they are of.
+        :raises SandboxConflict: its test has ended meanwhile.
+        """
+        if others := self._of_other_threads(holders()):
+            self.until(lambda: not self._of_other_threads(holders()), backend, others)
+
+    @staticmethod
+    def _of_other_threads(owners: Iterable[object]) -> list[Backend]:
+        running = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+        return [o for o in owners if isinstance(o, Backend) and o.thread in running]
 
     def until(self, free: Callable[[], bool], backend: Backend, others: Iterable[Backend]) -> None:
         """Let other threads work until *backend* is free to write, or patience is at its end.
