@@ -1576,7 +1576,7 @@ class TestUncommitted(TwinTestCase):
             ((rows,), f"{rows} SKIP LOCKED"),
             (("SAVEPOINT s", rows, "RELEASE s", "SAVEPOINT t", "ROLLBACK TO t"), f"{rows} NOWAIT"),
             ((rows, "SAVEPOINT s", "SELECT 1 / 0"), f"{rows} NOWAIT"),
-            (("LOCK TABLE item IN SHARE MODE",), "LOCK TABLE item NOWAIT"),
+            ((rows,), "LOCK TABLE item IN EXCLUSIVE MODE NOWAIT"),
             (("SELECT 1 FROM item",), "LOCK TABLE item NOWAIT"),
         ):
 
@@ -1681,6 +1681,218 @@ class TestOutsideTransactions(TwinTestCase):
             b("ALTER TABLE item ADD COLUMN x int")
 
         self.assertConflict(play, r"ALTER cannot be run in a sandbox: .* active queries .*")
+
+
+def waits(deed: str) -> str:
+    return (
+        rf"connection 2 {BEGAN} would wait on real connections for connection 1 {BEGAN}, which "
+        rf"{deed}: on one connection no lock is ever in the way\. End that transaction first, or "
+        r"test this code on real connections, on a database of its own\."
+    )
+
+
+class TestTableLocks(TwinTestCase):
+    """LOCK TABLE keeps nobody out of one connection, so what it should keep out is refused."""
+
+    def test_locked(self) -> None:
+        """What needs a table that another has locked is refused, whatever it does there."""
+        for text in (
+            "SELECT count(*) FROM item",
+            "SELECT name FROM everything",
+            "INSERT INTO item (name) VALUES ('b')",
+            "INSERT INTO item (name) VALUES ('first')",
+            "LOCK item IN ACCESS SHARE MODE",
+            "lock table public.\"item\" in  row exclusive  mode",
+            "ALTER TABLE item ADD COLUMN x int",
+        ):
+
+            def play(stage: Stage, text: str = text) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("CREATE VIEW everything AS SELECT * FROM item")
+                a.commit()
+                a("LOCK TABLE item")
+                b("SELECT count(*) FROM parent")
+                b(text)
+
+            with self.subTest(text):
+                self.assertConflict(play, waits("has locked table item in ACCESS EXCLUSIVE mode"))
+                self.setUp()
+
+    def test_modes(self) -> None:
+        """Locks that agree with each other are taken side by side, and others refused."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("LOCK TABLE item, ONLY parent IN SHARE MODE")
+            b("LOCK TABLE item IN SHARE MODE")
+            b("LOCK TABLE item IN ROW SHARE MODE")
+            b("SELECT name FROM item FOR UPDATE")
+            b("INSERT INTO pair VALUES (1, 2)")
+            a.commit()
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+
+        self.assertSame(play)
+        for text, table in (
+            ("UPDATE parent SET name = 'b'", "parent"),
+            ("DELETE FROM item", "item"),
+            ("LOCK TABLE pair, item IN ROW EXCLUSIVE MODE", "item"),
+        ):
+
+            def refused(stage: Stage, text: str = text) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("LOCK TABLE item, ONLY parent IN SHARE MODE")
+                b(text)
+
+            with self.subTest(text):
+                self.assertConflict(refused, waits(f"has locked table {table} in SHARE mode"))
+
+    def test_inherited(self) -> None:
+        """What inherits from a table is locked with it."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("CREATE TABLE heir () INHERITS (item)")
+            a.commit()
+            a("LOCK TABLE item IN EXCLUSIVE MODE")
+            b("INSERT INTO heir (name) VALUES ('b')")
+
+        self.assertConflict(play, waits("has locked table item in EXCLUSIVE mode"))
+
+    def test_written(self) -> None:
+        """A lock that others' uncommitted rows keep out is refused, and no other."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.commit()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b("LOCK TABLE item")
+            b("LOCK TABLE parent IN ROW EXCLUSIVE MODE")
+            b.rollback()
+            a.commit()
+
+        self.assertSame(play)
+
+        def refused(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("LOCK TABLE item IN SHARE MODE")
+
+        self.assertConflict(refused, waits("has written to table item"))
+
+    def test_rows(self) -> None:
+        """Who changes or locks rows of a table in which another has locked some is warned."""
+        for text in (
+            "UPDATE item SET n = 1",
+            "DELETE FROM item",
+            "SELECT name FROM item FOR SHARE",
+        ):
+            with (
+                self.subTest(text),
+                self.sandbox() as stage,
+                warnings.catch_warnings(record=True) as warned,
+            ):
+                warnings.simplefilter("always")
+                a, b = stage.actor(), stage.actor()
+                a("SELECT name FROM item WHERE id = 1 FOR UPDATE")
+                b(text)
+                b(text)
+                self.assertEqual(len(warned), 1)
+                self.assertIn("has locked some of them", str(warned[0].message))
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT name FROM item WHERE id = 1 FOR UPDATE")
+            b("SELECT name FROM item")
+            b("INSERT INTO parent VALUES (2, 'two')")
+            b("UPDATE parent SET name = 'zwei' WHERE id = 2")
+            b("LOCK TABLE parent")
+            b("LOCK TABLE item IN ROW SHARE MODE")
+            b.commit()
+            a.commit()
+            b("UPDATE item SET n = 1")
+
+        self.assertSame(play)
+
+        def refused(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT name FROM item WHERE id = 1 FOR UPDATE")
+            b("LOCK TABLE item IN EXCLUSIVE MODE")
+
+        self.assertConflict(refused, waits("has locked rows of table item"))
+
+    def test_nowait(self) -> None:
+        """Who does not want to wait gets the server's error."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("LOCK TABLE item IN EXCLUSIVE MODE")
+            b("LOCK TABLE item IN ACCESS SHARE MODE NOWAIT")
+            b("LOCK TABLE item NOWAIT")
+            b("SELECT 1")
+            b.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+            a.commit()
+            b("LOCK TABLE item NOWAIT")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("LOCK TABLE item IN SHARE MODE NOWAIT")
+            b.rollback()
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_ends(self) -> None:
+        """A lock ends with its transaction, its savepoint, and with an error."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            ends = {
+                "COMMIT": a.commit,
+                "ROLLBACK": a.rollback,
+                "ROLLBACK TO": lambda: a("ROLLBACK TO s"),
+                "error": lambda: a("SELECT 1 / 0"),
+                "close": a.close,
+            }
+            for end in ends.values():
+                a("SELECT 1")
+                a("SAVEPOINT s")
+                a("LOCK TABLE item")
+                end()
+                b("INSERT INTO item (name) VALUES (NULL)")
+                b.commit()
+                a.rollback()
+
+        self.assertSame(play)
+
+    def test_released(self) -> None:
+        """One that was taken in a savepoint goes on with the transaction once that is released."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SAVEPOINT s")
+            a("SAVEPOINT t")
+            a("LOCK TABLE item")
+            a("RELEASE s")
+            a("SAVEPOINT u")
+            a("SELECT 1 / 0")
+            b("SELECT count(*) FROM item")
+
+        self.assertConflict(play, waits("has locked table item in ACCESS EXCLUSIVE mode"))
+
+    def test_not_there(self) -> None:
+        """What is no table, or none that may be looked for, is the server's error."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            for text in ("LOCK missing", "LOCK a.b.c", "LOCK item IN NO MODE", "LOCK 7", "LOCK"):
+                a(text)
+                a.rollback()
+            a("SELECT 1 AS lock")
+
+        self.assertSame(play)
 
 
 class TestAlone(TwinTestCase):

@@ -768,6 +768,52 @@ class TestThreads(SandboxTestCase):
                     found = connection.exec_driver_sql("SELECT n FROM item WHERE name = 'first'")
                     self.assertEqual(found.scalar(), expected)
 
+    def test_waits_for_locks(self) -> None:
+        """So does what locks rows, or a table, that another thread has locked."""
+        self.box.freeze()
+        for lock in ("SELECT 1 FROM item FOR UPDATE", "LOCK TABLE item IN EXCLUSIVE MODE"):
+            locked = threading.Event()
+
+            def count_up(connection: sa.Connection) -> None:
+                n = connection.exec_driver_sql("SELECT n FROM item").scalar_one()
+                threading.Event().wait(0.2)
+                connection.exec_driver_sql(f"UPDATE item SET n = {n} + 1")
+
+            def first(lock: str = lock, locked: threading.Event = locked) -> None:
+                with self.engine.begin() as connection:
+                    connection.exec_driver_sql(lock)
+                    locked.set()
+                    count_up(connection)
+
+            def second(first: Any = first, locked: threading.Event = locked) -> None:
+                locked.wait(10)
+                first()
+
+            with self.subTest(lock), self.a_test():
+                self.run_all(first, second)
+                with self.engine.connect() as connection:
+                    found = connection.exec_driver_sql("SELECT n FROM item").scalar()
+                    self.assertEqual(found, 2)
+
+    def test_waits_for_a_locked_table(self) -> None:
+        """What names a table that another thread has locked waits for the lock's end."""
+        self.box.freeze()
+        locked = threading.Event()
+
+        def write() -> None:
+            with self.engine.begin() as connection:
+                connection.exec_driver_sql("LOCK TABLE item")
+                locked.set()
+                threading.Event().wait(0.2)
+                connection.execute(INSERT, {"name": "a"})
+
+        def read() -> None:
+            locked.wait(10)
+            self.assertEqual(self.names(), ["first", "a"])
+
+        with self.a_test():
+            self.run_all(write, read)
+
     def test_does_not_wait_for_a_reader(self) -> None:
         """A transaction of another thread that only reads is in nobody's way."""
         self.box.freeze()

@@ -368,6 +368,25 @@ class TestTransactionControl(SQLiteCase):
         self.assert_same(program)
 
     @unittest.skipUnless(NEW_AUTOCOMMIT, "the attribute autocommit came with Python 3.12")
+    def test_autocommit_false_without_transaction(self) -> None:
+        """Where a text has ended that transaction, commit() and rollback() fail, and begin none."""
+
+        def scenario(connection: Any) -> Any:
+            connection.autocommit = False
+            said = []
+            for end in (connection.rollback, connection.commit):
+                connection.execute("COMMIT")
+                for _ in range(2):
+                    with self.assertRaises(sqlite3.OperationalError) as caught:
+                        end()
+                    said.append((str(caught.exception), caught.exception.sqlite_errorname))
+                    said.append(connection.in_transaction)
+                connection.execute("BEGIN")
+            return said
+
+        self.assert_same(scenario)
+
+    @unittest.skipUnless(NEW_AUTOCOMMIT, "the attribute autocommit came with Python 3.12")
     def test_autocommit_false_of_a_listener(self) -> None:
         """SQLAlchemy's recommended listener works, in one test after another."""
         engine = self.engine()

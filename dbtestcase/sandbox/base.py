@@ -178,7 +178,7 @@ class Sandbox(Kind):
     def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
         """Let another thread's transaction that wrote end before this one writes, or locks."""
         backend.thread = threading.get_ident()
-        if statement.writes or statement.locks_rows:
+        if statement.writes or statement.locks:
             self.threads.wait(backend)
 
     @property

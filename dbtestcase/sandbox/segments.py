@@ -103,6 +103,8 @@ class Traces:
     locked: bool = False
     #: whether something was sent that may have deleted rows
     may_delete: bool = False
+    #: the words of what has locked rows
+    locking: frozenset[str] = frozenset()
 
     @property
     def all_tables(self) -> set[int]:
@@ -122,6 +124,7 @@ class Traces:
         self.ddl |= other.ddl
         self.locked |= other.locked
         self.may_delete |= other.may_delete
+        self.locking |= other.locking
 
 
 @dataclass(slots=True, eq=False)

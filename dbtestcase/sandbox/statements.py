@@ -66,6 +66,7 @@ class Statement:
     :param prepared: the prepared statement that PREPARE, EXECUTE or DEALLOCATE names, or ``all``.
     :param renders: its parameters may decide what it is: analyse the text that they give.
     :param shows_isolation: it asks for the isolation level of the transaction.
+    :param locks: it locks a table, or rows that it reads.
     :param may_only_read: nothing in the text writes, unless a function, a view or an operator does.
     :param may_delete: rows are deleted by the text, or it is of a kind that may do anything.
     :param plain: it reads or writes rows, and nothing else here is said of it: of two such
@@ -86,7 +87,7 @@ class Statement:
     sets_constraints: bool = False
     advisory: bool = False
     impatient: bool = False
-    locks_rows: bool = False
+    locks: bool = False
     on_conflict: bool = False
     temporary: str | None = None
     on_commit: str | None = None
@@ -318,7 +319,7 @@ def _joined(several: list[Statement]) -> Statement:
         sets_constraints=any(s.sets_constraints for s in several),
         advisory=any(s.advisory for s in several),
         impatient=any(s.impatient for s in several),
-        locks_rows=any(s.locks_rows for s in several),
+        locks=any(s.locks for s in several),
         on_conflict=any(s.on_conflict for s in several),
         temporary=next((s.temporary for s in several if s.temporary), None),
         on_commit=next((s.on_commit for s in several if s.on_commit), None),
@@ -342,7 +343,7 @@ def _single(text: str) -> Statement:
     settings = _settings(text, plain, verb, second)
     on_commit = _ON_COMMIT.search(plain) if temporary else None
     words = frozenset(word.lower() for word in _WORDS.findall(plain))
-    locks_rows = _LOCKS.search(plain) is not None
+    locks = verb == "LOCK" or _LOCKS.search(plain) is not None
     advisory = "ADVISORY" in upper
     return Statement(
         verb=verb,
@@ -353,7 +354,7 @@ def _single(text: str) -> Statement:
         sets_constraints=verb == "SET" and second == "CONSTRAINTS",
         advisory=advisory,
         impatient=_IMPATIENT.search(plain) is not None,
-        locks_rows=locks_rows,
+        locks=locks,
         on_conflict=_ON_CONFLICT.search(plain) is not None,
         temporary=fold(temporary[1]) if temporary else None,
         on_commit=on_commit[1].lower() if on_commit else None,
@@ -368,7 +369,7 @@ def _single(text: str) -> Statement:
         and words.isdisjoint(_WRITING_WORDS)
         and _is_unambiguous(text, plain),
         plain=verb in _PLAIN
-        and not (settings or temporary or locks_rows or advisory)
+        and not (settings or temporary or locks or advisory)
         and words.isdisjoint(("setval", "set_config")),
         may_delete=_may_delete(plain, verb, words, temporary is not None),
     )

@@ -33,7 +33,7 @@ class Threads:
 
         :raises SandboxConflict: its test has ended meanwhile.
         """
-        sandbox, mine = self._sandbox, threading.get_ident()
+        sandbox = self._sandbox
 
         def in_the_way() -> list[Backend]:
             owners = [segment.owner for segment in sandbox.stack.of_others(backend)]
@@ -41,8 +41,7 @@ class Threads:
                 owners += [o for o in sandbox.backends if o.holds_locks and o is not backend]
             if not owners:  # as nearly always
                 return []
-            running = {thread.ident for thread in threading.enumerate()} - {mine}
-            return [o for o in owners if isinstance(o, Backend) and o.thread in running]
+            return self._of_other_threads(owners)
 
         def free() -> bool:
             if not in_the_way():
@@ -53,6 +52,20 @@ class Threads:
 
         if not free():
             self.until(free, backend, in_the_way())
+
+    def wait_for(self, holders: Callable[[], Iterable[Backend]], backend: Backend) -> None:
+        """Let other threads' transactions end that hold what *backend* needs.
+
+        :param holders: gives who holds it, whichever thread they are of.
+        :raises SandboxConflict: its test has ended meanwhile.
+        """
+        if others := self._of_other_threads(holders()):
+            self.until(lambda: not self._of_other_threads(holders()), backend, others)
+
+    @staticmethod
+    def _of_other_threads(owners: Iterable[object]) -> list[Backend]:
+        running = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+        return [o for o in owners if isinstance(o, Backend) and o.thread in running]
 
     def until(self, free: Callable[[], bool], backend: Backend, others: Iterable[Backend]) -> None:
         """Let other threads work until *backend* is free to write, or patience is at its end.

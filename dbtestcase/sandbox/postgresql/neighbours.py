@@ -12,13 +12,14 @@ What was touched is read from PostgreSQL's counters per table, before and after 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..backends import Backend
 from ..segments import Segment, SegmentStack
 from ..statements import Statement
+from .locks import ROW_CHANGE, ROW_LOCK, ROW_READ
 from .wire import PostgreSQLWire
 
 __all__ = ["Counters", "Met", "Neighbours"]
@@ -58,6 +59,8 @@ class Met(NamedTuple):
     deed: str = "has written to"
 
 
+_WORD = re.compile(r"\w+")
+
 # Our own look at a table may be refused (by a role, a policy), and must not fail the transaction.
 _LOOK = "SAVEPOINT dbtestcase_look"
 _LOOKED = "RELEASE dbtestcase_look"
@@ -88,6 +91,8 @@ class Neighbours:
         self._now: dict[int, Counters] | None = None
         #: whether a statement ran with nobody beside it since the tables were looked at
         self.stale = True
+        #: what the last statement that had neighbours needed of each table, as LOCK TABLE calls it
+        self.touched: dict[int, str] = {}
 
     def unwatched(self) -> None:
         """Note that a statement ran with nobody beside it."""
@@ -143,6 +148,7 @@ class Neighbours:
         mine = self._stack.top.traces
         met: dict[Backend, Met] = {}
         scanned: dict[int, tuple[bool, bool]] = {}
+        self.touched = {}
         for table, counters in new.items():
             known = old.get(table, Counters())
             reads = counters.scans > known.scans
@@ -157,6 +163,10 @@ class Neighbours:
                 mine.deleted.add(table)
             if reads or inserts or updates or deletes:
                 scanned[table] = (reads or updates or deletes, inserts)
+                if inserts or updates or deletes:
+                    self.touched[table] = ROW_CHANGE
+                else:
+                    self.touched[table] = ROW_LOCK if statement.locks else ROW_READ
         collides = statement.on_conflict or error is not None
         for segment in others:
             owner = segment.owner
@@ -182,10 +192,24 @@ class Neighbours:
                 met.setdefault(owner, Met("the schema"))
         return met
 
+    def rows_locked(self, others: Iterable[Segment]) -> Iterator[tuple[Backend, str]]:
+        """Give who may have locked rows of a table whose rows the last statement changed or locked.
+
+        The rows themselves do not tell: the locks of one server process are all its own, and of
+        two on one row no query says whose they are.
+        """
+        for segment in others:
+            owner, words = segment.owner, segment.traces.locking
+            if words and isinstance(owner, Backend):
+                for table in (t for t, mode in self.touched.items() if mode != ROW_READ):
+                    name = self._regclass(table)
+                    if words.issuperset(_WORD.findall(name.rpartition(".")[2].lower())):
+                        yield owner, f"table {name}"
+                        break
+
     def name(self, table: int) -> str:
         """Say which table that is."""
-        rows = self._ask(f"SELECT {table}::regclass::text")
-        return f"table {rows[0][0]}"
+        return f"table {self._regclass(table)}"
 
     def xids(self) -> dict[int, Segment]:
         """Give the transaction ids of the open segments.

@@ -27,6 +27,7 @@ from .advisory import AdvisoryLocks
 from .catalogue import Catalogue
 from .cursors import ServerCursors
 from .foreign_keys import ForeignKeys
+from .locks import TableLocks
 from .neighbours import Met, Neighbours
 from .prepared import PreparedStatements
 from .refusals import Refusals
@@ -72,6 +73,9 @@ class PostgreSQLSandbox(Sandbox):
         self._first_sequences = ""
         self._settings = SessionSettings(self._wire, self._quote)
         self._advisory = AdvisoryLocks(self._wire, lambda: self.backends)
+        self.table_locks = TableLocks(
+            lambda sql: self._neighbours.look(sql), lambda: self.backends
+        )
         self._temporary = TemporaryTables(self._wire)
         self.temporary_tables = self._temporary.names
         self._prepared = PreparedStatements()
@@ -205,6 +209,9 @@ class PostgreSQLSandbox(Sandbox):
         if backend.alone:
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
+        locks = self.table_locks
+        if locks.used:
+            self.threads.wait_for(lambda: locks.in_the_way(backend, statement), backend)
         # asked again, as another thread may have changed the schema meanwhile
         only_reads = values_only and self._catalogue.only_reads(statement)
         self._refusals.statement(
@@ -219,15 +226,19 @@ class PostgreSQLSandbox(Sandbox):
             backend.commits_seen = self.stack.commits
         segment = self._claim(backend, only_reads=only_reads)
         others = self.stack.of_others(backend)
+        beside = bool(others or locks.of_others(backend))
+        if beside:
+            self._neighbours.before()
+        else:
+            self._neighbours.stale = True
+        wanted = locks.wanted(backend, text) if statement.locks else []
+        if wanted:
+            self._refusals.lock_tables(backend, wanted, others, self._neighbours)
         if others:
             self._refusals.beside(backend, statement, others)
         if statement.settings:
             self._settings.learn(statement)
-        locks = self._advisory.look() if statement.advisory else set()
-        if others:
-            self._neighbours.before()
-        else:
-            self._neighbours.stale = True
+        advisory = self._advisory.look() if statement.advisory else set()
         guarded = backend.read_only and not (only_reads and _MODE_TELLS.isdisjoint(statement.words))
         if guarded:
             self._wire.queue(_BEGIN_READ_ONLY)
@@ -242,8 +253,10 @@ class PostgreSQLSandbox(Sandbox):
             self._wire.queue(_END_READ_ONLY)
         self._note(backend, statement, segment, bool(others))
         if statement.advisory:
-            self._note_advisory(backend, statement, segment, text, locks)
-        if others:
+            self._note_advisory(backend, statement, segment, text, advisory)
+        if wanted:
+            locks.note(backend, wanted)
+        if beside:
             self._note_neighbours(backend, statement, text, others)
         if statement.settings:
             self._settings.note(backend, statement)
@@ -342,7 +355,11 @@ class PostgreSQLSandbox(Sandbox):
 
     def _note(self, backend: Backend, statement: Statement, segment: Segment, beside: bool) -> None:
         traces = segment.traces
-        traces.locked |= statement.locks_rows or statement.temporary is not None
+        traces.locked |= statement.locks or statement.temporary is not None
+        if statement.locks and statement.verb != "LOCK":
+            traces.locking |= statement.words
+            if backend.locked_level is None:
+                backend.locked_level = backend.level
         traces.ddl |= statement.ddl
         traces.may_delete |= self._catalogue.may_delete(statement)
         self._temporary.note(backend, statement)
@@ -352,8 +369,6 @@ class PostgreSQLSandbox(Sandbox):
         if statement.sets_constraints and not backend.alone:
             backend.sets_constraints = True
             segment.wrote = Wrote.YES  # so that a rollback really takes it back
-        if (statement.locks_rows or statement.verb == "LOCK") and backend.locked_level is None:
-            backend.locked_level = backend.level
         if statement.cursor is not None:
             self._cursors.note(backend, statement, beside=beside)
             segment.pinned |= statement.cursor.verb == "DECLARE"
@@ -371,6 +386,7 @@ class PostgreSQLSandbox(Sandbox):
         self, backend: Backend, statement: Statement, text: str, others: list[Segment]
     ) -> None:
         met = self._neighbours.after(statement, others, None)
+        self._refusals.locked(backend, statement, self._neighbours)
         use = statement.cursor
         if use is not None and not met:
             # a cursor keeps the snapshot of its DECLARE
@@ -379,9 +395,18 @@ class PostgreSQLSandbox(Sandbox):
                 owners = (segment.owner for segment in others)
                 met = {owner: Met("a table") for owner in owners if isinstance(owner, Backend)}
         for other, (what, deed) in met.items():
-            if (pair := (backend.name, other.name)) not in self.warned:
-                self.warned.add(pair)
+            if self._first_time(backend, other):
                 uncommitted.warn(uncommitted.meets(backend, other, what, deed, text))
+        for other, what in self._neighbours.rows_locked(others):
+            if self._first_time(backend, other):
+                uncommitted.warn(uncommitted.may_wait(backend, other, what, text))
+
+    def _first_time(self, backend: Backend, other: Backend) -> bool:
+        """Whether no warning has named these two yet."""
+        pair = backend.name, other.name
+        is_new = pair not in self.warned
+        self.warned.add(pair)
+        return is_new
 
     def _unpin(self, backend: Backend) -> None:
         if not backend.cursors and not backend.transaction_locks:
@@ -567,6 +592,7 @@ class PostgreSQLSandbox(Sandbox):
             self._temporary.test_rolled_back()
         if self._prepared.any:
             self._prepared.clear()
+        self.table_locks.used = False
         if self._catalogue.changed:
             self._catalogue.rolled_back()
         restore = self._sequences.restore()
