@@ -138,8 +138,8 @@ RULES = [
         "… or be given one as a parameter …",
         swap(
             "sandbox.psycopg2_driver.cursors:GuardedCursor.execute",
-            "values_only=statement.may_only_read and are_values(vars)",
-            "values_only=True",
+            "and are_values(vars)",
+            "",
         ),
         psycopg2="postgresql.TestCatalogue.test_parameter_that_is_no_value",
     ),
