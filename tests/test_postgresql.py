@@ -1941,6 +1941,102 @@ class TestAlone(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_function_that_is_called_somehow(self) -> None:
+        """So is one that a function has made, however the statement came to call it."""
+        for make, text, values in (
+            (
+                "CREATE FUNCTION helped() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "PERFORM tie(); RETURN NEW; END $$; CREATE TRIGGER helped BEFORE INSERT ON item "
+                "FOR EACH ROW EXECUTE FUNCTION helped()",
+                "INSERT INTO item (name) VALUES ('a')",
+                None,
+            ),
+            (
+                "CREATE TABLE noted (n int DEFAULT tie())",
+                "INSERT INTO noted DEFAULT VALUES",
+                None,
+            ),
+            (
+                "CREATE RULE tied AS ON UPDATE TO item DO ALSO SELECT tie()",
+                "UPDATE item SET n = 1",
+                None,
+            ),
+            (
+                "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "RETURN NEW; END $$; CREATE TRIGGER tied BEFORE INSERT ON item FOR EACH ROW "
+                "WHEN (tie() = 1) EXECUTE FUNCTION nothing()",
+                "INSERT INTO item (name) VALUES ('a')",
+                None,
+            ),
+            ("CREATE VIEW tying AS SELECT tie()", "SELECT * FROM tying", None),
+            (
+                "CREATE FUNCTION \"+\"() RETURNS int LANGUAGE sql AS 'SELECT tie()'",
+                "INSERT INTO item (n) SELECT \"+\"()",
+                None,
+            ),
+            ("SELECT 1", "INSERT INTO item (n) SELECT public.Tie()", None),
+            ("SELECT 1", "INSERT INTO item (name) VALUES (%s)", [AsIs("tie()")]),
+            ("SELECT 1", "SELECT %s", [AsIs("tie()")]),
+            ("SELECT 1", 'INSERT INTO item (n) VALUES (U&"\\0074ie"())', None),
+            ("PREPARE tying AS SELECT tie()", "EXECUTE tying", None),
+        ):
+            with self.subTest(text):
+                self.setUp()
+                self.prepare(
+                    "CREATE FUNCTION tie() RETURNS int LANGUAGE plpgsql AS $$ BEGIN "
+                    "ALTER TABLE pair ADD FOREIGN KEY (other) REFERENCES parent (id) "
+                    "DEFERRABLE INITIALLY DEFERRED; RETURN 1; END $$"
+                )
+                prepares = make.startswith("PREPARE")
+                if not prepares:
+                    self.prepare(make)
+
+                def play(
+                    stage: Stage,
+                    text: str = text,
+                    values: Any = values,
+                    first: str = make if prepares else "SELECT 1",
+                ) -> None:
+                    a = stage.actor()
+                    a("INSERT INTO child VALUES (1, 1)")
+                    a.commit()
+                    a(first)
+                    a.commit()
+                    a(text, values)
+                    a.commit()
+                    a("INSERT INTO pair VALUES (1, 77)")
+                    a.commit()
+
+                self.assertSame(play)
+
+    def test_function_that_nobody_calls(self) -> None:
+        """One that could change the schema costs nothing where nothing calls it."""
+        sent = []
+        for body in ("NULL", "EXECUTE 'DROP TABLE child'"):
+            self.setUp()
+            self.prepare(
+                "CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "NEW.n := NEW.n + 1; RETURN NEW; END $$",
+                "CREATE TRIGGER touched BEFORE UPDATE ON item FOR EACH ROW "
+                "EXECUTE FUNCTION touched()",
+                f"CREATE FUNCTION old() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {body}; END $$",
+            )
+            with self.sandbox() as stage:
+                assert stage.sandbox is not None
+                wire: Any = stage.sandbox.wire
+                a = stage.actor()
+                a("INSERT INTO child VALUES (1, 1)")
+                a.commit()
+                before = wire.messages
+                for _ in range(3):
+                    a("INSERT INTO item (n) VALUES (1)")
+                    a("UPDATE item SET n = n + 1")
+                    a.commit()
+                    a("SELECT n FROM item")
+                    a.commit()
+                sent.append(wire.messages - before)
+        self.assertEqual(sent[0], sent[1])
+
     def test_function_in_c(self) -> None:
         """So is one that a function in C has made, as some extensions do."""
         # a compiler is not at hand everywhere; only the name of the language is known of such

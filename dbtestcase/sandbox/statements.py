@@ -16,7 +16,16 @@ from dataclasses import dataclass
 
 from .quick import plain_members
 
-__all__ = ["Control", "Setting", "Statement", "analyse", "skeleton", "split"]
+__all__ = [
+    "LONGEST_NAME",
+    "Control",
+    "Setting",
+    "Statement",
+    "analyse",
+    "is_unambiguous",
+    "skeleton",
+    "split",
+]
 
 
 @plain_members
@@ -247,7 +256,7 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _ANY_NAME = re.compile(rf"{_QUOTED.pattern}|[\w$]+")
 _PLACEHOLDER = re.compile(r"%[(s]")
 #: How many bytes of a name the server keeps.
-_LONGEST = 63
+LONGEST_NAME = 63
 
 
 def fold(name: str) -> str:
@@ -382,6 +391,12 @@ def _may_delete(plain: str, verb: str, words: frozenset[str], temporary: bool) -
     return verb not in _KEEPING or not words.isdisjoint(("delete", "merge"))
 
 
+@functools.lru_cache(maxsize=1024)
+def is_unambiguous(text: str) -> bool:
+    """Whether the server finds the names and strings of *text* where they are found here."""
+    return _is_unambiguous(text, skeleton(text))
+
+
 def _is_unambiguous(text: str, plain: str) -> bool:
     """Whether the server finds the names and strings of *text* where they are found here.
 
@@ -393,7 +408,7 @@ def _is_unambiguous(text: str, plain: str) -> bool:
         "\\" not in text
         and len(_PLACEHOLDER.findall(text)) == len(_PLACEHOLDER.findall(unquoted))
         and _ESCAPED_NAME.search(plain) is None
-        and all(len(name.encode()) <= _LONGEST for name in _ANY_NAME.findall(plain))
+        and all(len(name.encode()) <= LONGEST_NAME for name in _ANY_NAME.findall(plain))
     )
 
 

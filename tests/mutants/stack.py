@@ -123,14 +123,14 @@ RULES = [
         "stack 2l",
         "A text alone is no proof: it may name a function or view that writes …",
         swap(
-            f"{CATALOGUE}.only_reads", " and self._facts.suspects.isdisjoint(statement.words)", ""
+            f"{CATALOGUE}.only_reads", " and self.facts.suspects.isdisjoint(statement.words)", ""
         ),
         postgresql="postgresql.TestCatalogue.test_hidden_writers",
     ),
     rule(
         "stack 2m",
         "… or have an operator, a cast or a domain call one …",
-        swap(f"{CATALOGUE}.only_reads", "not self._facts.hidden and ", ""),
+        swap(f"{CATALOGUE}.only_reads", "not self.facts.hidden and ", ""),
         postgresql="postgresql.TestCatalogue.test_hidden_writers",
     ),
     rule(
@@ -138,8 +138,8 @@ RULES = [
         "… or be given one as a parameter …",
         swap(
             "sandbox.psycopg2_driver.cursors:GuardedCursor.execute",
-            "values_only=statement.may_only_read and are_values(vars)",
-            "values_only=True",
+            "and are_values(vars)",
+            "",
         ),
         psycopg2="postgresql.TestCatalogue.test_parameter_that_is_no_value",
     ),

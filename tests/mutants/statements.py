@@ -8,8 +8,8 @@ from .rules import rule
 BACKEND = "sandbox.backends:Backend"
 BASE = "sandbox.base:Sandbox"
 POSTGRESQL = "sandbox.postgresql.sandbox:PostgreSQLSandbox"
-CATALOGUE = "sandbox.postgresql.catalogue:Catalogue"
 SETTINGS = "sandbox.postgresql.settings:SessionSettings"
+CATALOGUE = "sandbox.postgresql.catalogue:Catalogue"
 REFUSALS = "sandbox.postgresql.refusals:Refusals"
 PSYCOPG2 = "sandbox.psycopg2_driver"
 PSYCOPG = "sandbox.psycopg_driver"
@@ -520,7 +520,7 @@ RULES = [
     rule(
         "alone 6",
         "… nor what may call a function that changes the schema …",
-        swap(f"{CATALOGUE}.may_change_by", "facts.unsteady or ", ""),
+        body(f"{CATALOGUE}._may_call_definer", "return False"),
         postgresql="postgresql.TestAlone.test_trigger_that_changes_the_schema",
     ),
     rule(
@@ -532,5 +532,51 @@ RULES = [
             "",
         ),
         postgresql="postgresql.TestAlone.test_function_in_c",
+    ),
+    rule(
+        "alone 8",
+        "One that nothing calls does not count …",
+        body(f"{CATALOGUE}._may_call_definer", "return True"),
+        psycopg2="postgresql.TestAlone.test_function_that_nobody_calls",
+    ),
+    rule(
+        "alone 9",
+        "… but one that a text names …",
+        swap(
+            f"{CATALOGUE}._may_call_definer",
+            "and facts.suspects.isdisjoint(statement.words)",
+            "",
+        ),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
+    ),
+    rule(
+        "alone 10",
+        "… in whatever spelling …",
+        swap(f"{CATALOGUE}._may_call_definer", "and is_unambiguous(text)", ""),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
+    ),
+    rule(
+        "alone 11",
+        "… or without a word that could be looked for …",
+        swap(f"{CATALOGUE}._may_call_definer", "and not facts.hidden", ""),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
+    ),
+    rule(
+        "alone 12",
+        "… or a parameter …",
+        swap(f"{CATALOGUE}._may_call_definer", "values_only\n            and", ""),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
+    ),
+    rule(
+        "alone 13",
+        "… or a trigger, a default, a view or a rule …",
+        swap(f"{CATALOGUE}._may_call_definer", "and not facts.unasked", ""),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
+    ),
+    rule(
+        "alone 14",
+        "… or what was prepared before.",
+        swap(f"{CATALOGUE}._may_call_definer", "and statement.plain", ""),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
     ),
 ]

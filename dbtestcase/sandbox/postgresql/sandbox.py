@@ -177,6 +177,11 @@ class PostgreSQLSandbox(Sandbox):
         """The way to the database."""
         return self._wire
 
+    @property
+    def unsteady(self) -> bool:
+        """Whether a function could change the schema: then it matters what parameters are."""
+        return self._catalogue.facts.unsteady
+
     def flush(self) -> None:
         """Send what waits for the next message."""
         self.touched = True
@@ -203,7 +208,7 @@ class PostgreSQLSandbox(Sandbox):
             and not backend.read_only
             and not self._settings.learned
             and not self._temporary.any
-            and not self._catalogue.may_change_by(statement)
+            and not self._catalogue.may_change_by(statement, text, values_only=values_only)
         ):
             return self._run_alone(backend, call, only_reads=only_reads, statement=statement)
         if backend.alone:
@@ -252,6 +257,7 @@ class PostgreSQLSandbox(Sandbox):
         if guarded:
             self._wire.queue(_END_READ_ONLY)
         self._note(backend, statement, segment, bool(others))
+        self._catalogue.note(statement, text, values_only=values_only)
         if statement.advisory:
             self._note_advisory(backend, statement, segment, text, advisory)
         if wanted:
@@ -364,7 +370,6 @@ class PostgreSQLSandbox(Sandbox):
         traces.may_delete |= self._catalogue.may_delete(statement)
         self._temporary.note(backend, statement)
         self._prepared.note(backend, statement)
-        self._catalogue.note(statement)
         self._sequences.note(statement)
         if statement.sets_constraints and not backend.alone:
             backend.sets_constraints = True
