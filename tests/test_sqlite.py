@@ -1596,6 +1596,24 @@ class TestSeveralConnections(SQLiteCase):
         with self.assertRaisesRegex(SandboxConflict, "own"):
             self.other.execute("SELECT * FROM own")
 
+    def test_temporary_table_after_a_failure(self) -> None:
+        """Nor does what another fails to do, or rolls back, bring it back."""
+        for fails in (
+            "INSERT INTO missing VALUES (1)",
+            "INSERT INTO item VALUES (1000, 'a'), (1000, 'b')",
+        ):
+            with self.subTest(fails):
+                one = self.raw(self.shared_engine)
+                one.execute("CREATE TEMP TABLE own (x)")
+                for each in (one, self.other):
+                    with self.assertRaises(sqlite3.Error):
+                        each.execute(fails)
+                    if each is one:
+                        one.close()
+                self.other.rollback()
+                with self.assertRaisesRegex(sqlite3.OperationalError, "^no such table: own$"):
+                    self.other.execute("SELECT * FROM own")
+
     def test_begin_immediate_twice(self) -> None:
         """Inside a transaction it fails, and has taken the lock all the same."""
         self.one.isolation_level = self.other.isolation_level = None

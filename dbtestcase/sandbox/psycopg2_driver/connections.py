@@ -98,11 +98,16 @@ class VirtualConnection:
     def _change(
         self, given: Mapping[str, str | None] = _NOTHING, *, autocommit: bool | None = None
     ) -> None:
-        sandbox, backend = self.sandbox, self._backend
-        if self._generation != sandbox.generation or sandbox.phase is Phase.CLOSING:
-            backend = None
-        with sandbox.entered():
-            self._wants.change(given, autocommit, sandbox, backend)
+        sandbox = self.sandbox
+        if (
+            self._generation != sandbox.generation
+            or sandbox.phase is Phase.CLOSING
+            or sandbox.in_child  # where a pool may put back what it is given
+        ):
+            self._wants.change(given, autocommit, sandbox, None)
+            return
+        with sandbox.lock:
+            self._wants.change(given, autocommit, sandbox, self._backend)
 
     def run(
         self,
