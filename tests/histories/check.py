@@ -265,8 +265,9 @@ class _Check:
             raise _Aside
         if warned or self.tainted:
             # what was read beside uncommitted work is aside; what was written, or kept in an
-            # identity map, shows in what follows
-            if step.operation.writes or self.history.kinds[step.actor] == "orm":
+            # identity map or an open result, shows in what follows
+            keeps = self.history.kinds[step.actor] == "orm" or step.operation.lingers
+            if step.operation.writes or keeps:
                 self.tainted = True
             if outcome[0] != expected[0] or self.tainted:
                 raise _Aside

@@ -538,17 +538,18 @@ class SQLiteSandbox(Sandbox):
         names = [name for name, owner in self.tables.temporary.items() if owner is backend]
         if backend is None or not names:
             return
-        # others' rollback would bring them back: so they may not name them
-        stays = not self.stack.of_others(backend) and self.stack.stuck() is None
-        if stays:
-            self.stack.claim(backend).wrote = Wrote.YES  # no counter tells of it
-        for name in names:
-            with contextlib.suppress(sqlite3.Error):
-                self._wire.ask('DROP TABLE temp."{}"'.format(name.replace('"', '""')))
-                if stays:
-                    del self.tables.temporary[name]
-        if stays:
-            self.stack.commit(backend)
+        with contextlib.suppress(sqlite3.Error):
+            # others' rollback would bring them back: so they may not name them
+            stays = not self.stack.of_others(backend) and self.stack.stuck() is None
+            if stays:
+                self.stack.claim(backend).wrote = Wrote.YES  # no counter tells of it
+            for name in names:
+                with contextlib.suppress(sqlite3.Error):  # a view, or one that is still read
+                    self._wire.ask('DROP TABLE temp."{}"'.format(name.replace('"', '""')))
+                    if stays:
+                        del self.tables.temporary[name]
+            if stays:
+                self.stack.commit(backend)
 
     def _leaving(self, backend: Backend) -> list[str]:
         """Give the temporary tables that *backend* has dropped, and forget that it has."""
