@@ -80,7 +80,8 @@ class PostgreSQLSandbox(Sandbox):
         self.temporary_tables = self._temporary.names
         self._prepared = PreparedStatements()
         self._cursors = ServerCursors(self._wire)
-        self._catalogue = Catalogue(self._wire, self._server_version)
+        #: what is known of the schema
+        self.catalogue = Catalogue(self._wire, self._server_version)
         self._refusals = Refusals(self)
         self._visitors = Visitors(self._send)
         #: whether the message that ended the test has asked for visitors, or need not
@@ -177,11 +178,6 @@ class PostgreSQLSandbox(Sandbox):
         """The way to the database."""
         return self._wire
 
-    @property
-    def unsteady(self) -> bool:
-        """Whether a function could change the schema: then it matters what parameters are."""
-        return self._catalogue.facts.unsteady
-
     def flush(self) -> None:
         """Send what waits for the next message."""
         self.touched = True
@@ -201,14 +197,14 @@ class PostgreSQLSandbox(Sandbox):
         :param values_only: whether the parameters are values, and bring no SQL of their own.
         :raises SandboxConflict: where one connection cannot show what several would.
         """
-        only_reads = values_only and self._catalogue.only_reads(statement)
+        only_reads = values_only and self.catalogue.only_reads(statement)
         if (
             statement.plain
             and self.has_one
             and not backend.read_only
             and not self._settings.learned
             and not self._temporary.any
-            and not self._catalogue.may_change_by(statement, text, values_only=values_only)
+            and not self.catalogue.may_change_by(statement, text, values_only=values_only)
         ):
             return self._run_alone(backend, call, only_reads=only_reads, statement=statement)
         if backend.alone:
@@ -218,7 +214,7 @@ class PostgreSQLSandbox(Sandbox):
         if locks.used:
             self.threads.wait_for(lambda: locks.in_the_way(backend, statement), backend)
         # asked again, as another thread may have changed the schema meanwhile
-        only_reads = values_only and self._catalogue.only_reads(statement)
+        only_reads = values_only and self.catalogue.only_reads(statement)
         self._refusals.statement(
             backend,
             statement,
@@ -257,7 +253,7 @@ class PostgreSQLSandbox(Sandbox):
         if guarded:
             self._wire.queue(_END_READ_ONLY)
         self._note(backend, statement, segment, bool(others))
-        self._catalogue.note(statement, text, values_only=values_only)
+        self.catalogue.note(statement, text, values_only=values_only)
         if statement.advisory:
             self._note_advisory(backend, statement, segment, text, advisory)
         if wanted:
@@ -296,7 +292,7 @@ class PostgreSQLSandbox(Sandbox):
             self._failed(backend, statement, [], error, guarded=False)
             raise
         self.answered = True
-        if not only_reads and self._catalogue.may_delete(statement):
+        if not only_reads and self.catalogue.may_delete(statement):
             segment.traces.may_delete = True  # who comes beside it asks what it may have done
         return result
 
@@ -330,8 +326,8 @@ class PostgreSQLSandbox(Sandbox):
 
     def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
         self._settings.in_force = settings
-        if self._catalogue.changed:
-            self._catalogue.partly_rolled_back()
+        if self.catalogue.changed:
+            self.catalogue.partly_rolled_back()
 
     # -- failing -----------------------------------------------------------------
 
@@ -367,7 +363,7 @@ class PostgreSQLSandbox(Sandbox):
             if backend.locked_level is None:
                 backend.locked_level = backend.level
         traces.ddl |= statement.ddl
-        traces.may_delete |= self._catalogue.may_delete(statement)
+        traces.may_delete |= self.catalogue.may_delete(statement)
         self._temporary.note(backend, statement)
         self._prepared.note(backend, statement)
         self._sequences.note(statement)
@@ -449,7 +445,7 @@ class PostgreSQLSandbox(Sandbox):
     def before_commit(self, backend: Backend) -> None:
         """Check deferred constraints and end temporary tables, as the server does at COMMIT."""
         if (
-            self._catalogue.nothing_deferrable
+            self.catalogue.nothing_deferrable
             and not self._temporary.any
             and backend.isolation != "SERIALIZABLE"
         ):
@@ -466,7 +462,7 @@ class PostgreSQLSandbox(Sandbox):
             return
         self._refusals.serialization(backend)
         role = self._settings.in_force.get("role")
-        if not (check := self._catalogue.check(self._quote(role) if role else "")):
+        if not (check := self.catalogue.check(self._quote(role) if role else "")):
             return
         self._refusals.commit(backend)
         self._claim(backend)
@@ -518,7 +514,7 @@ class PostgreSQLSandbox(Sandbox):
         self._settings.forget()
         self._temporary.clear()
         self._prepared.clear()
-        self._catalogue.forget()
+        self.catalogue.forget()
         self._advisory.used = False
         self.shared = False
         self._sequences = Sequences(self._wire.ask, self.url.database)
@@ -538,7 +534,7 @@ class PostgreSQLSandbox(Sandbox):
         self._begin_outer()
         if self.phase is not Phase.SETUP:
             # before the test may have changed what it does not leave behind
-            self._catalogue.learn()
+            self.catalogue.learn()
 
     def _remember_sequences(self, *, for_good: bool) -> None:
         self._sequences.remember(for_good=for_good)
@@ -555,7 +551,7 @@ class PostgreSQLSandbox(Sandbox):
             return
         xid = self._wire.ask("SELECT pg_current_xact_id_if_assigned()::text")[0][0]
         self.shared = xid is not None
-        self._catalogue.keep()
+        self.catalogue.keep()
         self._temporary.keep()
         if self._reset_sequences:
             self._remember_sequences(for_good=self.shared)
@@ -598,8 +594,8 @@ class PostgreSQLSandbox(Sandbox):
         if self._prepared.any:
             self._prepared.clear()
         self.table_locks.used = False
-        if self._catalogue.changed:
-            self._catalogue.rolled_back()
+        if self.catalogue.changed:
+            self.catalogue.rolled_back()
         restore = self._sequences.restore()
         if begun and self._real_state() is State.IDLE:
             raise self._escaped()
