@@ -193,7 +193,7 @@ class _Check:
             self.played.append(outcome)
             if number == len(self.expected.outcomes):
                 # another error is no silence: BEGIN IMMEDIATE may have two reasons to fail
-                if heard or outcome[0] == "error":
+                if heard or self.tainted or outcome[0] == "error":
                     raise _Aside
                 if self.box.forgets_schemas and self._locked_by_an_old_schema(step.actor):
                     self.tally.add("left locked by an old schema")
@@ -248,8 +248,9 @@ class _Check:
         if outcome == expected:
             self.tally.add("false warnings", warned)
             self.tally.false_warnings[step.operation.name] += warned
-            # by a schema that is not committed something else may have been run, which wrote
-            self.tainted |= warned and step.operation.writes
+            # a result may be open still that holds other rows behind those that were read; by a
+            # schema that is not committed something else may have been run, which wrote
+            self.tainted |= warned and (step.operation.writes or step.operation.lingers)
             self.tainted |= any("has written to the schema" in text for text in heard)
             return
         if (
