@@ -74,6 +74,11 @@ class SandboxTestCase(TwinTestCase):
         finally:
             self.box.end_test()
 
+    def without_deferrable(self) -> None:
+        """Drop what has deferrable constraints, which are checked at each commit."""
+        with self.judge.connect() as connection:
+            connection.exec_driver_sql("DROP TABLE child, pair")
+
     def kill(self) -> None:
         """End the real connection, from the server's side."""
         with self.judge.connect() as connection:
@@ -96,6 +101,16 @@ class TestLife(SandboxTestCase):
         self.assertEqual(self.real_names(), ["first"])
         self.box.close()
         self.assertEqual(self.real_names(), ["first"])
+
+    def test_failure_after_a_commit(self) -> None:
+        """A statement that fails undoes nothing that was committed before it in the test."""
+        self.without_deferrable()
+        self.box.freeze()
+        with self.a_test():
+            for _ in range(2):
+                with contextlib.suppress(sa.exc.IntegrityError):
+                    self.insert("a")
+                self.assertEqual(self.names(), ["first", "a"])
 
     def test_own_transactions(self) -> None:
         """Where the set-up wrote nothing, each test has a transaction, and a now(), of its own."""
@@ -958,10 +973,6 @@ class TestMessages(SandboxTestCase):
     def change(self) -> None:
         with self.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE item SET n = n + 1")
-
-    def without_deferrable(self) -> None:
-        with self.judge.connect() as connection:
-            connection.exec_driver_sql("DROP TABLE child, pair")
 
     def test_one_insert(self) -> None:
         """One INSERT is 2 round trips beside class data, and 3 where the BEGIN is the test's."""

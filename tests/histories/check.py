@@ -245,13 +245,14 @@ class _Check:
         warned = bool(heard)
         self.tally.add("warnings", warned)
         self.tally.add("errors", expected[0] == "error")
+        by_another_schema = any("has written to the schema" in text for text in heard)
         if outcome == expected:
             self.tally.add("false warnings", warned)
             self.tally.false_warnings[step.operation.name] += warned
             # a result may be open still that holds other rows behind those that were read; by a
             # schema that is not committed something else may have been run, which wrote
             self.tainted |= warned and (step.operation.writes or step.operation.lingers)
-            self.tainted |= any("has written to the schema" in text for text in heard)
+            self.tainted |= by_another_schema
             return
         if (
             self.box.forgets_schemas
@@ -268,7 +269,7 @@ class _Check:
             # what was read beside uncommitted work is aside; what was written, or kept in an
             # identity map or an open result, shows in what follows
             keeps = self.history.kinds[step.actor] == "orm" or step.operation.lingers
-            if step.operation.writes or keeps:
+            if step.operation.writes or keeps or by_another_schema:
                 self.tainted = True
             if outcome[0] != expected[0] or self.tainted:
                 raise _Aside

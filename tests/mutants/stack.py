@@ -39,7 +39,7 @@ RULES = [
         "A top that is nobody's and wrote something is not: that is committed.",
         body(f"{STACK}._is_free", "return segment.owner is None and not segment.pinned"),
         stack="segments.TestSegmentStack.test_committed_is_not_taken_over",
-        postgresql="psycopg2_driver.TestTransactions.test_failed_transaction_is_rolled_back",
+        postgresql="sandbox.TestLife.test_failure_after_a_commit",
         sqlite3="sqlite.TestTransactionControl.test_others_do_not_begin",
     ),
     rule(

@@ -192,8 +192,8 @@ RULES = [
         "Not by the rollback itself: if nobody looks again, nobody was misled.",
         swap(
             f"{BASE}.undo",
-            "self.changed.notify_all()",
-            "self.changed.notify_all(); self.raise_if_stuck()",
+            "if self.changed.waiting:",
+            "self.raise_if_stuck()\n        if self.changed.waiting:",
         ),
         psycopg2="styles.TestRefusals.test_rollback_beneath_that_nobody_looks_at",
     ),
