@@ -543,6 +543,36 @@ class TestDeferrable(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_set_constraints_after_a_release(self) -> None:
+        """It ends with its transaction though its savepoint was released before."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("SAVEPOINT x")
+            a("SET CONSTRAINTS ALL IMMEDIATE")
+            a("RELEASE x")
+            a("SAVEPOINT y")
+            a("INSERT INTO item (name) VALUES ('b')")
+            a.rollback()
+            a("INSERT INTO child VALUES (1, 99)")  # is checked at the end
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_set_constraints_alone(self) -> None:
+        """Outside a transaction it ends with itself."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("COMMIT")
+            a("SET CONSTRAINTS ALL IMMEDIATE")
+            a.rollback()
+            a("INSERT INTO child VALUES (1, 99)")  # is checked at the end
+            a.rollback()
+
+        self.assertSame(play)
+
     def test_set_constraints_rolled_back(self) -> None:
         """What SET CONSTRAINTS said before a savepoint ends with its transaction, too."""
 

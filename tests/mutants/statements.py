@@ -7,6 +7,7 @@ from .rules import rule
 
 BACKEND = "sandbox.backends:Backend"
 BASE = "sandbox.base:Sandbox"
+STACK = "sandbox.segments:SegmentStack"
 POSTGRESQL = "sandbox.postgresql.sandbox:PostgreSQLSandbox"
 SETTINGS = "sandbox.postgresql.settings:SessionSettings"
 CATALOGUE = "sandbox.postgresql.catalogue:Catalogue"
@@ -330,6 +331,12 @@ RULES = [
             "if False:",
         ),
         postgresql="postgresql.TestDeferrable.test_set_constraints_beside",
+    ),
+    rule(
+        "statement 8s",
+        "It ends with it though its savepoint was released: no savepoint of ours is before that.",
+        swap(f"{STACK}._fold_own", " and not self.segments[first].apart", ""),
+        postgresql="postgresql.TestDeferrable.test_set_constraints_after_a_release",
     ),
     rule(
         "statement 8j",

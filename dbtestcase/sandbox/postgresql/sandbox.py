@@ -369,7 +369,8 @@ class PostgreSQLSandbox(Sandbox):
         self._sequences.note(statement)
         if statement.sets_constraints and not backend.alone:
             backend.sets_constraints = True
-            segment.wrote = Wrote.YES  # so that a rollback really takes it back
+            # so that a rollback really takes it back: a released savepoint forgets how it was
+            segment.wrote, segment.apart = Wrote.YES, True
         if statement.cursor is not None:
             self._cursors.note(backend, statement, beside=beside)
             segment.pinned |= statement.cursor.verb == "DECLARE"
