@@ -341,7 +341,7 @@ RULES = [
     rule(
         "statement 8j",
         "It ends with its transaction, also with one that is rolled back.",
-        swap(f"{POSTGRESQL}._note", "segment.wrote = Wrote.YES", "pass"),
+        swap(f"{POSTGRESQL}._note", "segment.wrote, segment.apart = Wrote.YES, True", "pass"),
         postgresql="postgresql.TestDeferrable.test_set_constraints_rolled_back",
     ),
     rule(
