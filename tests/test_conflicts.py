@@ -1322,7 +1322,9 @@ class TestPlace(unittest.TestCase):
     def test_same_way(self) -> None:
         """Who comes by a way that is known is told apart, and so is who comes in between."""
         views, models, events = "/srv/shop/views.py", "/srv/shop/models.py", "/srv/shop/events.py"
-        ours, session = f"{PACKAGE}/sandbox/base.py", f"{PACKAGE}/engines/door.py"
+        ours = f"{PACKAGE}/sandbox/base.py"
+        session = f"{Path(sa.__file__).parent}/orm/session.py"
+        app, runner = "/srv/shop/app.py", f"{sysconfig.get_path('stdlib')}/unittest/case.py"
         for files, found in (
             ((views, session, ours), views),
             ((models, session, ours), models),
@@ -1332,6 +1334,8 @@ class TestPlace(unittest.TestCase):
             ((models, session, session, session, session, session, session, ours), models),
             ((models, session, session, events, session, ours), events),
             ((views, session, ours), views),
+            ((app, runner, runner, runner, ours), app),
+            ((app, runner, views, session, ours), views),
         ) * 2:
             with self.subTest(files):
                 self.assertEqual(through(files, place)(), Place(found, 2))

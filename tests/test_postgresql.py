@@ -560,6 +560,23 @@ class TestDeferrable(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_checked_in_read_only(self) -> None:
+        """A transaction that became READ ONLY after it wrote may not check a foreign key."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO child VALUES (1, 99)")
+            a("SET TRANSACTION READ ONLY")
+            a.commit()
+            a("INSERT INTO child VALUES (1, 1)")
+            a.commit()
+            a("SAVEPOINT s")
+            a("INSERT INTO child VALUES (2, 99)")
+            a("SET TRANSACTION READ ONLY")  # which ends with the savepoint
+            a.commit()
+
+        self.assertSame(play)
+
     def test_set_constraints_alone(self) -> None:
         """Outside a transaction it ends with itself."""
 

@@ -376,7 +376,8 @@ class SegmentStack:
         for segment in self.segments:
             if segment.owner is owner and segment.level >= level and not segment.dead:
                 if segment.wrote is Wrote.NO:
-                    segment.owner = None
+                    # what pinned it ends with it: a cursor, a lock
+                    segment.owner, segment.pinned = None, False
                 else:
                     segment.dead = True
         self.trim()

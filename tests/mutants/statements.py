@@ -333,6 +333,16 @@ RULES = [
         postgresql="postgresql.TestDeferrable.test_set_constraints_beside",
     ),
     rule(
+        "statement 8t",
+        "They are checked READ ONLY where the transaction is.",
+        swap(
+            f"{POSTGRESQL}.before_commit",
+            "{_BEGIN_READ_ONLY}; {check}; {_END_READ_ONLY}",
+            "{check}",
+        ),
+        postgresql="postgresql.TestDeferrable.test_checked_in_read_only",
+    ),
+    rule(
         "statement 8s",
         "It ends with it though its savepoint was released: no savepoint of ours is before that.",
         swap(f"{STACK}._fold_own", " and not self.segments[first].apart", ""),

@@ -465,6 +465,11 @@ class PostgreSQLSandbox(Sandbox):
         role = self._settings.in_force.get("role")
         if not (check := self.catalogue.check(self._quote(role) if role else "")):
             return
+        savepoints = backend.savepoints
+        # a READ ONLY that was set inside a savepoint ends with it, before the check
+        if savepoints[0].read_only if savepoints else backend.read_only:
+            # the check of a foreign key locks rows, which fails then
+            check = f"{_BEGIN_READ_ONLY}; {check}; {_END_READ_ONLY}"
         self._refusals.commit(backend)
         self._claim(backend)
         if others := self.stack.of_others(backend):
