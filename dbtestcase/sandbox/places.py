@@ -75,13 +75,7 @@ def user_frame(frame: FrameType | None = None) -> FrameType | None:
     :param frame: where to begin; by default at the caller's.
     """
     frame = frame or sys._getframe(1)
-    while frame is not None:
-        # looked up here, as a call for each of some fifteen frames takes most of the time
-        foreign = _foreign.get(frame.f_code.co_filename)
-        if foreign is None:
-            foreign = not _is_users(frame.f_code.co_filename)
-        if not foreign:
-            break
+    while frame is not None and not _is_users(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 

@@ -25,6 +25,7 @@ __all__ = [
     "is_unambiguous",
     "skeleton",
     "split",
+    "words_of",
 ]
 
 
@@ -270,6 +271,15 @@ def fold(name: str) -> str:
     return name.lower()
 
 
+def words_of(text: str) -> frozenset[str]:
+    """Give the words of a text, or of a name, in small letters.
+
+    >>> sorted(words_of('FROM "Order Lines"'))
+    ['from', 'lines', 'order']
+    """
+    return frozenset(word.lower() for word in _WORDS.findall(text))
+
+
 _SPELT_OTHERWISE = {
     "time": "timezone",
     "authorization": "session_authorization",
@@ -351,7 +361,7 @@ def _single(text: str) -> Statement:
     temporary = _TEMPORARY.match(plain) if verb == "CREATE" else _INTO_TEMPORARY.search(plain)
     settings = _settings(text, plain, verb, second)
     on_commit = _ON_COMMIT.search(plain) if temporary else None
-    words = frozenset(word.lower() for word in _WORDS.findall(plain))
+    words = words_of(plain)
     locks = verb == "LOCK" or _LOCKS.search(plain) is not None
     advisory = "ADVISORY" in upper
     return Statement(

@@ -7,7 +7,7 @@ from lying on top of the other's, and so from a conflict when they end in anothe
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from . import messages
@@ -39,8 +39,6 @@ class Threads:
             owners = [segment.owner for segment in sandbox.stack.of_others(backend)]
             if not sandbox.has_one:
                 owners += [o for o in sandbox.backends if o.holds_locks and o is not backend]
-            if not owners:  # as nearly always
-                return []
             return self._of_other_threads(owners)
 
         def free() -> bool:
@@ -53,7 +51,7 @@ class Threads:
         if not free():
             self.until(free, backend, in_the_way())
 
-    def wait_for(self, holders: Callable[[], Iterable[Backend]], backend: Backend) -> None:
+    def wait_for(self, holders: Callable[[], Sequence[Backend]], backend: Backend) -> None:
         """Let other threads' transactions end that hold what *backend* needs.
 
         :param holders: gives who holds it, whichever thread they are of.
@@ -63,7 +61,9 @@ class Threads:
             self.until(lambda: not self._of_other_threads(holders()), backend, others)
 
     @staticmethod
-    def _of_other_threads(owners: Iterable[object]) -> list[Backend]:
+    def _of_other_threads(owners: Sequence[object]) -> list[Backend]:
+        if not owners:  # as nearly always
+            return []
         running = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
         return [o for o in owners if isinstance(o, Backend) and o.thread in running]
 

@@ -372,7 +372,7 @@ RULES = [
         "The message that checks them opens the next savepoint …",
         swap(
             f"{POSTGRESQL}.before_commit",
-            "if not self.has_one and self.holds_snapshots:",
+            "if self.holds_snapshots:",
             "if True:",
         ),
         psycopg2="sandbox.TestMessages.test_deferrable_before_others",
@@ -392,7 +392,7 @@ RULES = [
         "… and not beside another's snapshot, for which only a commit that wrote matters.",
         swap(
             f"{POSTGRESQL}.before_commit",
-            "if not self.has_one and self.holds_snapshots:",
+            "if self.holds_snapshots:",
             "if False:",
         ),
         psycopg2="postgresql.TestTransactionModes.test_commit_of_a_reader",
@@ -545,7 +545,7 @@ RULES = [
         "… or names one in C, of which nobody knows.",
         swap(
             f"{CATALOGUE}.may_change_by",
-            " or (bool(facts.natives) and self._names_native(statement))",
+            " or self._names_native(statement)",
             "",
         ),
         postgresql="postgresql.TestAlone.test_function_in_c",

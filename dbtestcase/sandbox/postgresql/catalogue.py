@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..statements import LONGEST_NAME, Statement, is_unambiguous
+from ..statements import LONGEST_NAME, Statement, is_unambiguous, words_of
 from .wire import PostgreSQLWire
 
 __all__ = ["Catalogue"]
@@ -102,6 +102,7 @@ _HARMLESS = {
 _servers: dict[int, frozenset[str]] = {}
 
 _WORD = re.compile(r"\w+")
+
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
@@ -201,7 +202,7 @@ class Catalogue:
                 hidden |= kind == "hidden" or _WORD.search(name) is None
                 if kind == "native":
                     natives.add(_longest_word(name))
-        hidden |= any(not suspects.isdisjoint(_words(text)) for text in expressions)
+        hidden |= any(not suspects.isdisjoint(words_of(text)) for text in expressions)
         # what writes in a trigger may only set off others, of which the same is asked
         unasked |= any(_may_name(text, suspects) for text in triggers)
         self.facts = _Facts(
@@ -239,7 +240,7 @@ class Catalogue:
         facts = self.facts
         return (
             facts.unsteady and self._may_call_definer(statement, text, values_only=values_only)
-        ) or (bool(facts.natives) and self._names_native(statement))
+        ) or self._names_native(statement)
 
     def _may_call_definer(self, statement: Statement, text: str, *, values_only: bool) -> bool:
         """Whether *statement* may call one of the functions that change the schema.
@@ -263,8 +264,7 @@ class Catalogue:
         Such a function in a trigger is trusted not to: ``uuid-ossp`` and the like would have the
         catalogues asked again and again.
         """
-        natives = self.facts.natives
-        return bool(natives) and not natives.isdisjoint(statement.words)
+        return not self.facts.natives.isdisjoint(statement.words)
 
     def may_delete(self, statement: Statement) -> bool:
         """Whether *statement* may delete rows, as far as is known without asking."""
@@ -294,13 +294,9 @@ class Catalogue:
 
 def _may_name(source: str, suspects: set[str]) -> bool:
     """Whether a function's source names a suspect, or what the server reads in another way."""
-    words = _words(source)
+    words = words_of(source)
     longest = max((len(word.encode()) for word in words), default=0)
     return not suspects.isdisjoint(words) or '&"' in source or longest > LONGEST_NAME
-
-
-def _words(text: str) -> set[str]:
-    return {word.lower() for word in _WORD.findall(text)}
 
 
 def _longest_word(name: str) -> str:

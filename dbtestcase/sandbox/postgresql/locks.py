@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..backends import Backend, State, TableLock
-from ..statements import Statement, analyse, fold, skeleton, split
+from ..statements import Statement, analyse, fold, skeleton, split, words_of
 from .wire import Rows, literal
 
 __all__ = ["ROW_CHANGE", "ROW_LOCK", "ROW_READ", "TableLocks", "Wanted", "exclude"]
@@ -45,7 +45,6 @@ _LOCK = re.compile(
 )
 _TABLE = re.compile(rf"(?P<only>ONLY\b\s*)?\(?\s*(?P<name>{_NAME}(?:\s*\.\s*{_NAME})?)", re.I)
 _PART = re.compile(_NAME)
-_WORD = re.compile(r"\w+")
 
 
 class Wanted(NamedTuple):
@@ -120,7 +119,7 @@ class TableLocks:
             name = ".".join(fold(part) for part in _PART.findall(table["name"]))
             rows = self._look(_inheriting(table["name"], bool(table["only"])))
             oids = frozenset(oid for (oid,) in rows or ())
-            words = frozenset(_WORD.findall(name.rpartition(".")[2].lower()))
+            words = words_of(name.rpartition(".")[2])
             lock = TableLock(oids, name, words, mode, backend.level)
             yield Wanted(lock, found["nowait"] is not None)
 

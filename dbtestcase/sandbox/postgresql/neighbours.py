@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ..backends import Backend
 from ..segments import Segment, SegmentStack
-from ..statements import Statement
+from ..statements import Statement, words_of
 from .locks import ROW_CHANGE, ROW_LOCK, ROW_READ
 from .wire import PostgreSQLWire
 
@@ -58,8 +58,6 @@ class Met(NamedTuple):
     what: str
     deed: str = "has written to"
 
-
-_WORD = re.compile(r"\w+")
 
 # Our own look at a table may be refused (by a role, a policy), and must not fail the transaction.
 _LOOK = "SAVEPOINT dbtestcase_look"
@@ -203,7 +201,7 @@ class Neighbours:
             if words and isinstance(owner, Backend):
                 for table in (t for t, mode in self.touched.items() if mode != ROW_READ):
                     name = self._regclass(table)
-                    if words.issuperset(_WORD.findall(name.rpartition(".")[2].lower())):
+                    if words_of(name.rpartition(".")[2]) <= words:
                         yield owner, f"table {name}"
                         break
 

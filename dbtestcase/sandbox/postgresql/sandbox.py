@@ -476,7 +476,7 @@ class PostgreSQLSandbox(Sandbox):
             self._check_beside(backend, others, check)
             return
         try:
-            if not self.has_one and self.holds_snapshots:
+            if self.holds_snapshots:
                 # it may yet matter whether it wrote
                 self._wire.ask(check)
             else:

@@ -203,10 +203,6 @@ class VirtualConnection:
             self._check_open()
         # only what was asked for: the program's connection class has defaults of its own
         factory = cursor_factory or self.cursor_factory
-        if name is None and not factory:
-            made = self._make_cursor()
-            made.virtual = made.connection = self
-            return made
         wanted: dict[str, Any] = {}
         if name is not None:
             wanted.update(name=name, withhold=withhold, scrollable=scrollable)
