@@ -204,7 +204,7 @@ class PostgreSQLSandbox(Sandbox):
             and not backend.read_only
             and not self._settings.learned
             and not self._temporary.any
-            and not self.catalogue.may_change_by(statement, text, values_only=values_only)
+            and not self.catalogue.may_change_by(statement, values_only=values_only)
         ):
             return self._run_alone(backend, call, only_reads=only_reads, statement=statement)
         if backend.alone:
@@ -253,7 +253,7 @@ class PostgreSQLSandbox(Sandbox):
         if guarded:
             self._wire.queue(_END_READ_ONLY)
         self._note(backend, statement, segment, bool(others))
-        self.catalogue.note(statement, text, values_only=values_only)
+        self.catalogue.note(statement, values_only=values_only)
         if statement.advisory:
             self._note_advisory(backend, statement, segment, text, advisory)
         if wanted:
