@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import doctest
 import unittest
+from typing import Any
 
 from dbtestcase.sandbox import statements
 from dbtestcase.sandbox.statements import Control, Setting, analyse
+
+
+def load_tests(loader: Any, tests: unittest.TestSuite, pattern: Any) -> unittest.TestSuite:
+    tests.addTests(doctest.DocTestSuite(statements))
+    return tests
 
 
 class TestAnalyse(unittest.TestCase):
