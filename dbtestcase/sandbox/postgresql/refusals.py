@@ -88,12 +88,23 @@ class Refusals:
         """Refuse a commit that the server might not let stand beside another one since."""
         if backend.isolation != "SERIALIZABLE":
             return
+        # who has only read may commit at any time
+        if self._has_written(backend):
+            self._old_snapshot(backend)
+
+    def checked_before(self, backend: Backend) -> None:
+        """Refuse a commit that is READ ONLY, and whose rows another's commit has checked."""
+        stack = self._sandbox.stack
+        if backend.commits_seen not in (None, stack.commits) and self._has_written(backend):
+            raise self._sandbox.conflict(
+                messages.constraint_checked_before(backend, stack.last_commit)
+            )
+
+    def _has_written(self, backend: Backend) -> bool:
         stack = self._sandbox.stack
         if stack.top.owner is backend:
             stack.ask_top()
-        # who has only read may commit at any time
-        if any(segment.wrote is not Wrote.NO for segment in stack.of(backend)):
-            self._old_snapshot(backend)
+        return any(segment.wrote is not Wrote.NO for segment in stack.of(backend))
 
     def beside(self, backend: Backend, statement: Statement, others: list[Segment]) -> None:
         """Refuse what cannot be done beside uncommitted work of *others*, whatever it touches."""
