@@ -155,7 +155,7 @@ class TestLife(SandboxTestCase):
             self.assertEqual(self.names(), ["first"])
 
     def test_between_tests(self) -> None:
-        """What is written between tests is undone before the next."""
+        """What is written between tests is undone before the next, which a warning tells."""
         for write in (True, False):
             if write:
                 self.insert("class")
@@ -163,7 +163,7 @@ class TestLife(SandboxTestCase):
             with self.a_test():
                 self.insert("a")
             self.insert("between")
-            with self.a_test():
+            with self.assertWarns(UncommittedDataWarning), self.a_test():
                 self.assertNotIn("between", self.names())
 
     def test_asked_from_outside(self) -> None:

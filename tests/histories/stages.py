@@ -16,7 +16,7 @@ from dbtestcase import embedded
 from dbtestcase.engines import redirect
 from dbtestcase.errors import UncommittedDataWarning
 from dbtestcase.sandbox import Sandbox, open_sandbox
-from dbtestcase.sandbox.statements import split
+from dbtestcase.sandbox.texts import split
 
 from . import postgresql
 from .actors import KINDS, Actor

@@ -576,7 +576,7 @@ RULES = [
     rule(
         "alone 10",
         "… in whatever spelling …",
-        swap(f"{CATALOGUE}._may_call_definer", "and is_unambiguous(text)", ""),
+        swap(f"{CATALOGUE}._may_call_definer", "and statement.unambiguous", ""),
         psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
     ),
     rule(
