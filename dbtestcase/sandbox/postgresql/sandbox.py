@@ -385,6 +385,7 @@ class PostgreSQLSandbox(PostgreSQLLifetime):
         # a READ ONLY that was set inside a savepoint ends with it, before the check
         if savepoints[0].read_only if savepoints else backend.read_only:
             # the check of a foreign key locks rows, which fails then
+            self._refusals.checked_before(backend)
             check = f"{_BEGIN_READ_ONLY}; {check}; {_END_READ_ONLY}"
         self._refusals.commit(backend)
         self._claim(backend)
