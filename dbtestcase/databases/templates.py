@@ -16,9 +16,9 @@ from .base import Lease, build, private_engine
 
 __all__ = ["KEPT", "STRANGERS_PATIENCE", "clone", "databases", "drop", "sweep"]
 
-#: Milliseconds after which a stranger's statement fails that waits for a lock, in a database of ours.
-#: The test that holds the lock commits nothing for as long as it lasts: so the wait has no end
-#: where the test waits for the stranger.
+#: Milliseconds after which a stranger's wait for a lock fails, in a database of ours. The test
+#: that holds the lock commits nothing for as long as it lasts: so the wait has no end where the
+#: test waits for the stranger.
 STRANGERS_PATIENCE = 10_000
 
 #: So many templates are kept for each project.
