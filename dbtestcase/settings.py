@@ -93,6 +93,9 @@ class Setting:
     origin: str
 
     def __str__(self) -> str:
+        """Give it as it may be written in a setting, but for the password."""
+        if self.kind is Kind.EMBEDDED:
+            return embedded_value(self.url)
         return self.url.render_as_string(hide_password=True)
 
 
@@ -153,6 +156,15 @@ def project_name(directory: str | os.PathLike[str] | None = None) -> str:
     if name.startswith(("attr:", "file:")):
         name = ""
     return slug(name) or slug(folder.resolve().name) or "project"
+
+
+def embedded_value(url: URL) -> str:
+    """Give the setting that chooses the embedded server, with the driver of *url*.
+
+    It is no URL: one without a host means a server on the local socket.
+    """
+    default = DRIVERS["postgresql"]
+    return "postgresql" if url.drivername == default else url.drivername
 
 
 def slug(text: str) -> str:

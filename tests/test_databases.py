@@ -826,6 +826,29 @@ class TestLeaseOnServer(LeaseTests):
             lambda: databases.lease(setting),
         )
 
+    def test_url_without_host(self) -> None:
+        """A URL without a host is no embedded server, as its writer may have thought."""
+        directory = self.enterContext(tempfile.TemporaryDirectory())
+        self.enterContext(mock.patch.dict(os.environ, {"PGHOST": directory, "PGPORT": "5432"}))
+        self.assert_error(
+            ServerError,
+            'cannot connect to database "postgres" on the local socket (database): connection to '
+            f'server on socket "{directory}/.s.PGSQL.5432" failed: No such file or directory. Is '
+            "the server running, and are the role and the password right? The URL names no host; "
+            'if the embedded server was meant, write "postgresql", without "://".',
+            lambda: databases.lease(choose("postgresql://", environ={})),
+        )
+        self.assert_error(
+            ServerError,
+            'cannot connect to database "my_test" on the local socket (database): connection to '
+            f'server on socket "{directory}/.s.PGSQL.5432" failed: No such file or directory. Is '
+            "the server running, and are the role and the password right? The URL names no host; "
+            'if the embedded server was meant, write "postgresql", without "://".',
+            lambda: databases.lease(choose("postgresql:///my_test", environ={})),
+        )
+        with self.assertRaisesRegex(ServerError, r'write "postgresql\+psycopg", without "://"\.$'):
+            databases.lease(choose("postgresql+psycopg://", environ={}))
+
     def test_other_driver(self) -> None:
         """psycopg 3 leases as psycopg2 does."""
         try:
