@@ -7,6 +7,7 @@ import unittest
 from typing import Any
 
 import sqlalchemy as sa
+from flask import Flask
 
 from dbtestcase import (
     DatabaseTestCase,
@@ -457,13 +458,40 @@ class TestFlaskMixin(unittest.TestCase):
         )
 
     def test_without_app(self) -> None:
-        """Without a create_app there is neither app nor client."""
+        """Without a create_app there is no app, and the client says what is missing."""
 
         class ShopTest(DatabaseTestCase):
             database = "sqlite"
 
-            def test_it(self) -> None:
-                self.assertEqual((self.app, self.client), (None, None))
+            def test_app(self) -> None:
+                self.assertIsNone(self.app)
+
+            def test_client(self) -> None:
+                self.client.get("/users")
+
+        report = run(ShopTest)
+        self.assertEqual(
+            report.messages,
+            [
+                "SetUpError: ShopTest.client has no app to send requests to: ShopTest has no "
+                "create_app, and no Flask app as its class attribute app. Write one of the two; "
+                "create_app is a class method that returns the app."
+            ],
+        )
+        self.assertEqual(report.ran, 2)
+
+    def test_client_of_an_app_that_a_test_sets(self) -> None:
+        """An app that only a test knows is not the class's, but a client of its own serves."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def setUp(self) -> None:
+                self.app = Flask(__name__)
+                self.client = self.app.test_client()
+
+            def test_client(self) -> None:
+                self.assertEqual(self.client.get("/").status_code, 404)
 
         self.assertEqual(run(ShopTest).messages, [])
 
