@@ -35,7 +35,7 @@ import difflib
 import enum
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -264,8 +264,8 @@ def _variable(bind: str | None) -> str:
     return VARIABLE if bind is None else f"{VARIABLE}_{re.sub(r'[^A-Z0-9]', '_', bind.upper())}"
 
 
-def _did_you_mean(name: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
+def _did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f' Did you mean "{close[0]}"?' if close else ""
 
 
@@ -289,6 +289,14 @@ def _read_setup_cfg(directory: Path) -> dict[str, dict[str, str]]:
 def _interpret(value: str, origin: str, directory: Path) -> Setting:
     scheme, separator, _ = value.partition(":")
     driver = DRIVERS.get(scheme)
+    if driver is None and scheme.partition("+")[0] in DRIVERS:
+        guess = _did_you_mean(scheme, DRIVERS, 0.95)
+        raise SettingsError(
+            f'the driver "{scheme.partition("+")[2]}" in "{_masked(value)}" ({origin}) is none of '
+            "those that tests run on: postgresql+psycopg2 (or postgresql), postgresql+psycopg "
+            "(psycopg 3) and sqlite+pysqlite (or sqlite). No async driver is among them. Write "
+            f"one of these.{guess}"
+        )
     if driver is None:
         raise SettingsError(
             f'unknown database "{_masked(value)}" ({origin}): it must be "postgresql" '

@@ -172,6 +172,32 @@ class TestChoose(SettingsTest):
             declared_by="SignupTest",
         )
 
+    def test_unknown_driver(self) -> None:
+        """A driver that no sandbox knows is refused, with those that there are."""
+        rest = (
+            "is none of those that tests run on: postgresql+psycopg2 (or postgresql), "
+            "postgresql+psycopg (psycopg 3) and sqlite+pysqlite (or sqlite). No async driver is "
+            "among them. Write one of these."
+        )
+        for value, message in [
+            (
+                "postgresql+asyncpg://u:secret@h/test",
+                f'the driver "asyncpg" in "postgresql+asyncpg://u:***@h/test" (database of '
+                f"SignupTest) {rest}",
+            ),
+            (
+                "sqlite+aiosqlite://",
+                f'the driver "aiosqlite" in "sqlite+aiosqlite://" (database of SignupTest) {rest}',
+            ),
+            (
+                "postgresql+psycopg3",
+                'the driver "psycopg3" in "postgresql+psycopg3" (database of SignupTest) '
+                f'{rest} Did you mean "postgresql+psycopg"?',
+            ),
+        ]:
+            with self.subTest(value=value):
+                self.assert_refused(message, value, declared_by="SignupTest")
+
     def test_unreadable_url(self) -> None:
         """A URL that cannot be read is refused without showing its password."""
         self.assert_refused(
