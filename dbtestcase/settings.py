@@ -360,9 +360,8 @@ def _sqlite(url: URL, origin: str, directory: Path) -> Setting:
 
 def _refused(what: str, origin: str) -> str:
     return (
-        f'refusing to run tests in {what}: its name does not contain the word "test". '
-        "Point SQLALCHEMY_DATABASE_URI at cls.database_url, or name a test database "
-        f"({origin} named this one)."
+        f'refusing to run tests in {what} ({origin}): its name does not contain the word "test". '
+        "Name a test database in that setting."
     )
 
 

@@ -312,9 +312,9 @@ class TestChoose(SettingsTest):
     def test_unsafe_database(self) -> None:
         """A database whose name lacks the word is refused, and its password is not shown."""
         self.assert_refused(
-            'refusing to run tests in database "shop" on db.example: its name does not contain '
-            'the word "test". Point SQLALCHEMY_DATABASE_URI at cls.database_url, or name a test '
-            "database (environment variable DBTESTCASE_DATABASE named this one).",
+            'refusing to run tests in database "shop" on db.example (environment variable '
+            'DBTESTCASE_DATABASE): its name does not contain the word "test". Name a test database '
+            "in that setting.",
             error=UnsafeDatabaseError,
             DBTESTCASE_DATABASE="postgresql://u:secret@db.example/shop",
         )
@@ -322,9 +322,9 @@ class TestChoose(SettingsTest):
     def test_unsafe_file(self) -> None:
         """Of a file the name counts, not the directories above."""
         self.assert_refused(
-            f'refusing to run tests in database file "{self.directory}/test/shop.db": its name '
-            'does not contain the word "test". Point SQLALCHEMY_DATABASE_URI at '
-            "cls.database_url, or name a test database (database of SignupTest named this one).",
+            f'refusing to run tests in database file "{self.directory}/test/shop.db" (database of '
+            'SignupTest): its name does not contain the word "test". Name a test database in that '
+            "setting.",
             "sqlite:///test/shop.db",
             declared_by="SignupTest",
             error=UnsafeDatabaseError,
