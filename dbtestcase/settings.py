@@ -24,7 +24,8 @@ A URL without a database name means databases of our own on that server. One wit
 exactly that database, which must have the word ``test`` in its name. ``${NAME}`` in ``setup.cfg``
 is replaced with the environment variable as it stands, so a password in it must be
 percent-encoded. ``DBTESTCASE_DATABASE_AUDIT`` and ``database_audit`` choose for the bind
-``audit`` alone.
+``audit`` alone. Any other variable that begins with ``DBTESTCASE_`` is refused, as it may be
+misspelt; but for ``DBTESTCASE_CACHE_DIR``, and those that ``setup.cfg`` names.
 
 There is no fall-back from one kind of database to another.
 """
@@ -49,6 +50,8 @@ __all__ = ["Kind", "Setting", "choose", "has_test_word", "project_name"]
 
 VARIABLE = "DBTESTCASE_DATABASE"
 PROFILE_VARIABLE = "DBTESTCASE_PROFILE"
+#: All that the library reads; those of binds begin with the first.
+VARIABLES = (VARIABLE, f"{VARIABLE}_BIND", PROFILE_VARIABLE, "DBTESTCASE_CACHE_DIR")
 
 # SQLAlchemy 2.1 reads bare "postgresql" as psycopg 3, 2.0 as psycopg2; here it is always one.
 DRIVERS = {
@@ -117,11 +120,13 @@ def choose(
     :param bind: the bind key; the default bind if ``None``.
     :param directory: where ``setup.cfg`` is; the working directory by default.
     :param environ: the environment; ``os.environ`` by default.
-    :raises SettingsError: nothing is chosen, or the choice cannot be understood.
+    :raises SettingsError: nothing is chosen, the choice cannot be understood, or a variable of the
+        environment begins with ``DBTESTCASE_`` and is unknown.
     :raises UnsafeDatabaseError: the database that is named may hold real data.
     """
     folder = Path(directory) if directory is not None else Path.cwd()
     env = os.environ if environ is None else environ
+    _check_variables(env, folder)
     candidates = _Candidates(folder, env, declared, declared_by)
     found = candidates.find(bind)
     if found is None and bind is not None:
@@ -257,6 +262,21 @@ class _Candidates:
             return self.environ[name]
 
         return re.sub(r"\$\{([^}]*)\}", variable, value)
+
+
+def _check_variables(environ: Mapping[str, str], directory: Path) -> None:
+    """Refuse a variable that nobody would ever read, as its name is misspelt."""
+    for name in sorted(name for name in environ if name.startswith("DBTESTCASE_")):
+        if name in VARIABLES or name.startswith(f"{VARIABLE}_") or not environ[name].strip():
+            continue
+        sections = _read_setup_cfg(directory)
+        if any(f"${{{name}}}" in value for each in sections.values() for value in each.values()):
+            continue
+        guess = _did_you_mean(name, VARIABLES, 0.8)
+        raise SettingsError(
+            f"unknown environment variable {name}: only {', '.join(VARIABLES[:-1])} and "
+            f"{VARIABLES[-1]} are read. Rename or remove it.{guess}"
+        )
 
 
 def _variable(bind: str | None) -> str:

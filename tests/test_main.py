@@ -147,6 +147,23 @@ class TestInfo(MainTest):
             ),
         )
 
+    def test_misspelt_variable(self) -> None:
+        """A variable that nobody reads is an error for every command that reads settings."""
+        os.environ["DBTESTCASE_DATBASE"] = "sqlite"
+        for command in ("info", "clean"):
+            with self.subTest(command=command):
+                self.assertEqual(
+                    self.call(command),
+                    (
+                        2,
+                        "",
+                        "SettingsError: unknown environment variable DBTESTCASE_DATBASE: only "
+                        "DBTESTCASE_DATABASE, DBTESTCASE_DATABASE_BIND, DBTESTCASE_PROFILE and "
+                        "DBTESTCASE_CACHE_DIR are read. Rename or remove it. Did you mean "
+                        '"DBTESTCASE_DATABASE"?\n',
+                    ),
+                )
+
 
 class TestClean(MainTest):
     def test_databases(self) -> None:

@@ -198,6 +198,43 @@ class TestChoose(SettingsTest):
             with self.subTest(value=value):
                 self.assert_refused(message, value, declared_by="SignupTest")
 
+    def test_unknown_variable(self) -> None:
+        """A misspelt variable would silently choose nothing, so it is refused."""
+        read = (
+            "only DBTESTCASE_DATABASE, DBTESTCASE_DATABASE_BIND, DBTESTCASE_PROFILE and "
+            "DBTESTCASE_CACHE_DIR are read. Rename or remove it."
+        )
+        for name, guess in [
+            ("DBTESTCASE_DATBASE", ' Did you mean "DBTESTCASE_DATABASE"?'),
+            ("DBTESTCASE_DATABASES", ' Did you mean "DBTESTCASE_DATABASE"?'),
+            ("DBTESTCASE_PROFIL", ' Did you mean "DBTESTCASE_PROFILE"?'),
+            ("DBTESTCASE_CACHEDIR", ' Did you mean "DBTESTCASE_CACHE_DIR"?'),
+            ("DBTESTCASE_X", ""),
+        ]:
+            with self.subTest(name=name):
+                self.assert_refused(
+                    f"unknown environment variable {name}: {read}{guess}",
+                    "sqlite",
+                    **{name: "sqlite", "DBTESTCASE_DATABASE": "sqlite"},
+                )
+
+    def test_known_variables(self) -> None:
+        """Variables of binds, those that setup.cfg names, empty and foreign ones are no errors."""
+        self.write("""
+            [dbtestcase]
+            database = sqlite
+            [dbtestcase:ci]
+            database = postgresql://u:${DBTESTCASE_PASSWORD}@h
+        """)
+        setting = self.choose(
+            DBTESTCASE_DATABASE_AUDIT="sqlite",
+            DBTESTCASE_CACHE_DIR="/tmp",
+            DBTESTCASE_PASSWORD="secret",
+            DBTESTCASE_DATBASE=" ",
+            MY_DBTESTCASE_DATBASE="sqlite",
+        )
+        self.assertEqual(setting.origin, "[dbtestcase] in setup.cfg")
+
     def test_unreadable_url(self) -> None:
         """A URL that cannot be read is refused without showing its password."""
         self.assert_refused(
