@@ -1450,6 +1450,44 @@ class TestSetUpTestData(unittest.TestCase):
             ],
         )
 
+    def test_line(self) -> None:
+        """The warning is of the last line of the hook, where the commit is missing."""
+        base = declarative_base()
+
+        class Item(base):  # type: ignore[valid-type, misc]
+            __tablename__ = "item"
+            id = sa.Column(sa.Integer, primary_key=True)
+
+        def logged(hook: Callable[[Any], None]) -> Callable[[Any], None]:
+            @functools.wraps(hook)
+            def call(cls: Any) -> None:
+                hook(cls)
+
+            return call
+
+        class Data(DatabaseTestCase):
+            database = "sqlite"
+            schema = MetadataSchema(base.metadata)
+
+            @classmethod
+            @logged
+            def setUpTestData(cls) -> None:
+                items = [Item() for _ in range(2)]
+                cls.session.add_all(items)  # the last line
+
+        class ShopTest(Data):
+            def test_it(self) -> None:
+                pass
+
+        (warned,) = run(ShopTest).warned
+        lines, first = inspect.getsourcelines(type(self).test_line)
+        (last,) = (n for n, text in enumerate(lines, first) if text.endswith("# the last line\n"))
+        self.assertEqual((warned.filename, warned.lineno), (__file__, last))
+
+    def test_line_without_code(self) -> None:
+        """A hook that is no function of Python's is passed over."""
+        self.assertIsNone(places.last_line(functools.partial(print)))
+
     def test_flushed(self) -> None:
         """What was sent and not committed is of a connection."""
         (said,) = self.warned(flush=True)
