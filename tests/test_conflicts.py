@@ -178,7 +178,7 @@ class EveryKind(TextCase):
                 f"work of {self.connection(2, 'B')}, which committed it. The rollback was called "
                 f"at {self.at('rollback')}. On one connection the one cannot be undone without the "
                 f"other. Let the transactions end in the order in which they wrote, or test this "
-                f"code on real connections, on a database of its own."
+                f"code on real connections: in a unittest.TestCase, on a database of its own."
             ],
         )
         (note,) = self.notes
@@ -212,7 +212,7 @@ class EveryKind(TextCase):
                 f"work of {self.connection(2, 'B')}. The rollback was called at "
                 f"{self.at('rollback')}. On one connection the one cannot be undone without the "
                 f"other. Let the transactions end in the order in which they wrote, or test this "
-                f"code on real connections, on a database of its own."
+                f"code on real connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -233,7 +233,8 @@ class EveryKind(TextCase):
                 f"{self.connection(2, 'B')} commits above what {self.connection(1, 'A')} rolled "
                 f"back at {self.at('rollback')}. On one connection its {self.CHECKED} cannot be "
                 f"checked without the other's rows. Let the transactions end in the order in which "
-                f"they wrote, or test this code on real connections, on a database of its own."
+                f"they wrote, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own."
             ],
         )
 
@@ -253,7 +254,8 @@ class EveryKind(TextCase):
             [
                 f"{which} failed when {self.connection(2, 'B')} committed, beside uncommitted work "
                 f"of {self.connection(1, 'A')}: {error}. On one connection it cannot be told whose "
-                f"rows violate it. Let the other end first, or test this code on real connections, "
+                f"rows violate it. Let the other end first, or test this code on real connections: "
+                f"in a unittest.TestCase, "
                 f"on a database of its own."
             ],
         )
@@ -275,7 +277,8 @@ class EveryKind(TextCase):
                 f"a statement of {self.connection(2, 'B')} failed beside what "
                 f"{self.connection(1, 'A')} {deed} and not committed: {error}. Real connections "
                 f"might have {really}, which one connection cannot show. Commit that work first, "
-                f"or test this code on real connections, on a database of its own."
+                f"or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own."
             ],
         )
 
@@ -292,7 +295,8 @@ class EveryKind(TextCase):
                 f'{self.connection(2, "B")} names "basket", which is a temporary table of '
                 f"{self.connection(1, 'A', 'its last transaction')}. On real connections it would "
                 f"not see that table, and one connection cannot hide it. Use the same connection, "
-                f"give the table another name, or test this code on real connections, on a "
+                f"give the table another name, or test this code on real connections: "
+                f"in a unittest.TestCase, on a "
                 f"database of its own."
             ],
         )
@@ -390,7 +394,8 @@ class EveryKind(TextCase):
             [
                 f"{self.connection(2, 'B')} meets what {self.connection(1, 'A')} has written to "
                 f"table item and not committed: on real connections it would not be seen. Commit "
-                f"it first, or test this code on real connections, on a database of its own. The "
+                f"it first, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own. The "
                 f"statement: SELECT count(*) FROM item"
             ],
         )
@@ -410,7 +415,8 @@ class EveryKind(TextCase):
             [
                 f"{self.connection(2, 'B')} meets what {self.connection(1, 'A')} has written to "
                 f"{self.MADE} and not committed: on real connections it would not be seen. Commit "
-                f"it first, or test this code on real connections, on a database of its own. The "
+                f"it first, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own. The "
                 f"statement: SELECT * FROM made"
             ],
         )
@@ -505,7 +511,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
         connection, other = self.two()
         text = (
             "two-phase transactions cannot be played in a sandbox: a prepared transaction outlives "
-            "its connection, and nothing may outlive the test. Test this code on real connections, "
+            "its connection, and nothing may outlive the test. Test this code on real connections: "
+            "in a unittest.TestCase, "
             "on a database of its own."
         )
         with self.refused() as said:
@@ -526,7 +533,7 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 "VACUUM cannot be run in a sandbox: VACUUM cannot run inside a transaction block. "
                 "Everything that a test does is one transaction there. Test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -540,7 +547,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 "set_config() with a name, or an is_local, that is not a literal: what it sets "
                 "cannot be told, and would hold for all connections of the sandbox. Write both as "
-                "literals, or test this code on real connections, on a database of its own."
+                "literals, or test this code on real connections: in a unittest.TestCase, "
+                "on a database of its own."
             ],
         )
 
@@ -559,7 +567,7 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f"{self.connection(1, 'A')} is SERIALIZABLE, and {self.connection(2, 'B')} has "
                 f"committed since it began. One connection cannot show the old snapshot. End the "
                 f"first transaction before the other commits, or test this code on real "
-                f"connections, on a database of its own."
+                f"connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -574,7 +582,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 f"{self.connection(1, 'A')} used SET CONSTRAINTS and has not ended its "
                 f"transaction. On one connection that would hold for {self.connection(2, 'B')} "
-                f"too. Let it end first, or test this code on real connections, on a database of "
+                f"too. Let it end first, or test this code on real connections: "
+                f"in a unittest.TestCase, on a database of "
                 f"its own."
             ],
         )
@@ -590,7 +599,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 f"{self.connection(2, 'B')} uses SET CONSTRAINTS beside uncommitted work of "
                 f"{self.connection(1, 'A')}: on one connection it would hold for that work too. "
-                f"Commit that work first, or test this code on real connections, on a database of "
+                f"Commit that work first, or test this code on real connections: "
+                f"in a unittest.TestCase, on a database of "
                 f"its own."
             ],
         )
@@ -606,7 +616,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 f"{self.connection(2, 'B')} uses NOWAIT or SKIP LOCKED beside uncommitted work of "
                 f"{self.connection(1, 'A')}: on one connection no lock is ever in the way. Commit "
-                f"that work first, or test this code on real connections, on a database of its own."
+                f"that work first, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own."
             ],
         )
 
@@ -622,7 +633,7 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f"{self.connection(2, 'B')} would wait on real connections for "
                 f"{self.connection(1, 'A')}, which has locked table item in SHARE mode: on one "
                 f"connection no lock is ever in the way. End that transaction first, or test this "
-                f"code on real connections, on a database of its own."
+                f"code on real connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -667,7 +678,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 f"{self.connection(2, 'B')} asked for an advisory lock, or let one go, while "
                 f"{self.connection(1, 'A')} holds one: on one connection nobody waits for it. Let "
-                f"the other one go first, or test this code on real connections, on a database of "
+                f"the other one go first, or test this code on real connections: "
+                f"in a unittest.TestCase, on a database of "
                 f"its own."
             ],
         )
@@ -685,7 +697,7 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f"a deferred constraint was checked when {self.connection(2, 'B')} committed, and "
                 f"may hold only by what {self.connection(1, 'A')} has written to table parent and "
                 f"not committed: one connection sees it. Let the other end first, or test this "
-                f"code on real connections, on a database of its own."
+                f"code on real connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -741,7 +753,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f"{self.connection(2, 'B')} changes or locks rows of table item, and "
                 f"{self.connection(1, 'A')} has locked some of them: on real connections it would "
                 f"wait for those that both want. End that transaction first, or test this code on "
-                f"real connections, on a database of its own. The statement: UPDATE item SET n = 1"
+                f"real connections: in a unittest.TestCase, "
+                f"on a database of its own. The statement: UPDATE item SET n = 1"
             ],
         )
 
@@ -756,7 +769,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 f"{self.connection(2, 'B')} meets what {self.connection(1, 'A')} may have deleted "
                 f"from table item and not committed: on real connections it would not be seen. "
-                f"Commit it first, or test this code on real connections, on a database of its "
+                f"Commit it first, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its "
                 f"own. The statement: SELECT count(*) FROM item"
             ],
         )
@@ -816,7 +830,7 @@ class TestPsycopg2(TextCase, TwinTestCase):
             [
                 "client encoding 'LATIN1' differs from 'UTF8' of the real connection, which all "
                 "connections of a sandbox share. Set it for the database, or test this code on "
-                "real connections, on a database of its own."
+                "real connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -830,7 +844,8 @@ class TestPsycopg2(TextCase, TwinTestCase):
             [
                 "large objects by connection.lobject() cannot be played in a sandbox, because they "
                 "talk to the real connection themselves. Use the server's lo_* functions in SQL, "
-                "or test this code on real connections, on a database of its own."
+                "or test this code on real connections: in a unittest.TestCase, "
+                "on a database of its own."
             ],
         )
 
@@ -858,7 +873,7 @@ class TestPsycopg(TestPostgreSQL):
             [
                 "notifies() would wait for ever in a sandbox: the server sends notifications when "
                 "a transaction is really committed, and none ever is. Test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -873,7 +888,7 @@ class TestPsycopg(TestPostgreSQL):
                 "pipeline() cannot be played in a sandbox: in pipeline mode the real connection "
                 "takes no messages of other connections, nor the sandbox's own. Use "
                 "executemany(), which has a pipeline of its own, or test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -887,7 +902,7 @@ class TestPsycopg(TestPostgreSQL):
             [
                 "pgconn.exec_() talks to the real connection, which all connections of a sandbox "
                 "share, and past the sandbox. Use a cursor of psycopg, or test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -907,7 +922,7 @@ class TestPsycopg(TestPostgreSQL):
             [
                 "copy() with a writer of class Mine cannot be played in a sandbox: what it does "
                 "with the data would go past it. Leave the writer out, or test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -978,7 +993,8 @@ class TestSQLite(EveryKind):
             said,
             [
                 "VACUUM cannot be run in a sandbox: everything that a test does is one transaction "
-                "there, and VACUUM wants none. Test this code on real connections, on a database "
+                "there, and VACUUM wants none. Test this code on real connections: "
+                "in a unittest.TestCase, on a database "
                 "of its own."
             ],
         )
@@ -992,7 +1008,8 @@ class TestSQLite(EveryKind):
             said,
             [
                 "PRAGMA cannot be run in a sandbox: database table is locked. Everything that a "
-                "test does is one transaction there. Test this code on real connections, on a "
+                "test does is one transaction there. Test this code on real connections: "
+                "in a unittest.TestCase, on a "
                 "database of its own."
             ],
         )
@@ -1031,7 +1048,8 @@ class TestSQLite(EveryKind):
                 f"SQLite ended the whole transaction for an error of {self.connection(2, 'B')}: "
                 f"UNIQUE constraint failed: strict_item.name. It does so for ON CONFLICT ROLLBACK "
                 f"in a table and for RAISE(ROLLBACK), and in a sandbox what was written by "
-                f"{self.connection(1, 'A')} is lost with it. Test this code on real connections, "
+                f"{self.connection(1, 'A')} is lost with it. Test this code on real connections: "
+                f"in a unittest.TestCase, "
                 f"on a database of its own."
             ],
         )
@@ -1069,7 +1087,8 @@ class TestSQLite(EveryKind):
                 f"{self.connection(2, 'B')} fetches rows of before a ROLLBACK: abort due to "
                 f"ROLLBACK. SQLite ends a statement so where the transaction has changed the "
                 f"schema, and in a sandbox that of others is the same transaction. Fetch all rows "
-                f"before the rollback, or test this code on real connections, on a database of its "
+                f"before the rollback, or test this code on real connections: "
+                f"in a unittest.TestCase, on a database of its "
                 f"own."
             ],
         )
@@ -1087,7 +1106,8 @@ class TestSQLite(EveryKind):
             [
                 "PRAGMA journal_mode = wal cannot take effect in a sandbox, where everything that "
                 "is done is one transaction, and something was written already. Send it in a "
-                "`connect` listener of the engine, or test this code on real connections, on a "
+                "`connect` listener of the engine, or test this code on real connections: "
+                "in a unittest.TestCase, on a "
                 "database of its own."
             ],
         )
@@ -1157,7 +1177,8 @@ class TestSQLite(EveryKind):
             [
                 f"connection 2 (it has begun no transaction) calls serialize() beside uncommitted "
                 f"work of {self.connection(1, 'A')}: on one connection that work would be in it. "
-                f"Commit it first, or test this code on real connections, on a database of its own."
+                f"Commit it first, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own."
             ],
         )
 
@@ -1184,7 +1205,7 @@ class TestSQLite(EveryKind):
             [
                 "deserialize() cannot be played in a sandbox, because it replaces the database in "
                 "which the transaction is open. Fill it by SQL, or test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -1199,8 +1220,9 @@ class TestSQLite(EveryKind):
             [
                 f"{self.connection(2, 'B')} writes while {self.connection(1, 'A')} has written and "
                 f'not committed: on real connections it would wait, and then end in "database is '
-                f'locked". Commit the other first, or test this code on real connections, on a '
-                f"database of its own. The statement: INSERT INTO parent VALUES (2)"
+                f'locked". Commit the other first, or test this code on real connections: in a '
+                f"unittest.TestCase, on a database of its own. The statement: INSERT INTO parent "
+                f"VALUES (2)"
             ],
         )
 
@@ -1219,7 +1241,8 @@ class TestSQLite(EveryKind):
                 f"{self.connection(2, 'B')} commits what it wrote while {self.connection(1, 'A')} "
                 f'has read: on real connections it would end in "database is locked", or in WAL '
                 f"mode the other would go on seeing what was there before. End the other's "
-                f"transaction first, or test this code on real connections, on a database of its "
+                f"transaction first, or test this code on real connections: "
+                f"in a unittest.TestCase, on a database of its "
                 f"own."
             ],
         )
@@ -1492,6 +1515,39 @@ class TestSetUpTestData(unittest.TestCase):
         """What was sent and not committed is of a connection."""
         (said,) = self.warned(flush=True)
         self.assertRegex(said, r"^the class's set-up left uncommitted data in connection 1 \(its ")
+
+
+class TestRealConnections(unittest.TestCase):
+    def test_plain_test_case(self) -> None:
+        """What no sandbox can play works beside one, in the way that the texts name."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_it(self) -> None:
+                with self.engine.connect() as connection:
+                    autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
+                    autocommit.exec_driver_sql("VACUUM")
+
+        class VacuumTest(unittest.TestCase):
+            engine: sa.Engine
+
+            @classmethod
+            def setUpClass(cls) -> None:
+                directory = cls.enterClassContext(tempfile.TemporaryDirectory())
+                cls.engine = sa.create_engine(f"sqlite:///{directory}/shop.db")
+                cls.addClassCleanup(cls.engine.dispose)
+
+            test_it = ShopTest.test_it
+
+        report = run(VacuumTest, ShopTest, VacuumTest)
+        ((name, error),) = report.problems
+        self.assertRegex(name, "ShopTest")
+        self.assertRegex(
+            str(error),
+            "VACUUM wants none. Test this code on real connections: in a unittest.TestCase, on a "
+            "database of its own.$",
+        )
 
 
 class TestTexts(unittest.TestCase):

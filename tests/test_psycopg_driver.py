@@ -932,7 +932,7 @@ class TestCopy(PsycopgTestCase):
             str(caught.exception),
             "copy() with a writer of class Mine cannot be played in a sandbox: what it does with "
             "the data would go past it. Leave the writer out, or test this code on real "
-            "connections, on a database of its own.",
+            "connections: in a unittest.TestCase, on a database of its own.",
         )
 
 
@@ -1111,7 +1111,7 @@ class TestOwnThings(PsycopgTestCase):
         two_phase = (
             "two-phase transactions cannot be played in a sandbox: a prepared transaction "
             "outlives its connection, and nothing may outlive the test. Test this code on real "
-            "connections, on a database of its own."
+            "connections: in a unittest.TestCase, on a database of its own."
         )
         with self.sandbox() as stage:
             con = stage.actor().con
@@ -1125,19 +1125,19 @@ class TestOwnThings(PsycopgTestCase):
                     "pipeline() cannot be played in a sandbox: in pipeline mode the real "
                     "connection takes no messages of other connections, nor the sandbox's own. "
                     "Use executemany(), which has a pipeline of its own, or test this code on real "
-                    "connections, on a database of its own.",
+                    "connections: in a unittest.TestCase, on a database of its own.",
                 ),
                 (
                     lambda: next(con.notifies(timeout=0)),
                     "notifies() would wait for ever in a sandbox: the server sends notifications "
                     "when a transaction is really committed, and none ever is. Test this code on "
-                    "real connections, on a database of its own.",
+                    "real connections: in a unittest.TestCase, on a database of its own.",
                 ),
                 (
                     lambda: con.pgconn.exec_(b"COMMIT"),
                     "pgconn.exec_() talks to the real connection, which all connections of a "
                     "sandbox share, and past the sandbox. Use a cursor of psycopg, or test this "
-                    "code on real connections, on a database of its own.",
+                    "code on real connections: in a unittest.TestCase, on a database of its own.",
                 ),
             ):
                 with self.assertRaises(SandboxConflict) as caught:

@@ -645,7 +645,7 @@ class TestPsycopg2(SandboxTestCase):
             str(caught.exception),
             "client encoding 'LATIN1' differs from 'UTF8' of the real connection, which all "
             "connections of a sandbox share. Set it for the database, or test this code on real "
-            "connections, on a database of its own.",
+            "connections: in a unittest.TestCase, on a database of its own.",
         )
 
     def test_large_objects(self) -> None:
@@ -658,7 +658,7 @@ class TestPsycopg2(SandboxTestCase):
             str(caught.exception),
             "large objects by connection.lobject() cannot be played in a sandbox, because they "
             "talk to the real connection themselves. Use the server's lo_* functions in SQL, or "
-            "test this code on real connections, on a database of its own.",
+            "test this code on real connections: in a unittest.TestCase, on a database of its own.",
         )
 
 

@@ -34,7 +34,9 @@ __all__ = [
 ]
 
 #: What to use where one connection will not do: the end of a sentence.
-REAL_CONNECTIONS = "test this code on real connections, on a database of its own"
+REAL_CONNECTIONS = (
+    "test this code on real connections: in a unittest.TestCase, on a database of its own"
+)
 #: The same as a sentence of its own.
 TEST_REALLY = f"{REAL_CONNECTIONS[0].upper()}{REAL_CONNECTIONS[1:]}."
 
