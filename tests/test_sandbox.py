@@ -912,8 +912,9 @@ class TestFork(SandboxTestCase):
             self.assertEqual(
                 said,
                 "a forked process uses a connection of LifeTest's sandbox. It shares the socket "
-                "of its parent, and would take its parent's answers. Dispose of the engine in the "
-                "child, and connect to a database of its own there.",
+                "of its parent, and would take its parent's answers. Let the child make an engine "
+                "for a database of its own, which let_through names, or test this code on real "
+                "connections: in a unittest.TestCase, on a database of its own.",
             )
             connection.commit()
             connection.close()

@@ -1943,8 +1943,9 @@ with sandboxed(engine):
             done.stdout.splitlines(),
             [
                 "a forked process uses a connection of sandboxed()'s sandbox. It shares the "
-                "socket of its parent, and would take its parent's answers. Dispose of the engine "
-                "in the child, and connect to a database of its own there.",
+                "socket of its parent, and would take its parent's answers. Let the child make an "
+                "engine for a database of its own, which let_through names, or test this code on "
+                "real connections: in a unittest.TestCase, on a database of its own.",
                 "3",
             ],
         )
