@@ -377,8 +377,8 @@ class EveryKind(TextCase):
             self.in_child(lambda: connection.exec_driver_sql("SELECT 1")),
             "a forked process uses a connection of ShopTest's sandbox. It shares the socket of its "
             "parent, and would take its parent's answers. Let the child make an engine for a "
-            "database of its own, which let_through names, or test this code on real connections: in "
-            "a unittest.TestCase, on a database of its own.",
+            "database of its own, which let_through names, or test this code on real connections: "
+            "in a unittest.TestCase, on a database of its own.",
         )
 
     # -- warnings --------------------------------------------------------------
