@@ -1,0 +1,175 @@
+"""What a test can ask of a stub after the program has run."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import ANY
+
+from ..errors import StubError
+from .expectations import Matcher, parameters, with_parameters
+from .history import Executed, History, finder, in_order
+from .statements import shortened
+
+__all__ = ["Assertions"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+
+class Assertions:
+    """The assertions of a stub, each of which shows what was executed where it fails."""
+
+    name: str
+    _history: History
+    _counts: dict[str, int]
+    _open: dict[int, Any]
+    _made: int
+
+    @property
+    def executed(self) -> list[Executed]:
+        """The statements that were executed, as far as they are kept."""
+        return self._history.statements()
+
+    @property
+    def keep_history(self) -> int | None:
+        """How many executions, commits and the like are kept; None for all."""
+        return self._history.keep
+
+    @keep_history.setter
+    def keep_history(self, keep: int | None) -> None:
+        self._history.keep = keep
+
+    @property
+    def commits(self) -> int:
+        """How often the program called ``commit()``."""
+        return self._counts["commit"]
+
+    @property
+    def rollbacks(self) -> int:
+        """How often the program called ``rollback()``."""
+        return self._counts["rollback"]
+
+    @property
+    def connections(self) -> int:
+        """How many connections the program made."""
+        return self._made
+
+    def assert_executed(
+        self, statement: Matcher, params: Any = ANY, *, times: int | None = None
+    ) -> None:
+        """Fail unless a statement was executed.
+
+        :param statement: its text, a compiled pattern, or a function, as for ``on()``.
+        :param params: the parameters; by default any. None for none.
+        :param times: how often; by default at least once.
+        """
+        found = self._count(statement, params, must_be_whole=times is not None)
+        if found == times or (times is None and found):
+            return
+        wanted = "" if times is None else f" {_times(times)}"
+        was = "was not executed" if not found else f"was executed {_times(found)}"
+        self._fail(f"{_described(statement, params)} was to be executed{wanted}, and {was}.")
+
+    def assert_not_executed(self, statement: Matcher, params: Any = ANY) -> None:
+        """Fail where a statement was executed.
+
+        :param statement: its text, a compiled pattern, or a function, as for ``on()``.
+        :param params: the parameters; by default any. None for none.
+        """
+        found = self._count(statement, params, must_be_whole=True)
+        if found:
+            self._fail(
+                f"{_described(statement, params)} was not to be executed, and was, {_times(found)}."
+            )
+
+    def assert_executed_in_order(self, *statements: Matcher | tuple[Matcher, Any]) -> None:
+        """Fail unless statements were executed one after the other; others may come between.
+
+        :param statements: each as for ``on()``, or a tuple of that and its parameters.
+        """
+        self._check_whole()
+        pairs = [each if isinstance(each, tuple) else (each, ANY) for each in statements]
+        finders = [finder(each, parameters(params)) for each, params in pairs]
+        count = in_order(finders, self.executed)
+        if count < len(pairs):
+            after = f", after {_described(*pairs[count - 1])}" if count else ""
+            self._fail(
+                f"{_described(*pairs[count])} was to be executed as number {count + 1} of "
+                f"{len(pairs)}{after}, and was not."
+            )
+
+    def assert_committed(self, *, times: int | None = None) -> None:
+        """Fail unless the program called ``commit()``, and after all that it changed.
+
+        :param times: how often; by default at least once.
+        """
+        self._check_count("commit", times)
+        for connection in self._open.values():
+            if connection._unsaved is not None:
+                self._fail(
+                    f"commit() was called, and not after the last change on connection "
+                    f"{connection._number}: {shortened(connection._unsaved)}"
+                )
+
+    def assert_rolled_back(self, *, times: int | None = None) -> None:
+        """Fail unless the program called ``rollback()``.
+
+        :param times: how often; by default at least once.
+        """
+        self._check_count("rollback", times)
+
+    def assert_closed(self) -> None:
+        """Fail unless the program connected, and closed all its connections."""
+        if not self._made:
+            self._fail("No connection was made, so none was closed.")
+        if self._open:
+            lines = [
+                f"  connection {each._number}, made at {each._where}"
+                for each in self._open.values()
+            ]
+            self._fail(
+                f"{len(self._open)} of {_counted(self._made, 'connection')} "
+                f"{'was' if len(self._open) == 1 else 'were'} not closed:\n" + "\n".join(lines)
+            )
+
+    def _check_count(self, what: str, times: int | None) -> None:
+        found = self._counts[what]
+        if times is None and not found:
+            self._fail(f"{what}() was not called.")
+        if times is not None and found != times:
+            self._fail(
+                f"{what}() was to be called {_times(times)}, and was called {_times(found)}."
+            )
+
+    def _count(self, statement: Matcher, params: Any, *, must_be_whole: bool) -> int:
+        is_it = finder(statement, parameters(params))
+        found = sum(map(is_it, self.executed))
+        if must_be_whole or not found:
+            self._check_whole()
+        return found
+
+    def _check_whole(self) -> None:
+        if not self._history.is_whole:
+            raise StubError(
+                f"the stub of {self.name} keeps the last {self._history.keep} of the "
+                f"{self._history.count} things that happened, so nobody knows what was executed "
+                f"before. Give stub_connection() a larger keep_history, or None for all."
+            )
+
+    def _fail(self, text: str) -> None:
+        raise AssertionError(f"{text}\n{self._history.shown()}")
+
+
+def _described(statement: Matcher, params: Any) -> str:
+    if isinstance(statement, str):
+        shown = f'"{shortened(statement)}"'
+    else:
+        shown = str(getattr(statement, "__qualname__", statement))
+    return shown if params is ANY else f"{shown} {with_parameters(parameters(params))}"
+
+
+def _times(count: int) -> str:
+    return {0: "never", 1: "once", 2: "twice"}.get(count, f"{count} times")
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"

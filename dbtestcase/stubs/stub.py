@@ -1,0 +1,381 @@
+"""A stub: the script, the history and the connections of one function that connects."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ..errors import StubError, UnexpectedQueryError
+from .answers import Answer
+from .asserting import Assertions
+from .connecting import StubbedConnect
+from .connections import Source, StubConnection, line_of_user
+from .expectations import (
+    NO_PARAMETERS,
+    Expectation,
+    Matcher,
+    Script,
+    parameters,
+    with_parameters,
+)
+from .history import Executed, History
+from .places import replace_everywhere
+from .statements import shortened
+from .styles import find_style, style_of
+from .targets import name_of, resolve
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from sqlalchemy.engine import Engine
+
+__all__ = ["ConnectionStub", "stub_connection"]
+
+
+class ConnectionStub(Assertions):
+    """Scripted connections in the place of a function or class that connects.
+
+    Made by :func:`stub_connection`, or by ``self.stub_connection()`` of a test with
+    ``ConnectionStubMixin``.
+
+    >>> with ConnectionStub("sqlite3.connect") as stub:
+    ...     expected = stub.on("select count(*) from item").returns([(3,)], columns=["count"])
+    ...     import sqlite3
+    ...     sqlite3.connect("shop.db").execute("SELECT count(*) FROM item").fetchone()
+    (3,)
+
+    :param target: the dotted path of what the program calls to connect, or the thing itself.
+    :param style: how connections behave: ``"snowflake"``, ``"psycopg2"``, ``"sqlite3"`` or
+        ``"pep249"``; by default as the driver does that *target* comes from.
+    :param strict: whether expectations that were never used are an error at the end.
+    :param keep_history: how many executions are kept for the assertions; None for all.
+    :raises StubError: there is no such target or style.
+    """
+
+    def __init__(
+        self,
+        target: Any,
+        *,
+        style: str | None = None,
+        strict: bool = True,
+        keep_history: int | None = None,
+    ) -> None:
+        original = resolve(target)
+        self.name = name_of(target, original)
+        self.strict = strict
+        self.style = find_style(style or style_of(self.name, original), original)
+        #: Takes the place of the target, and is asked about it as a ``Mock`` is.
+        self.connect = StubbedConnect(self, original)
+        self._script = Script()
+        self._history = History(keep_history)
+        self._open: dict[int, StubConnection] = {}
+        self._made = 0
+        self._counts = {"commit": 0, "rollback": 0, "close": 0}
+        self._unexpected: list[UnexpectedQueryError] = []
+        self._source: Source | None = None
+        self._endings: list[Callable[[], None]] = []
+        self._remembered: OrderedDict[str, Answer] = OrderedDict()
+        self._state = "new"
+        self._lock = threading.RLock()  # a function of the test may ask the stub
+
+    # -- its life
+
+    def start(self) -> Self:
+        """Take the place of the target, wherever that was imported to.
+
+        :raises StubError: the stub was started before.
+        """
+        if self._state != "new":
+            raise StubError(
+                f"the stub of {self.name} was started already, and a stub is used once. Make "
+                f"another by stub_connection()."
+            )
+        self._state = "running"
+        try:
+            replace_everywhere(self.connect.original, self.connect)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """Put the target back, also in modules that were imported meanwhile; twice is no error."""
+        if self._state != "running":
+            self._state = "stopped"
+            return
+        self._state = "stopped"
+        with contextlib.ExitStack() as stack:
+            for each in self._endings:
+                stack.callback(each)
+            for connection in list(self._open.values()):
+                stack.callback(self._let_go, connection)
+            # another stub of the same target may have begun before this one, and be over
+            original = self.connect.original
+            while isinstance(original, StubbedConnect) and original._stub._state == "stopped":
+                original = original.original
+            stack.callback(replace_everywhere, self.connect, original)
+
+    def _let_go(self, connection: StubConnection) -> None:
+        real, connection._real = connection._real, None
+        if real is not None:
+            real.close()
+
+    def verify(self) -> None:
+        """Raise what went wrong and was not told: swallowed errors, and unused expectations.
+
+        :raises UnexpectedQueryError: an unexpected statement whose error the program swallowed.
+        :raises AssertionError: an expectation was never used.
+        """
+        told = [each for each in self._unexpected if not each.asserted]
+        self._unexpected.clear()
+        if told:
+            raise told[0]
+        unused = [text for each in self._script.all() if (text := each.unused())]
+        if unused and self.strict:
+            shown = "\n".join(f"  {each}" for each in unused)
+            raise AssertionError(
+                f"{len(unused)} of {len(self._script)} expectations of the stub of {self.name} "
+                f"were never used:\n{shown}\n{self._history.shown()}\n"
+                f"Take them out, or write strict=False where a test need not use all of them."
+            )
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+        if kind is None:
+            self.verify()
+
+    def check_running(self) -> None:
+        """Refuse the program's use of a stub that is over.
+
+        :raises StubError: it is.
+        """
+        if self._state == "stopped":
+            raise StubError(
+                f"the stub of {self.name} has ended, and the program still uses a connection or "
+                f"a connect() of it. It keeps them in a global or on an object that outlives the "
+                f"test: make a new one in each test, or let the test reset it."
+            )
+
+    # -- its script
+
+    def on(self, statement: Matcher, params: Any = None) -> Expectation:
+        """Expect a statement; ``.returns()`` or ``.raises()`` behind it says what it gives.
+
+        One with the same statement and parameters takes the place of the earlier.
+
+        :param statement: its text, in which white space, the case of keywords and a semicolon at
+            the end do not count; or a compiled pattern that is found in the text; or a function
+            of the text and the parameters.
+        :param params: the parameters that it has: a sequence or mapping, in which
+            ``unittest.mock.ANY`` may stand for a value or for all. By default there are none, and
+            for a function any. ``executemany()`` has a list of them.
+        :raises StubError: *statement* is none of these.
+        """
+        is_text = isinstance(statement, str) and statement.strip()
+        if not is_text and not callable(statement) and not isinstance(statement, re.Pattern):
+            raise StubError(
+                f"stub.on() was given {shortened(statement, 80)!r}, which is no statement. Give "
+                f"its text, a compiled pattern, or a function of the text and the parameters."
+            )
+        expected = Expectation(statement, parameters(params))
+        with self._lock:
+            self._script.add(expected)
+        return expected
+
+    def backed_by(self, engine: Engine) -> Self:
+        """Let a database answer what the script does not.
+
+        >>> from sqlalchemy import create_engine
+        >>> engine = create_engine("sqlite://")
+        >>> with ConnectionStub("snowflake.connector.connect").backed_by(engine) as stub:
+        ...     cursor = stub.connect(account="a", user="u").cursor()
+        ...     cursor.execute("select %s + 1", (41,)).fetchone()
+        (42,)
+        >>> engine.dispose()
+
+        :param engine: of SQLAlchemy, for SQLite or PostgreSQL. In a ``DatabaseTestCase`` its
+            engine is sandboxed. Each connection of the stub gets one of the engine's; statements
+            are sent as they are, but for their placeholders.
+        """
+        from .backing import Backing
+
+        return self._answered_by(Backing(engine))
+
+    def record(self, connect: Callable[..., Any], path: str | PathLike[str]) -> Self:
+        """Let the real driver answer what the script does not, and write down what it answers.
+
+        The file is written when the stub stops. What was given to ``connect()`` is not in it.
+
+        :param connect: the driver's function, which is given what the program gives to it.
+        :param path: of the file, JSON, which :meth:`replay` reads.
+        """
+        from .recording import Recording
+
+        recording = Recording(self, connect, Path(path))
+        self._answered_by(recording)
+        self._endings.append(recording.write)
+        return self
+
+    def replay(self, path: str | PathLike[str]) -> Self:
+        """Expect what :meth:`record` has written down, and answer as the driver did.
+
+        :param path: of the file.
+        :raises StubError: it is not there, or was not written by ``record()``.
+        """
+        from .recording import replay
+
+        replay(self, Path(path))
+        return self
+
+    def engine(self, dialect: str, **options: Any) -> Engine:
+        """Make an engine whose connections are this stub's.
+
+        :param dialect: as a URL of SQLAlchemy's names it: ``"postgresql"``, ``"sqlite"``.
+        :param options: for ``create_engine()``.
+        :raises StubError: SQLAlchemy has no such dialect.
+        """
+        from .engines import make_engine
+
+        engine: Engine = make_engine(self, dialect, options)
+        self._endings.append(engine.dispose)
+        return engine
+
+    def _answered_by(self, source: Source) -> Self:
+        if self._source is not None:
+            raise StubError(
+                f"the stub of {self.name} has something that answers what its script does not. "
+                f"Use one backed_by() or record() for a stub."
+            )
+        self._source = source
+        return self
+
+    # -- what its connections ask
+
+    @property
+    def records(self) -> bool:
+        """Whether real connections of the same driver answer."""
+        return self._source is not None and self._source.same_driver
+
+    def connected(self, args: Any, kwargs: Any, style: Any = None) -> StubConnection:
+        """Make a connection for the program."""
+        with self._lock:
+            self._made += 1
+            number = self._made
+        connection: StubConnection = (style or self.style).connect(self, args, kwargs, number)
+        connection._where = line_of_user()
+        if self._source is not None and style is None:
+            self._source.opened(connection, args, kwargs)
+        self._open[number] = connection
+        return connection
+
+    def answer(self, connection: StubConnection, statement: Any, params: Any, many: bool) -> Answer:
+        """Give what the script answers an execution with.
+
+        :raises UnexpectedQueryError: it answers nothing.
+        """
+        style = connection._style
+        text = style.text(statement)
+        # what the program does to a list of its own afterwards is not what it had executed
+        kept = params.copy() if type(params) in (list, dict) else params
+        executed = Executed("executemany" if many else "execute", text, kept, connection._number)
+        source = None
+        with self._lock:
+            if self._state == "stopped":
+                self.check_running()
+            self._history.add(executed)
+            if connection._unsaved is None and style.changes(text):
+                connection._unsaved = None if connection._autocommits() else text
+            found = self._script.find(text, params)
+            if found is not None:
+                make, delay = found.take()
+            else:
+                source = self._source
+        if found is None:
+            if source is None:
+                raise self._unexpected_error(text, params)
+            return style.prepare(source.answer(connection, text, params, many), text, params, many)
+        if delay:
+            time.sleep(delay)
+        answer = make(None if params is NO_PARAMETERS else params)
+        if many and answer.rowcount is None and answer.rows is None:
+            answer = Answer(None, (), len(params), answer.lastrowid, answer.query_id)
+        return style.prepare(answer, text, params, many)
+
+    def note(self, connection: StubConnection, what: str) -> None:
+        """Note a commit, a rollback or a close."""
+        with self._lock:
+            self._history.add(Executed(what, "", NO_PARAMETERS, connection._number))
+            self._counts[what] += 1
+            if what == "close":
+                self._open.pop(connection._number, None)
+
+    def remember(self, query_id: str | None, answer: Answer) -> None:
+        """Keep the answer to what was executed asynchronously."""
+        self._remembered[str(query_id)] = answer
+        if len(self._remembered) > (self.keep_history or 1000):
+            self._remembered.popitem(last=False)
+
+    def remembered(self, query_id: str) -> Answer | None:
+        """Give the answer that was kept."""
+        return self._remembered.get(query_id)
+
+    def _unexpected_error(self, text: str, params: Any) -> UnexpectedQueryError:
+        shown = [f"  {shortened(text)}", f"  {with_parameters(params)}"]
+        everything = self._script.all()
+        near = self._script.nearest(text)
+        if not everything:
+            shown.append("It has no expectations at all.")
+        elif near:
+            shown.append(f"The nearest of its {len(everything)} expectations:")
+            for each in near:
+                given = " (all its answers were given)" if each.exhausted else ""
+                shown.append(f"  {each}{given}")
+        else:
+            shown.append(f"None of its {len(everything)} expectations is like it.")
+        shown.append(
+            "Script it by stub.on(statement, params=...).returns(...), or correct the program."
+        )
+        error = UnexpectedQueryError(
+            f"the stub of {self.name} does not know what to answer to\n" + "\n".join(shown)
+        )
+        self._unexpected.append(error)
+        return error
+
+
+def stub_connection(
+    target: Any, *, style: str | None = None, strict: bool = True, keep_history: int | None = None
+) -> ConnectionStub:
+    """Give a context manager that puts scripted connections in the place of real ones.
+
+    For pytest fixtures and scripts; in a ``unittest.TestCase`` use ``ConnectionStubMixin``.
+
+    >>> import sqlite3
+    >>> with stub_connection("sqlite3.connect") as stub:
+    ...     expected = stub.on("select name from item").returns([("pen",)])
+    ...     sqlite3.connect("shop.db").execute("select name from item").fetchall()
+    [('pen',)]
+
+    :param target: the dotted path of what the program calls to connect, or the thing itself.
+    :param style: how connections behave: ``"snowflake"``, ``"psycopg2"``, ``"sqlite3"`` or
+        ``"pep249"``; by default as the driver does that *target* comes from.
+    :param strict: whether expectations that were never used are an error at the end.
+    :param keep_history: how many executions are kept for the assertions; None for all.
+    :returns: the stub, which starts when it is entered.
+    :raises StubError: there is no such target or style.
+    """
+    return ConnectionStub(target, style=style, strict=strict, keep_history=keep_history)

@@ -1,0 +1,157 @@
+"""Statements, values and rows as psycopg2 has them, without a connection to ask."""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import decimal
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import psycopg2.extensions
+import psycopg2.extras
+from psycopg2 import sql
+
+from ...errors import StubError
+
+__all__ = ["oid_of", "quoted", "rendered", "rows_maker"]
+
+#: The type that PostgreSQL is likely to have for values of a class.
+_OIDS: tuple[tuple[type, int], ...] = (
+    (bool, 16),
+    (int, 23),
+    (float, 701),
+    (decimal.Decimal, 1700),
+    (datetime.datetime, 1114),
+    (datetime.date, 1082),
+    (datetime.time, 1083),
+    (datetime.timedelta, 1186),
+    (uuid.UUID, 2950),
+    (dict, 3802),
+    (bytes, 17),
+    (memoryview, 17),
+    (bytearray, 17),
+)
+
+
+def oid_of(value: Any) -> int:
+    """Give the number of the type that a column has, from one of its values.
+
+    >>> oid_of("one"), oid_of(1), oid_of(2**40)
+    (25, 23, 20)
+
+    :param value: any; None where the column has none.
+    """
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**31) <= value < 2**31:
+        return 20
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        return 1184
+    return next((oid for kind, oid in _OIDS if isinstance(value, kind)), 25)
+
+
+def rendered(statement: Any) -> str:
+    """Give the text of a statement: of bytes, or of what ``psycopg2.sql`` composed, too.
+
+    >>> rendered(sql.SQL("select {} from {}").format(sql.Placeholder(), sql.Identifier("a", "b")))
+    'select %s from "a"."b"'
+
+    :raises TypeError: it is no statement.
+    """
+    if isinstance(statement, str):
+        return statement
+    if isinstance(statement, bytes):
+        return statement.decode()
+    # as_string() of names and literals insists on a connection of C's
+    if isinstance(statement, sql.Composed):
+        return "".join(map(rendered, statement.seq))
+    if isinstance(statement, sql.SQL):
+        return statement.string
+    if isinstance(statement, sql.Identifier):
+        return ".".join('"' + each.replace('"', '""') + '"' for each in statement.strings)
+    if isinstance(statement, sql.Placeholder):
+        return f"%({statement.name})s" if statement.name else "%s"
+    if isinstance(statement, sql.Literal):
+        return _adapted(statement.wrapped).decode()
+    raise TypeError("argument 1 must be a string or unicode object")
+
+
+def quoted(statement: str, params: Any) -> bytes:
+    """Put parameters into a statement, as ``mogrify()`` does.
+
+    >>> quoted("select %s", ("it's",))
+    b"select 'it''s'"
+    """
+    if params is None or (not params and not isinstance(params, Mapping)):
+        return statement.encode()
+    if isinstance(params, Mapping):
+        named = {key: _adapted(value).decode() for key, value in params.items()}
+        return (statement % named).encode()
+    return (statement % tuple(_adapted(each).decode() for each in params)).encode()
+
+
+def _adapted(value: Any) -> bytes:
+    adapted: Any = psycopg2.extensions.adapt(value)
+    if hasattr(adapted, "encoding"):
+        adapted.encoding = "utf8"
+    return bytes(adapted.getquoted())
+
+
+Maker = Callable[[list[str], list[tuple[Any, ...]]], list[Any]]
+
+
+def rows_maker(factory: Any) -> Maker | None:
+    """Give what makes rows as a cursor class of psycopg2's does, None for plain tuples.
+
+    :param factory: the class.
+    :raises StubError: it is one of the program's own.
+    """
+    if factory is None or factory is psycopg2.extensions.cursor:
+        return None
+    made = _MAKERS.get(factory)
+    if made is None:
+        name = getattr(factory, "__qualname__", factory)
+        raise StubError(
+            f"a cursor of class {name} was asked for, and the stub of a connection plays only "
+            f"psycopg2's own: cursor, DictCursor, RealDictCursor and NamedTupleCursor. Replace "
+            f"the code that needs this class in the test."
+        )
+    return made
+
+
+def _real_dict_rows(names: list[str], rows: list[tuple[Any, ...]]) -> list[Any]:
+    return [psycopg2.extras.RealDictRow(zip(names, row, strict=True)) for row in rows]
+
+
+class _Described:
+    """What ``DictRow`` asks its cursor for."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.description = names
+        self.index = collections.OrderedDict((name, place) for place, name in enumerate(names))
+
+
+def _dict_rows(names: list[str], rows: list[tuple[Any, ...]]) -> list[Any]:
+    described = _Described(names)
+    made = []
+    for row in rows:
+        each: Any = psycopg2.extras.DictRow(described)
+        each[:] = row
+        made.append(each)
+    return made
+
+
+def _named_rows(names: list[str], rows: list[tuple[Any, ...]]) -> list[Any]:
+    # the names that psycopg2 makes of those which are none in Python
+    fields = [re.sub(r"[^a-zA-Z0-9_]", "_", name) for name in names]
+    fields = [f"f{name}" if name[0] == "_" or name[0].isdigit() else name for name in fields]
+    record = collections.namedtuple("Record", fields)  # type: ignore[misc]
+    return [record(*row) for row in rows]
+
+
+_MAKERS: dict[Any, Maker] = {
+    psycopg2.extras.RealDictCursor: _real_dict_rows,
+    psycopg2.extras.DictCursor: _dict_rows,
+    psycopg2.extras.NamedTupleCursor: _named_rows,
+}
