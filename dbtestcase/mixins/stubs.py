@@ -16,6 +16,9 @@ __all__ = ["ConnectionStubMixin"]
 
 __unittest = True  # its frames are left out of tracebacks
 
+#: The attribute of a test, and of its class, that holds the stubs which it has begun.
+_STUBS = "_dbt_stubs"
+
 if TYPE_CHECKING:
     _Base = unittest.TestCase
 else:
@@ -30,9 +33,7 @@ class _ForTestOrClass:
         functools.update_wrapper(self, function)  # type: ignore[arg-type]
 
     def __get__(self, test: Any, owner: type) -> Callable[..., ConnectionStub]:
-        if test is None:
-            return functools.partial(self._function, owner.addClassCleanup)  # type: ignore[attr-defined]
-        return functools.partial(self._function, test.addCleanup)
+        return functools.partial(self._function, owner if test is None else test)
 
 
 class ConnectionStubMixin(_Base):
@@ -71,7 +72,7 @@ class ConnectionStubMixin(_Base):
 
     @_ForTestOrClass
     def stub_connection(
-        add_cleanup: Callable[..., Any],
+        holder: Any,
         target: Any,
         *,
         style: str | None = None,
@@ -91,10 +92,25 @@ class ConnectionStubMixin(_Base):
         :raises StubError: there is no such target or style.
         """
         stub = ConnectionStub(target, style=style, strict=strict, keep_history=keep_history)
-        add_cleanup(stub.verify)
-        # done before it, as the last is done first
-        add_cleanup(stub.stop)
+        add: Any = getattr(holder, "addClassCleanup" if isinstance(holder, type) else "addCleanup")
+        stubs: list[ConnectionStub] = vars(holder).get(_STUBS, [])
+        setattr(holder, _STUBS, stubs)
+        stubs.append(stub)
+        # the last is done first
+        add(stubs.remove, stub)
+        add(stub.verify)
+        add(stub.stop)
         return stub.start()
+
+    def _callTestMethod(self, method: Callable[[], Any]) -> None:
+        """Note what the test method raises; the name is unittest's own."""
+        try:
+            super()._callTestMethod(method)  # type: ignore[misc]
+        except BaseException as error:
+            for holder in (self, *type(self).__mro__):
+                for stub in vars(holder).get(_STUBS, ()):
+                    stub.told(error)
+            raise
 
     def assertExecuted(
         self,

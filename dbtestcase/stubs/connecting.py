@@ -100,6 +100,10 @@ class StubbedConnect:
             for calls in (self._mock.call_args_list, self._mock.mock_calls):
                 del calls[: len(calls) - max(keep, 1)]
 
+    def unlock(self) -> None:
+        """Have a new lock, in a forked process where nobody lets the old one go."""
+        self.__dict__["_lock"] = threading.Lock()
+
     def __get__(self, holder: Any, owner: type | None = None) -> Any:
         # as a class attribute, a function becomes a method and a class does not
         if holder is not None and isinstance(self.original, types.FunctionType):

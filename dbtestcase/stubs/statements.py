@@ -107,6 +107,12 @@ def verb(text: str) -> str:
 
     :param text: of a statement.
     """
+    # long ones begin as they do without their end
+    return _verb(text[:1000])
+
+
+@functools.lru_cache(maxsize=1024)
+def _verb(text: str) -> str:
     for match in _TOKEN.finditer(text):
         if match.lastgroup == "word":
             return match[0].upper()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import threading
 import time
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +100,7 @@ class ConnectionStub(Assertions):
                 f"another by stub_connection()."
             )
         self._state = "running"
+        _started.add(self)
         try:
             replace_everywhere(self.connect.original, self.connect)
         except BaseException:
@@ -126,6 +129,14 @@ class ConnectionStub(Assertions):
         real, connection._real = connection._real, None
         if real is not None:
             real.close()
+
+    def told(self, error: BaseException | None) -> None:
+        """Leave out of what was swallowed what a test ends with, and what led to that."""
+        seen: set[int] = set()
+        while error is not None and id(error) not in seen:  # one may be its own cause
+            self._unexpected[:] = [each for each in self._unexpected if each is not error]
+            seen.add(id(error))
+            error = error.__cause__ or error.__context__
 
     def verify(self) -> None:
         """Raise what went wrong and was not told: swallowed errors, and unused expectations.
@@ -355,6 +366,19 @@ class ConnectionStub(Assertions):
         )
         self._unexpected.append(error)
         return error
+
+
+_started: weakref.WeakSet[ConnectionStub] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    # a thread that held one is not there in the child
+    for stub in _started:
+        stub._lock = threading.RLock()
+        stub.connect.unlock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def stub_connection(

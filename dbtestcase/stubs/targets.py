@@ -108,11 +108,10 @@ def _names(owner: object) -> Iterable[str]:
 
 def _did_you_mean(name: str, names: Iterable[str], path: str) -> str:
     lower = {each.lower(): each for each in names}
-    near = [lower[each] for each in difflib.get_close_matches(name.lower(), lower, n=3)]
+    near = [lower[each] for each in difflib.get_close_matches(name.lower(), lower, n=1)]
     prefix = f"{path}." if path else ""
     if near:
-        quoted = [f'"{prefix}{each}"' for each in near]
-        return f"Did you mean {' or '.join(quoted)}?"
+        return f'Did you mean "{prefix}{near[0]}"?'
     if path:
         return f"Look up in its documentation where {path} has it."
     return "Install the package that brings it, or correct the path."

@@ -86,6 +86,7 @@ class Cursor(StubCursor):
         """Execute a statement."""
         self._check_open()
         self._run(sql, parameters)
+        self._connection._changed(sql, self._rowcount())
         return self
 
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
@@ -96,6 +97,7 @@ class Cursor(StubCursor):
                 "ProgrammingError", "executemany() can only execute DML statements."
             )
         self._run(sql, parameters, many=True)
+        self._connection._changed(sql, self._rowcount())
         return self
 
     def executescript(self, sql_script: str, /) -> Self:
@@ -106,6 +108,7 @@ class Cursor(StubCursor):
             connection.commit()
         for statement in split(sql_script):
             self._run(statement, None)
+            connection._changed(statement, self._rowcount())
         self._rows = None
         return self
 
@@ -180,6 +183,17 @@ class Connection(StubConnection):
     def _autocommits(self) -> bool:
         return self.isolation_level is None
 
+    def _changed(self, statement: str, count: int) -> None:
+        """Note what opens a transaction, and how many rows were changed."""
+        word = verb(statement)
+        if word in _DML:
+            self._in_transaction |= self.isolation_level is not None
+            self._changes += max(count, 0)
+        elif word == "BEGIN":
+            self._in_transaction = True
+        elif word in ("COMMIT", "END", "ROLLBACK"):
+            self._in_transaction = False
+
     @ReadOnly
     def in_transaction(self) -> bool:
         """Whether something was changed and not committed."""
@@ -234,14 +248,17 @@ class Connection(StubConnection):
     def create_function(self, name: str, narg: int, func: Any, /, **options: Any) -> None:
         """Do nothing: the script answers, and calls no function."""
         self._check()
+        self._tell_real(lambda real: real.create_function(name, narg, func, **options))
 
     def create_aggregate(self, name: str, n_arg: int, aggregate_class: Any, /) -> None:
         """Do nothing: the script answers, and calls no function."""
         self._check()
+        self._tell_real(lambda real: real.create_aggregate(name, n_arg, aggregate_class))
 
     def create_collation(self, name: str, callback: Any, /) -> None:
         """Do nothing: the script answers, and sorts nothing."""
         self._check()
+        self._tell_real(lambda real: real.create_collation(name, callback))
 
     def interrupt(self) -> None:
         """Do nothing: no statement is running."""
