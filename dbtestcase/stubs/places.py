@@ -16,6 +16,7 @@ Left alone is what somebody keeps on purpose: attributes of tests, of mocks and 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 import sys
@@ -30,27 +31,30 @@ _module_dict: Callable[[Any], dict[str, Any]] = vars(types.ModuleType)["__dict__
 _class_dict: Callable[[Any], types.MappingProxyType[str, Any]] = type.__dict__["__dict__"].__get__
 
 _WRAPPERS = (staticmethod, classmethod)
+_CACHE = type(functools.cache(lambda: None))
 
 
-def replace_everywhere(old: object, new: object) -> int:
+def replace_everywhere(old: object, new: object) -> list[object]:
     """Put an object in the place of another one, wherever that is held.
 
     >>> import types
     >>> module = types.ModuleType("shop")
     >>> old, new = (lambda: "old"), (lambda: "new")
     >>> module.connect = old
-    >>> replace_everywhere(old, new) >= 1, module.connect()
-    (True, 'new')
+    >>> sys.modules["shop"] = module
+    >>> replace_everywhere(old, new), module.connect()
+    ([], 'new')
+    >>> del sys.modules["shop"]
 
     :param old: what is looked for, by ``is``.
     :param new: what takes its place.
-    :returns: in how many places it was.
+    :returns: what holds it where nothing can be put in its place: caches of ``functools``.
     """
     work = _Replacement(old, new)
     work.by_collector()
     if gc.get_freeze_count() or not gc.is_tracked(old):
         work.by_walk()
-    return work.count
+    return work.out_of_reach
 
 
 class _Replacement:
@@ -60,10 +64,11 @@ class _Replacement:
     :param new: what takes its place.
     """
 
-    __slots__ = ("_own_cells", "count", "new", "old")
+    __slots__ = ("_own_cells", "new", "old", "out_of_reach")
 
     def __init__(self, old: object, new: object) -> None:
-        self.old, self.new, self.count = old, new, 0
+        self.old, self.new = old, new
+        self.out_of_reach: list[object] = []
         self._own_cells = _cells_of_class(old)
 
     # -- who holds it
@@ -105,7 +110,7 @@ class _Replacement:
                     seen.add(id(value))
                     self._in_object(value)
                     values.extend(_class_dict(value).values())
-                elif kind in (types.FunctionType, *_WRAPPERS, functools.partial):
+                elif kind in (types.FunctionType, *_WRAPPERS, functools.partial, _CACHE):
                     seen.add(id(value))
                     self._in_object(value)
                     if kind in _WRAPPERS:
@@ -124,14 +129,16 @@ class _Replacement:
             self._in_function(holder)
         elif issubclass(kind, type):
             for name, value in list(_class_dict(holder).items()):
-                if value is self.old and _set_on_class(holder, name, self.new):
-                    self.count += 1
+                if value is self.old:
+                    _set_on_class(holder, name, self.new)
         elif issubclass(kind, functools.partial):
             self._in_partial(holder)
         elif kind in _WRAPPERS:
             if holder.__func__ is self.old:
                 holder.__init__(self.new)
-                self.count += 1
+        elif kind is _CACHE:
+            if _dict_of(holder, kind)["__wrapped__"] is self.old:  # type: ignore[index]
+                self.out_of_reach.append(holder)
         elif issubclass(kind, types.ModuleType):
             self._in_dict(_module_dict(holder))
         elif not _keeps_on_purpose(kind) and (attributes := _dict_of(holder, kind)) is not None:
@@ -141,7 +148,6 @@ class _Replacement:
         for key, value in list(holder.items()):
             if value is self.old:
                 holder[key] = self.new
-                self.count += 1
 
     def _in_containers(self, module: dict[str, Any], found: set[int]) -> None:
         for name, value in list(module.items()):
@@ -153,7 +159,6 @@ class _Replacement:
                 for position, each in enumerate(value):
                     if each is self.old:
                         value[position] = self.new
-                        self.count += 1
 
     def _in_function(self, function: types.FunctionType) -> None:
         defaults = function.__defaults__
@@ -161,7 +166,6 @@ class _Replacement:
             function.__defaults__ = tuple(
                 self.new if each is self.old else each for each in defaults
             )
-            self.count += 1
         if function.__kwdefaults__ is not None:
             self._in_dict(function.__kwdefaults__)
         # attributes, such as the __wrapped__ of functools.wraps()
@@ -176,7 +180,6 @@ class _Replacement:
             args = tuple(self.new if each is self.old else each for each in args)
             # the way in which pickle fills one, and the only one to change it where it is
             functools.partial.__setstate__(holder, (function, args, keywords, attributes))  # type: ignore
-            self.count += 1
         self._in_dict(holder.keywords)
 
     def _in_cell(self, cell: types.CellType) -> None:
@@ -186,7 +189,6 @@ class _Replacement:
             return
         if held is self.old and id(cell) not in self._own_cells:
             cell.cell_contents = self.new
-            self.count += 1
 
 
 def _module_dicts() -> Iterator[dict[str, Any]]:
@@ -207,12 +209,10 @@ def _dict_of(holder: Any, kind: type) -> dict[str, Any] | None:
     return None
 
 
-def _set_on_class(holder: type, name: str, value: object) -> bool:
-    try:
+def _set_on_class(holder: type, name: str, value: object) -> None:
+    # one of C cannot be changed, and so nobody put anything there
+    with contextlib.suppress(TypeError):
         type.__setattr__(holder, name, value)
-    except TypeError:  # one of C, which cannot be changed, and so nobody put anything there
-        return False
-    return True
 
 
 def _keeps_on_purpose(kind: type) -> bool:

@@ -102,7 +102,13 @@ class ConnectionStub(Assertions):
         self._state = "running"
         _started.add(self)
         try:
-            replace_everywhere(self.connect.original, self.connect)
+            if replace_everywhere(self.connect.original, self.connect):
+                raise StubError(
+                    f"{self.name} is held by functools.cache(connect) or lru_cache, in which "
+                    f"nothing can be put in its place, so the program would connect for real. "
+                    f"Stub the cached function of the program instead, or let the program put the "
+                    f"cache around a function of its own."
+                )
         except BaseException:
             self.stop()
             raise

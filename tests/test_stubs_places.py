@@ -1,0 +1,442 @@
+"""A function is replaced wherever it is held, put back everywhere, and nothing lazy is woken."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+import types
+import unittest
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import psycopg2.extensions
+import snowflake.connector
+from werkzeug.local import LocalProxy
+
+from dbtestcase import ConnectionStubMixin, StubError, stub_connection
+from dbtestcase.stubs.connecting import StubbedConnect
+from dbtestcase.stubs.connections import StubConnection
+
+ROOT = Path(__file__).parents[1]
+
+
+class PlacesTest(ConnectionStubMixin, unittest.TestCase):
+    """Tests with modules of their own, which are gone afterwards."""
+
+    def module(self, name: str, text: str = "", **names: Any) -> types.ModuleType:
+        """Make a module and import it."""
+        module = types.ModuleType(name)
+        module.__dict__.update(names)
+        exec(textwrap.dedent(text), module.__dict__)
+        sys.modules[name] = module
+        self.addCleanup(sys.modules.pop, name, None)
+        return module
+
+    def driver(self, **names: Any) -> Any:
+        """Make a driver with a function that connects to nothing."""
+        text = "def connect(*args, **kwargs):\n    return ('real', args, kwargs)\n"
+        return self.module("driver_of_tests", text, **names)
+
+    def assertStubbed(self, connection: Any) -> None:
+        """Fail for what the real driver gives."""
+        self.assertIsInstance(connection, StubConnection)
+
+
+class TestImportStyles(PlacesTest):
+    """Each way in which a program has the function."""
+
+    def test_each_way(self) -> None:
+        """Modules, aliases, defaults, attributes, closures, partials and containers."""
+        driver = self.driver()
+        real = driver.connect
+        shop = self.module(
+            "shop_of_tests",
+            """
+            import functools
+            import driver_of_tests
+            import driver_of_tests as other_name
+            from driver_of_tests import connect
+            from driver_of_tests import connect as alias
+
+            def default(connect=connect):
+                return connect()
+
+            def keyword(*, connect=connect):
+                return connect()
+
+            class Api:
+                connect = staticmethod(connect)
+
+                def __init__(self, connect=connect):
+                    self._connect = connect
+
+                def go(self):
+                    return self._connect()
+
+                class Inner:
+                    attribute = [None]
+
+            class WithAttribute:
+                pass
+
+            class Callable:
+                def __init__(self):
+                    pass
+
+            def around(function):
+                @functools.wraps(function)
+                def wrapper(*args):
+                    return function(*args)
+                return wrapper
+
+            wrapped = around(connect)
+            partial = functools.partial(connect, account="a")
+            as_argument = functools.partial(around, connect)
+            api = Api()
+            drivers = {"snowflake": connect}
+            listed = [None, connect]
+            """,
+        )
+        ways = {
+            "import m": lambda: shop.driver_of_tests.connect(),
+            "import m as n": lambda: shop.other_name.connect(),
+            "from m import f": lambda: shop.connect(),
+            "from m import f as g": lambda: shop.alias(),
+            "default argument": lambda: shop.default(),
+            "keyword default": lambda: shop.keyword(),
+            "default of a method": lambda: shop.Api().go(),
+            "static method": lambda: shop.Api.connect(),
+            "attribute of an object": lambda: shop.api.go(),
+            "closure": lambda: shop.wrapped(),
+            "partial": lambda: shop.partial(),
+            "argument of a partial": lambda: shop.as_argument()(),
+            "dictionary": lambda: shop.drivers["snowflake"](),
+            "list": lambda: shop.listed[1](),
+        }
+        # what is written down here is a place, too
+        del driver
+        for name, way in ways.items():
+            with self.subTest(name, when="before"):
+                self.assertEqual(way()[0], "real")
+        stub = stub_connection("driver_of_tests.connect").start()
+        for name, way in ways.items():
+            with self.subTest(name):
+                self.assertStubbed(way())
+        self.assertEqual(stub.connect.call_count, len(ways))
+        stub.stop()
+        for name, way in ways.items():
+            with self.subTest(name, when="after"):
+                self.assertEqual(way()[0], "real")
+        self.assertEqual(shop.wrapped.__name__, "connect")
+        self.assertIs(shop.wrapped.__wrapped__, sys.modules["driver_of_tests"].connect)
+        self.assertEqual(real()[0], "real")
+
+    def test_class_attribute(self) -> None:
+        """A function that is a class attribute becomes a method, before and now."""
+        driver = self.driver()
+        shop = self.module(
+            "shop_of_tests",
+            """
+            from driver_of_tests import connect
+
+            class Api:
+                connect = connect
+            """,
+        )
+        with stub_connection("driver_of_tests.connect", strict=False) as stub:
+            self.assertStubbed(shop.Api.connect(1))
+            api = shop.Api()
+            self.assertStubbed(api.connect(1))
+            self.assertEqual(stub.connect.call_args.args, (api, 1))
+        self.assertEqual(shop.Api().connect(1)[1][1:], (1,))
+        self.assertIs(vars(shop.Api)["connect"], driver.connect)
+
+    def test_imported_later(self) -> None:
+        """Modules that are imported meanwhile have the stub, and the real one afterwards."""
+        driver = self.driver()
+        with stub_connection("driver_of_tests.connect") as stub:
+            late = self.module(
+                "late_of_tests",
+                """
+                from driver_of_tests import connect
+                def default(connect=connect):
+                    return connect()
+                class Api:
+                    connect = connect
+                api = Api()
+                api.kept = connect
+                """,
+            )
+            self.assertStubbed(late.connect())
+            self.assertStubbed(late.default())
+            self.assertIs(late.api.kept, stub.connect)
+        self.assertIs(late.connect, driver.connect)
+        self.assertIs(late.default.__defaults__[0], driver.connect)
+        self.assertIs(vars(late.Api)["connect"], driver.connect)
+        self.assertIs(late.api.kept, driver.connect)
+
+    def test_a_test_keeps_its_own(self) -> None:
+        """What a test has put away on itself is left to it."""
+        self.real = self.driver().connect
+        with stub_connection("driver_of_tests.connect"):
+            self.assertEqual(self.real()[0], "real")
+
+    def test_class(self) -> None:
+        """A class that is called directly is replaced; its own methods still know it."""
+        shop = self.module(
+            "shop_of_tests", "from snowflake.connector import SnowflakeConnection as Connection"
+        )
+        real = (snowflake.connector.SnowflakeConnection,)
+        with stub_connection("snowflake.connector.SnowflakeConnection") as stub:
+            connection = shop.Connection(account="a", user="u")
+            self.assertStubbed(connection)
+            # connect() is another function, which makes one
+            self.assertStubbed(snowflake.connector.connect(account="a"))
+            stub.connect.assert_any_call(account="a", user="u")
+            self.assertTrue(isinstance(connection, shop.Connection))
+            self.assertFalse(isinstance(3, shop.Connection))
+            self.assertFalse(issubclass(int, shop.Connection))
+
+            class Own(shop.Connection):  # type: ignore[name-defined,misc]
+                pass
+
+            self.assertTrue(issubclass(Own, real[0]))
+            self.assertTrue(issubclass(Own, shop.Connection))
+        self.assertIs(shop.Connection, real[0])
+        self.assertIs(snowflake.connector.connection.Connection, real[0])
+
+    def test_class_that_calls_super(self) -> None:
+        """The methods of a class know it by a cell, which is left alone."""
+        driver = self.module(
+            "driver_of_tests",
+            """
+            class Base:
+                def __init__(self):
+                    self.made = True
+            class Connection(Base):
+                def __init__(self):
+                    super().__init__()
+            """,
+        )
+        real = (driver.Connection,)
+        with stub_connection("driver_of_tests.Connection"):
+            self.assertTrue(real[0]().made)
+            self.assertStubbed(driver.Connection())
+
+    def test_static_type_of_c(self) -> None:
+        """What the garbage collector does not track is found all the same."""
+        shop = self.module(
+            "shop_of_tests",
+            """
+            from psycopg2.extensions import connection
+            def default(make=connection, *, also=connection):
+                return make, also
+            class Api:
+                make = connection
+            """,
+        )
+        real = (psycopg2.extensions.connection,)
+        with stub_connection("psycopg2.extensions.connection", style="psycopg2") as stub:
+            self.assertIs(shop.connection, stub.connect)
+            self.assertEqual(shop.default(), (stub.connect, stub.connect))
+            self.assertIs(shop.Api.make, stub.connect)
+        self.assertIs(shop.connection, real[0])
+        self.assertEqual(shop.default(), (real[0], real[0]))
+
+    def test_frozen_objects(self) -> None:
+        """What ``gc.freeze()`` has put out of sight is found all the same."""
+        script = """
+            import gc, sqlite3, sys
+            import _sqlite3
+            def default(connect=sqlite3.connect):
+                return connect
+            class Api:
+                connect = sqlite3.connect
+            from dbtestcase import stub_connection
+            gc.collect()
+            gc.freeze()
+            with stub_connection("sqlite3.connect") as stub:
+                print([each is stub.connect for each in (
+                    sqlite3.connect, _sqlite3.connect, default(), Api.connect)])
+            print([each is stub.connect.original for each in (
+                sqlite3.connect, _sqlite3.connect, default(), Api.connect)])
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        self.assertEqual((done.stdout, done.stderr), (f"{[True] * 4}\n{[True] * 4}\n", ""))
+
+    def test_cached(self) -> None:
+        """What keeps the function where nobody can reach it is refused, and nothing is changed."""
+        driver = self.driver()
+        self.module(
+            "shop_of_tests",
+            """
+            import functools
+            from driver_of_tests import connect
+            cached = functools.cache(connect)
+            """,
+        )
+        real = (driver.connect,)
+        with self.assertRaises(StubError) as caught:
+            stub_connection("driver_of_tests.connect").start()
+        self.assertEqual(
+            str(caught.exception),
+            "driver_of_tests.connect is held by functools.cache(connect) or lru_cache, in which "
+            "nothing can be put in its place, so the program would connect for real. Stub the "
+            "cached function of the program instead, or let the program put the cache around a "
+            "function of its own.",
+        )
+        self.assertIs(driver.connect, real[0])
+
+    def test_the_function_itself(self) -> None:
+        """The target may be the function instead of its path."""
+        with stub_connection(psycopg2.connect) as stub:
+            self.assertEqual((stub.name, stub.style.name), ("psycopg2.connect", "psycopg2"))
+            self.assertStubbed(psycopg2.connect("dbname=shop"))
+
+    def test_path_in_the_program(self) -> None:
+        """The path may be that of the program; the style is that of the driver all the same."""
+        self.module("shop_of_tests", "from psycopg2 import connect")
+        with stub_connection("shop_of_tests.connect") as stub:
+            self.assertEqual(stub.style.name, "psycopg2")
+            self.assertIs(psycopg2.connect, stub.connect)
+
+    def test_real_modules(self) -> None:
+        """Every module that has the driver's function has it again."""
+        before = {
+            name: vars(module)["connect"]
+            for name, module in sys.modules.items()
+            if type(module) is types.ModuleType and "connect" in vars(module)
+        }
+        for target in ("sqlite3.connect", "psycopg2.connect", "snowflake.connector.connect"):
+            with stub_connection(target):
+                pass
+        after = {name: vars(sys.modules[name])["connect"] for name in before}
+        self.assertEqual(before, after)
+
+
+class TestNothingIsWoken(PlacesTest):
+    """Looking for a function asks nothing of anything."""
+
+    def test_objects_that_answer(self) -> None:
+        """Proxies, modules with ``__getattr__`` and objects with ``==`` are not asked."""
+        woken: list[str] = []
+
+        def wake(*args: Any) -> Any:
+            woken.append(str(args))
+            raise AssertionError("woken")
+
+        class Eq:
+            __eq__ = __hash__ = __bool__ = __len__ = wake  # type: ignore[assignment]
+
+            def __getattribute__(self, name: str) -> Any:
+                return wake(name)
+
+            __class__ = property(wake)  # type: ignore[assignment]
+            __dict__ = property(wake)  # type: ignore[assignment]
+
+        class LazyModule(types.ModuleType):
+            def __getattribute__(self, name: str) -> Any:
+                return wake(name)
+
+        driver = self.driver()
+        shop = self.module("shop_of_tests", connect=driver.connect, __getattr__=wake)
+        shop.__dict__.update(
+            proxy=LocalProxy(wake), eq=Eq(), listed=[Eq()], meta=type("M", (type,), {})
+        )
+        lazy = LazyModule("lazy_of_tests")
+        types.ModuleType.__dict__["__dict__"].__get__(lazy)["connect"] = driver.connect
+        for name, module in {
+            "lazy_of_tests": lazy,
+            "proxy_of_tests": LocalProxy(wake),
+            "eq_of_tests": Eq(),
+            "none_of_tests": None,
+        }.items():
+            sys.modules[name] = module  # type: ignore[assignment]
+            self.addCleanup(sys.modules.pop, name)
+        frozen = (driver.connect,)
+        with stub_connection("driver_of_tests.connect") as stub:
+            self.assertIs(shop.connect, stub.connect)
+            held = types.ModuleType.__dict__["__dict__"].__get__(lazy)["connect"]
+            self.assertTrue(held is stub.connect)
+        self.assertIs(shop.connect, frozen[0])
+        self.assertEqual(woken, [])
+
+    def test_lazy_loader(self) -> None:
+        """A module that ``importlib.util.LazyLoader`` has not loaded stays so."""
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        (folder / "lazy_of_tests.py").write_text(
+            "from driver_of_tests import connect\nLOADED.append(1)\n"
+        )
+        driver = self.driver()
+        loaded: list[int] = []
+        spec = importlib.util.spec_from_file_location("lazy_of_tests", folder / "lazy_of_tests.py")
+        assert spec is not None
+        assert spec.loader is not None
+        spec.loader = importlib.util.LazyLoader(spec.loader)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["lazy_of_tests"] = module
+        self.addCleanup(sys.modules.pop, "lazy_of_tests")
+        spec.loader.exec_module(module)
+        types.ModuleType.__dict__["__dict__"].__get__(module)["LOADED"] = loaded
+        with stub_connection("driver_of_tests.connect"):
+            self.assertEqual(loaded, [])
+        self.assertEqual(loaded, [])
+        with stub_connection("driver_of_tests.connect") as stub:
+            self.assertIs(module.connect, stub.connect)
+            self.assertEqual(loaded, [1])
+        self.assertIs(module.connect, driver.connect)
+
+
+class TestStubbedConnect(PlacesTest):
+    """What takes the function's place looks and is asked like it."""
+
+    def test_arguments_of_the_driver(self) -> None:
+        """What the driver's function would not accept is refused as by it."""
+        with stub_connection("snowflake.connector.connect"):
+            self.assertRaises(TypeError, snowflake.connector.connect, "account")
+        with stub_connection("psycopg2.connect"):
+            self.assertRaisesRegex(TypeError, "missing dsn and no parameters", psycopg2.connect)
+            with self.assertRaisesRegex(psycopg2.ProgrammingError, 'invalid.*option "databse"'):
+                psycopg2.connect(databse="shop")
+
+    def test_positional_and_named(self) -> None:
+        """The same argument by place and by name is the same call."""
+        with stub_connection("psycopg2.connect") as stub:
+            psycopg2.connect(dsn="dbname=shop")
+            stub.connect.assert_called_once_with("dbname=shop")
+            connection: Any = psycopg2.connect("dbname=shop", user="u")
+            self.assertEqual(connection.dsn, "dbname=shop user=u")
+
+    def test_looks_like_it(self) -> None:
+        """Name, documentation and attributes are those of the function."""
+        self.driver().connect.attribute = "of the function"
+        with stub_connection("driver_of_tests.connect") as stub:
+            self.assertIsInstance(stub.connect, StubbedConnect)
+            self.assertEqual(stub.connect.__name__, "connect")
+            self.assertEqual(stub.connect.attribute, "of the function")
+            self.assertRaises(AttributeError, getattr, stub.connect, "nothing")
+            self.assertEqual(repr(stub.connect), "<stub of driver_of_tests.connect>")
+            self.assertEqual(functools.wraps(stub.connect)(lambda: None).__name__, "connect")
+
+    def test_annotations(self) -> None:
+        """A class that is stubbed may stand in a union, as annotations have it."""
+        with stub_connection("snowflake.connector.SnowflakeConnection"):
+            union = snowflake.connector.SnowflakeConnection | None
+            other = None | snowflake.connector.SnowflakeConnection
+        self.assertRegex(str(union), re.escape("Connection | None"))
+        self.assertRegex(str(other), re.escape("Connection"))
+
+
+if __name__ == "__main__":
+    unittest.main()
