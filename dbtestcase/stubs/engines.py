@@ -53,7 +53,12 @@ def make_engine(stub: ConnectionStub, dialect: str, options: Mapping[str, Any]) 
         raise StubError(_no_dialect(dialect)) from None
     style = find_style(style_name)
     module = _module_of(real, style_name)
-    made = type(real.__name__, (_Untold, real), {"module_of_stub": staticmethod(lambda: module)})
+    made = type(
+        real.__name__,
+        (_Untold, real),
+        # SQLAlchemy asks each class anew whether its statements may be cached
+        {"module_of_stub": staticmethod(lambda: module), "supports_statement_cache": True},
+    )
     registered = f"{name}.dbtestcase_{id(stub)}"
     sqlalchemy.dialects.registry.impls[registered] = lambda: made
     try:

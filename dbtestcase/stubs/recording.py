@@ -27,6 +27,8 @@ from .statements import canonical, shortened
 from .values import from_json, to_json
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from .stub import ConnectionStub
 
 __all__ = ["Recording", "replay"]
@@ -48,13 +50,15 @@ class Recording:
 
     same_driver = True
 
-    def __init__(self, stub: ConnectionStub, connect: Callable[..., Any], path: Path) -> None:
+    def __init__(
+        self, stub: ConnectionStub, connect: Callable[..., Any], path: str | PathLike[str]
+    ) -> None:
         if not callable(connect):
             raise StubError(
                 f"record() was given {shortened(connect, 80)}, which cannot be called. Give the "
                 f"driver's function that connects, and then the path of the file."
             )
-        self._stub, self._path = stub, path
+        self._stub, self._path = stub, Path(path)
         # once the stub runs, the driver's function is the stub's own wherever it is held
         self._connect = connect.original if isinstance(connect, StubbedConnect) else connect
         self._executed: list[dict[str, Any]] = []

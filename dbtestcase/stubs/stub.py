@@ -243,7 +243,7 @@ class ConnectionStub(Assertions):
         """
         from .recording import Recording
 
-        recording = Recording(self, connect, Path(path))
+        recording = Recording(self, connect, path)
         self._answered_by(recording)
         self._endings.append(recording.write)
         return self
