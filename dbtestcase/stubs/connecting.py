@@ -61,16 +61,16 @@ class StubbedConnect:
     _mock: mock.Mock
     _signature: inspect.Signature | None
     _lock: threading.Lock
-    #: What it takes the place of.
-    original: Any
+    # not in a dictionary of its own, as replace_everywhere() would have to ask whose that is
+    __slots__ = ("__dict__", "__weakref__", "original")
 
     def __init__(self, stub: ConnectionStub, original: Any) -> None:
         name = getattr(original, "__name__", "connect")
         # a spec lets the mock tell that a=1 and 1 are the same argument
         plain = isinstance(original, types.FunctionType | type)
+        object.__setattr__(self, "original", original)
         self.__dict__.update(
             _stub=stub,
-            original=original,
             _mock=mock.Mock(spec=original if plain else None, name=name, return_value=_CONNECTS),
             _signature=_signature(original),
             _lock=threading.Lock(),

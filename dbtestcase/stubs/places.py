@@ -74,13 +74,19 @@ class _Replacement:
     # -- who holds it
 
     def by_collector(self) -> None:
-        """Ask the garbage collector who refers to it, and then who holds those."""
+        """Ask the garbage collector who refers to it, and then who holds those.
+
+        The second question takes as long as the first, and is left out where only modules, classes
+        and objects hold it.
+        """
         modules = {id(each): each for each in _module_dicts()}
         holders: list[object] = []
         for holder in gc.get_referrers(self.old):
             kind = type(holder)
             if kind is dict and id(holder) in modules:
                 self._in_dict(holder)
+            elif kind is dict and (owner := _class_of_dict(holder)) is not None:
+                self._in_object(owner)
             elif kind in (dict, list, tuple):
                 holders.append(holder)
             elif holder is not self:
@@ -206,6 +212,15 @@ def _dict_of(holder: Any, kind: type) -> dict[str, Any] | None:
             return descriptor.__get__(holder)  # type: ignore[no-any-return]
         if descriptor is not None:
             break
+    return None
+
+
+def _class_of_dict(holder: dict[str, Any]) -> type | None:
+    """Give the class that has these attributes, where one of them tells."""
+    for name in ("__dict__", "__weakref__"):
+        descriptor = holder.get(name)
+        if type(descriptor) is types.GetSetDescriptorType:
+            return descriptor.__objclass__
     return None
 
 

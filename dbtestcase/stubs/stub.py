@@ -61,6 +61,9 @@ class ConnectionStub(Assertions):
     :raises StubError: there is no such target or style.
     """
 
+    # no dictionary of a stub's holds what is replaced: who holds a dictionary takes long to tell
+    __slots__ = ("connect",)
+
     def __init__(
         self,
         target: Any,
@@ -125,11 +128,14 @@ class ConnectionStub(Assertions):
                 stack.callback(each)
             for connection in list(self._open.values()):
                 stack.callback(self._let_go, connection)
-            # another stub of the same target may have begun before this one, and be over
-            original = self.connect.original
-            while isinstance(original, StubbedConnect) and original._stub._state == "stopped":
-                original = original.original
-            stack.callback(replace_everywhere, self.connect, original)
+            stack.callback(self._put_back)
+
+    def _put_back(self) -> None:
+        original = self.connect.original
+        # another stub of the same target may have begun before this one, and be over
+        while isinstance(original, StubbedConnect) and original._stub._state == "stopped":
+            original = original.original
+        replace_everywhere(self.connect, original)
 
     def _let_go(self, connection: StubConnection) -> None:
         real, connection._real = connection._real, None
