@@ -129,12 +129,15 @@ class Cursor(StubCursor):
 
     def _execute(self, query: Any, vars: Any, *, many: bool = False) -> None:
         connection: Any = self._connection
-        text = connection._style.text(query)
-        if not text.strip():
-            raise connection._error("ProgrammingError", "can't execute an empty query")
+        text = "" if query is None else connection._style.text(query)
+        empty = connection._error("ProgrammingError", "can't execute an empty query")
+        if not text:
+            raise empty
         self._answer, self._rows = Answer(), None
-        connection._check_transaction(text)
         self._query = text.encode()
+        if not text.strip():  # this one the server refuses
+            raise empty
+        connection._check_transaction(text)
         try:
             self._run(text, vars, many=many)
         except psycopg2.DatabaseError:

@@ -74,7 +74,8 @@ def rendered(statement: Any) -> str:
         return f"%({statement.name})s" if statement.name else "%s"
     if isinstance(statement, sql.Literal):
         return _adapted(statement.wrapped).decode()
-    raise TypeError("argument 1 must be a string or unicode object")
+    kind = type(statement).__name__
+    raise TypeError(f"argument 1 must be a string or unicode object: got {kind} instead")
 
 
 def quoted(statement: str, params: Any) -> bytes:
@@ -88,7 +89,12 @@ def quoted(statement: str, params: Any) -> bytes:
     if isinstance(params, Mapping):
         named = {key: _adapted(value).decode() for key, value in params.items()}
         return (statement % named).encode()
-    return (statement % tuple(_adapted(each).decode() for each in params)).encode()
+    try:
+        return (statement % tuple(_adapted(each).decode() for each in params)).encode()
+    except TypeError as error:
+        if "not enough arguments" in str(error):
+            raise IndexError("tuple index out of range") from None
+        raise
 
 
 def _adapted(value: Any) -> bytes:

@@ -217,11 +217,13 @@ class SnowflakeStyle(Style):
 
     def missing(self, package: str) -> Exception:
         """Make the error for a package that the connector wants and that is not installed."""
-        errors = sys.modules.get(f"{_PACKAGE}.errors")
-        kind = vars(errors).get("MissingDependencyError") if errors else None
-        if kind is not None:
-            return kind(package)  # type: ignore[no-any-return]
-        return self.errors["Error"](f"Missing optional dependency: {package}")
+        return self.error(
+            "ProgrammingError",
+            f"Optional dependency: '{package}' is not installed, please see the following link for "
+            f"install instructions: "
+            f"https://docs.snowflake.com/en/user-guide/python-connector-pandas.html#installation",
+            errno=255002,
+        )
 
     def describe(self, answer: Answer) -> Any:
         return describe(answer)
