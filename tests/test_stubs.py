@@ -438,7 +438,8 @@ class TestUnexpected(StubTest):
 
         class Fails(ConnectionStubMixin, unittest.TestCase):
             def test(self) -> None:
-                self.stub_connection("sqlite3.connect")
+                stub = self.stub_connection("sqlite3.connect")
+                stub.on("select 2").returns([(2,)])
                 sqlite3.connect("shop.db").execute("select 1")
 
             def test_wrapped(self) -> None:

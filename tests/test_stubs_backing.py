@@ -186,6 +186,44 @@ class TestBackedBy(BackingTest):
                 self.assertEqual(run(Backed).messages, [])
 
 
+class TestBesideADatabase(BackingTest):
+    """A test with a database of its own may stub the driver that this is reached by."""
+
+    def test_driver_of_the_tests(self) -> None:
+        """The library and the program's engine connect for real, the program itself to the stub."""
+
+        class Beside(ConnectionStubMixin, DatabaseTestCase):
+            schema = MetadataSchema(metadata)
+
+            def stub_both(self) -> None:
+                for target in ("psycopg2.connect", "sqlite3.connect"):
+                    stub = self.stub_connection(target)
+                    stub.on("select 1").returns([("of the stub",)])
+                    cursor = stub.connect("dbname=shop").cursor()
+                    cursor.execute("select 1")
+                    self.assertEqual(cursor.fetchone(), ("of the stub",))
+
+            def test_one(self) -> None:
+                self.stub_both()
+                self.session.execute(item.insert(), {"name": "pen"})
+                self.session.commit()
+                self.assertEqual(self.session.query(item).count(), 1)
+
+            def test_two(self) -> None:
+                self.test_one()
+
+        class FromTheBeginning(Beside):
+            @classmethod
+            def setUpClass(cls) -> None:
+                cls.stub_connection("psycopg2.connect")
+                cls.stub_connection("sqlite3.connect")
+                super().setUpClass()
+
+        for database in ("sqlite", "postgresql"):
+            with self.subTest(database), no_settings(DBTESTCASE_DATABASE=database):
+                self.assertEqual(run(Beside, FromTheBeginning).messages, [])
+
+
 class TestRecord(BackingTest):
     """``stub.record()`` and ``stub.replay()``: what a real driver answered."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import inspect
+import sys
 import threading
 import types
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ __all__ = ["StubbedConnect", "for_real"]
 _for_real: contextvars.ContextVar[bool] = contextvars.ContextVar("for_real", default=False)
 
 _CONNECTS = object()
+
+_PACKAGE = __name__.partition(".")[0]
 
 
 @contextlib.contextmanager
@@ -83,6 +86,9 @@ class StubbedConnect:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         if _for_real.get():
             return self.original(*args, **kwargs)
+        if _is_ours():
+            with for_real():  # also past other stubs of it
+                return self.original(*args, **kwargs)
         if self._signature is not None:
             self._signature.bind(*args, **kwargs)  # the TypeError that the original raises
         self._stub.check_running()
@@ -145,6 +151,17 @@ class StubbedConnect:
 
     def __repr__(self) -> str:
         return f"<stub of {self._stub.name}>"
+
+
+def _is_ours() -> bool:
+    """Tell whether the library connects for itself, as it does where tests have a database, too."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if not name.startswith("sqlalchemy."):
+            return name.startswith(f"{_PACKAGE}.") and "stubs" not in name.split(".")
+        frame = frame.f_back  # type: ignore[assignment]
+    return False
 
 
 def _is_of_mock(name: str) -> bool:

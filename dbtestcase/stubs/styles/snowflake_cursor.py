@@ -181,15 +181,17 @@ class SnowflakeCursor(StubCursor):
         """Execute a statement at once, and give its id; ``get_results_from_sfqid()`` takes it."""
         self._check_open()
         self._do(command, params)
-        connection: Any = self._connection
-        connection._stub.remember(self.sfqid, self._answer)
+        style: Any = self._connection._style
+        style.waiting[self.sfqid] = self._answer
         self._rows = None
         return {"queryId": self.sfqid}
 
     def get_results_from_sfqid(self, sfqid: str) -> None:
         """Give the rows of what ``execute_async()`` has executed."""
         self._check_open()
-        answer = self._connection._stub.remembered(sfqid)
+        style: Any = self._connection._style
+        # the rows can be asked for once, so that nothing is kept of what was fetched
+        answer = style.waiting.pop(sfqid, None)
         if answer is None:
             raise self._connection._error("ProgrammingError", f"Query {sfqid} failed", errno=-1)
         self._answer, self._rows, self._position = answer, answer.rows, 0

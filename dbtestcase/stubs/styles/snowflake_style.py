@@ -215,6 +215,11 @@ class SnowflakeStyle(Style):
         # the stand-ins of a missing connector take a text only
         return kind(text, **details) if kind.__module__.startswith(_PACKAGE) else kind(text)
 
+    def __init__(self, errors: Errors) -> None:
+        super().__init__(errors)
+        #: the answers to what was executed asynchronously, by the ids of the queries
+        self.waiting: dict[str, Answer] = {}
+
     def missing(self, package: str) -> Exception:
         """Make the error for a package that the connector wants and that is not installed."""
         return self.error(
