@@ -6,6 +6,7 @@ import contextlib
 import doctest
 import gc
 import importlib
+import io
 import os
 import re
 import sqlite3
@@ -17,6 +18,7 @@ import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from unittest.mock import ANY
 
 import dbtestcase.mixins.stubs
@@ -165,6 +167,19 @@ class TestOn(StubTest):
         stub.on(re.compile("select")).returns([("pattern",)])
         self.assertEqual(connection.execute("select 1").fetchone(), ("text",))
         self.assertEqual(connection.execute("select 2").fetchone(), ("pattern",))
+
+    def test_composed(self) -> None:
+        """What psycopg2.sql composes may be expected, and executed."""
+        from psycopg2 import sql
+
+        stub = self.stub_connection("psycopg2.connect")
+        composed = sql.SQL("select {} from item").format(sql.Identifier("name"))
+        stub.on(composed).returns([("pen",)])
+        connection: Any = stub.connect("dbname=shop")
+        cursor = connection.cursor()
+        for statement in (composed, 'SELECT "name" FROM item'):
+            cursor.execute(statement)
+            self.assertEqual(cursor.fetchone(), ("pen",))
 
     def test_no_statement(self) -> None:
         """What is no statement is refused."""
@@ -573,6 +588,26 @@ class TestAssertions(StubTest):
             + "\n  commit()\n  insert ? -- with the parameters (1,)",
         )
 
+    def test_closed_without_commit(self) -> None:
+        """A change that was lost when its connection was closed was not committed."""
+        self.connection.execute("insert ?", (1,))
+        self.connection.commit()
+        second = sqlite3.connect("shop.db")
+        second.execute("insert ?", (2,))
+        second.close()
+        with self.assertRaisesRegex(AssertionError, "not after the last change on connection 2"):
+            self.assertCommitted(self.stub)
+
+    def test_commit_as_a_statement(self) -> None:
+        """COMMIT and ROLLBACK count as well where they are executed."""
+        self.stub.on("commit").returns()
+        self.stub.on("rollback").returns()
+        self.connection.execute("insert ?", (1,))
+        self.connection.execute("commit")
+        self.assertCommitted(self.stub, times=1)
+        self.connection.execute("rollback")
+        self.assertRolledBack(self.stub, times=1)
+
     def test_rolled_back(self) -> None:
         """rollback() was called, also by a ``with`` that an error ends."""
         self.assertText(
@@ -833,6 +868,19 @@ class TestLife(StubTest):
         execute(100_000)
         gc.collect()
         self.assertLess(tracemalloc.get_traced_memory()[0] - before, 50_000)
+
+    def test_what_it_costs(self) -> None:
+        """The command that measures runs; what it measures is no matter here."""
+        from examples.performance import stubs
+
+        before = dict(sys.modules)
+        self.addCleanup(lambda: [sys.modules.pop(name) for name in {*sys.modules} - {*before}])
+        with (
+            mock.patch.multiple(stubs, TIMES=2, ROUNDS=1, MODULES=len(before) + 3),
+            contextlib.redirect_stdout(io.StringIO()) as printed,
+        ):
+            stubs.main()
+        self.assertEqual(len(printed.getvalue().splitlines()), 7)
 
     def test_many_connects(self) -> None:
         """Connections that were closed are not kept, nor are their calls."""

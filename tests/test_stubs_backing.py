@@ -123,8 +123,7 @@ class TestBackedBy(BackingTest):
             connection.close()
             with engine.connect() as look:
                 self.assertEqual(look.scalar(sa.select(sa.func.count(item.c.id))), count)
-        self.assertCommitted(stub, times=1)
-        self.assertRolledBack(stub, times=1)
+        self.assertEqual((stub.commits, stub.rollbacks), (1, 1))
         self.assertClosed(stub)
 
     def test_snowflake_commits_by_itself(self) -> None:

@@ -1,4 +1,4 @@
-"""What a test can ask of a stub after the program has run."""
+"""What happened to a stub's connections, and what a test can ask of it afterwards."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any
 from unittest.mock import ANY
 
 from ..errors import StubError
-from .expectations import Matcher, parameters, with_parameters
+from .connections import StubConnection
+from .expectations import NO_PARAMETERS, Matcher, parameters, with_parameters
 from .history import Executed, History, finder, in_order
-from .statements import shortened
+from .statements import shortened, verb
+from .styles import READING
 
 __all__ = ["Assertions"]
 
@@ -23,6 +25,8 @@ class Assertions:
     _counts: dict[str, int]
     _open: dict[int, Any]
     _made: int
+    _lost: Any
+    _lock: Any
 
     @property
     def executed(self) -> list[Executed]:
@@ -52,6 +56,30 @@ class Assertions:
     def connections(self) -> int:
         """How many connections the program made."""
         return self._made
+
+    def _note_change(self, connection: StubConnection, text: str) -> None:
+        """Note a change that wants a commit, and commits that are statements."""
+        word = verb(text)
+        if word in ("COMMIT", "END"):
+            connection._unsaved = None
+            with self._lock:
+                self._counts["commit"] += 1
+        elif word == "ROLLBACK":
+            connection._unsaved = None
+            with self._lock:
+                self._counts["rollback"] += 1
+        elif connection._unsaved is None and word not in READING and not connection._autocommits():
+            connection._unsaved = text
+
+    def note(self, connection: StubConnection, what: str) -> None:
+        """Note a commit, a rollback or a close."""
+        with self._lock:
+            if what == "close" and connection._unsaved is not None and self._lost is None:
+                self._lost = connection
+            self._history.add(Executed(what, "", NO_PARAMETERS, connection._number))
+            self._counts[what] += 1
+            if what == "close":
+                self._open.pop(connection._number, None)
 
     def assert_executed(
         self, statement: Matcher, params: Any = ANY, *, times: int | None = None
@@ -103,7 +131,7 @@ class Assertions:
         :param times: how often; by default at least once.
         """
         self._check_count("commit", times)
-        for connection in self._open.values():
+        for connection in (*([self._lost] if self._lost else ()), *self._open.values()):
             if connection._unsaved is not None:
                 self._fail(
                     f"commit() was called, and not after the last change on connection "

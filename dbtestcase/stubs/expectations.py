@@ -244,6 +244,25 @@ class Script:
                 best.append((matcher.ratio(), number, each))
         return [each for _, _, each in heapq.nlargest(count, best)]
 
+    def shown_for(self, text: str, params: Any) -> str:
+        """Show a statement that nothing answers, for a message, with what is near it."""
+        shown = [f"  {shortened(text)}", f"  {with_parameters(params)}"]
+        count = len(self)
+        near = self.nearest(text)
+        if not count:
+            shown.append("It has no expectations at all.")
+        elif near:
+            shown.append(f"The nearest of its {count} expectations:")
+            for each in near:
+                given = " (all its answers were given)" if each.exhausted else ""
+                shown.append(f"  {each}{given}")
+        else:
+            shown.append(f"None of its {count} expectations is like it.")
+        shown.append(
+            "Script it by stub.on(statement, params=...).returns(...), or correct the program."
+        )
+        return "\n".join(shown)
+
 
 def same_parameters(expected: Any, given: Any) -> bool:
     """Tell whether the parameters of an execution are those that were expected.

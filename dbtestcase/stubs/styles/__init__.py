@@ -14,9 +14,9 @@ import types
 from typing import Any
 
 from ...errors import StubError
-from .base import Style
+from .base import READING, Style
 
-__all__ = ["Style", "find_style", "style_of"]
+__all__ = ["READING", "Style", "find_style", "style_of"]
 
 _MODULES = ("pep249", "psycopg2", "snowflake", "sqlite3")
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..answers import Answer
 from ..pep249 import Errors
-from ..statements import verb
 
 if TYPE_CHECKING:
     from ..connections import StubConnection
@@ -65,10 +64,6 @@ class Style:
     def prepare(self, answer: Answer, statement: str, params: Any, many: bool) -> Answer:
         """Complete an answer by what the driver makes of it for one statement."""
         return answer
-
-    def changes(self, statement: str) -> bool:
-        """Tell whether a statement may change something, so that it wants a commit."""
-        return verb(statement) not in READING
 
     def describes_as(self, driver: str) -> bool:
         """Tell whether the columns of a driver are described as those of this style."""
