@@ -17,7 +17,8 @@ import snowflake.connector.cursor
 
 from dbtestcase import embedded
 from dbtestcase.errors import StubError
-from dbtestcase.stubs import ConnectionStub, stub_connection
+from dbtestcase.stubs import ConnectionStub, pep249, stub_connection
+from dbtestcase.stubs.pep249 import ERRORS
 
 from .dbapi_checks import (
     BY_ID,
@@ -204,7 +205,11 @@ def check_names(test: unittest.TestCase, stub: Any, real: type) -> None:
     test.assertEqual(
         str(caught.exception), f"'{real.__name__}' object has no attribute 'fetch_everything'"
     )
-    for name in sorted(public(real) - public(stub) - {"__call__"}):
+    for name in ERRORS:
+        if hasattr(real, name):
+            test.assertEqual(getattr(stub, name).__name__, name)
+            test.assertNotEqual(getattr(stub, name).__module__, pep249.__name__)
+    for name in sorted(public(real) - public(stub) - {"__call__", *ERRORS}):
         with test.subTest(name), test.assertRaises(StubError) as refused:
             getattr(stub, name)
         test.assertEqual(

@@ -304,6 +304,18 @@ class TestImportStyles(PlacesTest):
             self.assertEqual((stub.name, stub.style.name), ("psycopg2.connect", "psycopg2"))
             self.assertStubbed(psycopg2.connect("dbname=shop"))
 
+    def test_bound_method_of_a_module(self) -> None:
+        """psycopg 3 keeps a bound method as its connect()."""
+        import psycopg
+
+        real = (psycopg.connect,)
+        with stub_connection("psycopg.connect") as stub:
+            stub.on("select 1").raises(psycopg.OperationalError("gone"))
+            cursor: Any = psycopg.connect("dbname=shop").cursor()
+            self.assertRaises(psycopg.OperationalError, cursor.execute, "select 1")
+            self.assertRaises(psycopg.ProgrammingError, cursor.fetchall)
+        self.assertIs(psycopg.connect, real[0])
+
     def test_path_in_the_program(self) -> None:
         """The path may be that of the program; the style is that of the driver all the same."""
         self.module("shop_of_tests", "from psycopg2 import connect")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .answers import Answer
 from .cursors import not_scripted
+from .pep249 import ERRORS
 
 if TYPE_CHECKING:
     from .stub import ConnectionStub
@@ -96,7 +97,10 @@ class StubConnection:
         return self._style.error(name, text, **details)
 
     def __getattr__(self, name: str) -> Any:
-        raise not_scripted(self, self._style.connection_class(), name)
+        real = self._style.connection_class()
+        if name in ERRORS and hasattr(real, name):
+            return self._style.errors[name]
+        raise not_scripted(self, real, name)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"

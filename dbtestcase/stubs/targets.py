@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import importlib
 import inspect
 import pkgutil
@@ -123,13 +124,22 @@ def _callable(found: Any, *, shown: str) -> Any:
             f"{shown} is {_kind(found)}, and cannot be called: no program connects by it. Name "
             f"the function or the class that the program calls to connect."
         )
-    if isinstance(found, types.MethodType):
+    if isinstance(found, types.MethodType) and not _is_global(found):
         raise StubError(
             f"{shown} is a bound method, which Python makes anew each time it is read, so the "
             f"places that hold it cannot be found. Name the function: "
             f"{found.__func__.__module__}.{found.__func__.__qualname__}."
         )
     return found
+
+
+def _is_global(found: object) -> bool:
+    """Tell whether a module holds this very object, as psycopg 3 does with its connect()."""
+    modules = {id(vars(module)) for module in sys.modules.values() if type(module) is _Module}
+    return any(id(each) in modules for each in gc.get_referrers(found) if type(each) is dict)
+
+
+_Module = types.ModuleType
 
 
 def _kind(found: object) -> str:
