@@ -30,6 +30,7 @@ from dbtestcase import (
     embedded,
     stub_connection,
 )
+from dbtestcase.stubs.backing import translated
 from dbtestcase.stubs.values import from_json, to_json
 
 from .support import no_settings, run
@@ -146,6 +147,30 @@ class TestBackedBy(BackingTest):
             lambda: cursor.execute("select %s, %s", (1,)),
             "the statement 'select %s, %s' has a placeholder for which no parameter was given: "
             "'tuple index out of range'. Give execute() a value for each of its placeholders.",
+        )
+
+    def test_other_placeholders(self) -> None:
+        """A driver with placeholders of a third kind cannot be behind a stub."""
+        self.assertText(
+            StubError,
+            lambda: translated("select %s", (1,), False, "pyformat", "numeric_dollar"),
+            "the engine's driver writes placeholders in the way that PEP 249 calls "
+            "numeric_dollar, and a stub can be backed by SQLite and PostgreSQL only. Give "
+            "backed_by() an engine for one of them.",
+        )
+
+    def test_placeholders(self) -> None:
+        """Each way to write placeholders is understood, and left alone in strings."""
+        for source, text, params, expected in (
+            ("qmark", "select ?, '?', \"?\", 5 % 2", (1,), ("select %s, '?', \"?\", 5 %% 2", (1,))),
+            ("numeric", "select :2, :1, a::int", (1, 2), ("select %s, %s, a::int", (2, 1))),
+            ("qmark", "select :a, @a -- :a", {"a": 1}, ("select %s, %s -- :a", (1, 1))),
+        ):
+            with self.subTest(text):
+                self.assertEqual(translated(text, params, False, source, "pyformat"), expected)
+        self.assertEqual(
+            translated("insert %(a)s", [{"a": 1}, {"a": 2}], True, "pyformat", "qmark"),
+            ("insert ?", [(1,), (2,)]),
         )
 
     def test_two_sources(self) -> None:
@@ -377,6 +402,27 @@ class TestRecord(BackingTest):
             )
             self.assertNotIn("geheim!", str(caught.exception))
             self.assertFalse(self.path.exists())
+
+    def test_value_that_cannot_be_recorded(self) -> None:
+        """A value that JSON cannot tell is refused at once, with its statement."""
+        stub = self.stub_connection("sqlite3.connect").record(sqlite3.connect, self.path)
+        connection = stub.connect(":memory:")
+        self.assertText(
+            StubError,
+            lambda: connection.execute("select ?", (range(3),)),
+            '"select ?" cannot be recorded: a value of type builtins.range cannot be written down: '
+            "range(0, 3). Let the statement give another type, by a CAST for example, or script "
+            "its answer.",
+        )
+
+    def test_recording_of_another_version(self) -> None:
+        """A value of a type that nobody knows is told."""
+        self.assertText(
+            StubError,
+            lambda: from_json({"$": "point", "value": [1, 2]}),
+            'a recording has a value of type "point", which this version does not know. Make the '
+            "recording anew.",
+        )
 
     def test_no_recording(self) -> None:
         """A file that is not there, or is something else, is told."""

@@ -18,7 +18,25 @@ __unittest = True  # its frames are left out of tracebacks
 
 
 class Assertions:
-    """The assertions of a stub, each of which shows what was executed where it fails."""
+    """The assertions of a stub, each of which shows what was executed where it fails.
+
+    >>> from dbtestcase import stub_connection
+    >>> with stub_connection("sqlite3.connect") as stub:
+    ...     expected = stub.on("select 1").returns([(1,)])
+    ...     connection = stub.connect("shop.db")
+    ...     cursor = connection.execute("select 1")
+    ...     connection.close()
+    >>> stub.assert_executed("SELECT 1", times=1)
+    >>> stub.assert_not_executed("select 2")
+    >>> stub.assert_closed()
+    >>> stub.assert_committed()
+    Traceback (most recent call last):
+        ...
+    AssertionError: commit() was not called.
+    Executed was:
+      select 1
+      close()
+    """
 
     name: str
     _history: History

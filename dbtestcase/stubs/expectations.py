@@ -48,6 +48,15 @@ class Expectation:
     ...     cursor = stub.connect(":memory:").cursor()
     ...     [cursor.execute("select state from job").fetchone() for _ in range(2)]
     [('waits',), ('done',)]
+    >>> with stub_connection("sqlite3.connect") as stub:
+    ...     doubled = stub.on("select 2 * ?", params=ANY).returns(lambda params: [(2 * params[0],)])
+    ...     missing = stub.on("select * from missing").raises(LookupError("no such table"))
+    ...     cursor = stub.connect(":memory:").cursor()
+    ...     cursor.execute("select 2 * ?", (21,)).fetchone()
+    ...     cursor.execute("select * from missing")
+    Traceback (most recent call last):
+        ...
+    LookupError: no such table
 
     :param matcher: the statement's text, a compiled pattern, or a function that is given the text
         and the parameters and says whether it is the one.

@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
-__all__ = ["ConnectionStub", "stub_connection"]
+__all__ = ["ConnectionStub"]
 
 
 class ConnectionStub(Assertions):
     """Scripted connections in the place of a function or class that connects.
 
-    Made by :func:`stub_connection`, or by a test with ``ConnectionStubMixin``.
+    Made by :func:`dbtestcase.stub_connection`, or by a test with ``ConnectionStubMixin``.
 
     >>> with ConnectionStub("sqlite3.connect") as stub:
     ...     expected = stub.on("select count(*) from item").returns([(3,)], columns=["count"])
@@ -50,7 +50,7 @@ class ConnectionStub(Assertions):
     ...     sqlite3.connect("shop.db").execute("SELECT count(*) FROM item").fetchone()
     (3,)
 
-    The parameters are those of :func:`stub_connection`.
+    The parameters are those of :func:`dbtestcase.stub_connection`.
 
     :raises StubError: there is no such target or style.
     """
@@ -200,12 +200,17 @@ class ConnectionStub(Assertions):
 
         One with the same statement and parameters takes the place of the earlier.
 
+        >>> with ConnectionStub("sqlite3.connect", strict=False) as stub:
+        ...     print(stub.on("delete from item where id = ?", params=(7,)).returns(rowcount=1))
+        delete from item where id = ? -- with the parameters (7,)
+
         :param statement: its text, in which white space, the case of keywords and a semicolon at
             the end do not count; or a compiled pattern that is found in the text; or a function
             of the text and the parameters.
         :param params: the parameters that it has: a sequence or mapping, in which
             ``unittest.mock.ANY`` may stand for a value or for all. By default there are none, and
             for a function any. ``executemany()`` has a list of them.
+        :returns: the expectation, which has no answer yet.
         :raises StubError: *statement* is none of these.
         """
         with contextlib.suppress(TypeError):
@@ -236,6 +241,7 @@ class ConnectionStub(Assertions):
         :param engine: of SQLAlchemy, for SQLite or PostgreSQL. In a ``DatabaseTestCase`` its
             engine is sandboxed. Each connection of the stub gets one of the engine's; statements
             are sent as they are, but for their placeholders.
+        :returns: the stub.
         """
         from .backing import Backing
 
@@ -246,8 +252,21 @@ class ConnectionStub(Assertions):
 
         The file is written when the stub stops. What was given to ``connect()`` is not in it.
 
+        >>> import sqlite3, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> path = f"{folder.name}/answers.json"
+        >>> for use in (lambda stub: stub.record(sqlite3.connect, path),
+        ...             lambda stub: stub.replay(path)):
+        ...     with use(ConnectionStub("sqlite3.connect")):
+        ...         sqlite3.connect(":memory:").execute("select 1.5, null").fetchall()
+        [(1.5, None)]
+        [(1.5, None)]
+        >>> folder.cleanup()
+
         :param connect: the driver's function, which is given what the program gives to it.
         :param path: of the file, JSON, which :meth:`replay` reads.
+        :returns: the stub.
+        :raises StubError: when it stops: a secret of ``connect()`` would be in the file.
         """
         from .recording import Recording
 
@@ -259,7 +278,14 @@ class ConnectionStub(Assertions):
     def replay(self, path: str | PathLike[str]) -> Self:
         """Expect what :meth:`record` has written down, and answer as the driver did.
 
+        >>> ConnectionStub("sqlite3.connect").replay("answers.json")
+        Traceback (most recent call last):
+            ...
+        dbtestcase.errors.StubError: there is no recording answers.json. Make it by \
+stub.record(connect, path), with the driver's real connect, where its database can be reached.
+
         :param path: of the file.
+        :returns: the stub.
         :raises StubError: it is not there, or was not written by ``record()``.
         """
         from .recording import replay
@@ -270,8 +296,16 @@ class ConnectionStub(Assertions):
     def engine(self, dialect: str, **options: Any) -> Engine:
         """Make an engine whose connections are this stub's.
 
+        >>> from sqlalchemy import column, select, table
+        >>> with ConnectionStub("psycopg2.connect") as stub:
+        ...     expected = stub.on("select name from item").returns([("pen",)])
+        ...     with stub.engine("postgresql").connect() as connection:
+        ...         connection.scalars(select(column("name")).select_from(table("item"))).all()
+        ['pen']
+
         :param dialect: as a URL of SQLAlchemy's names it: ``"postgresql"``, ``"sqlite"``.
         :param options: for ``create_engine()``.
+        :returns: the engine, which is disposed of when the stub stops.
         :raises StubError: SQLAlchemy has no such dialect.
         """
         from .engines import make_engine
@@ -364,27 +398,3 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
-
-
-def stub_connection(
-    target: Any, *, style: str | None = None, strict: bool = True, keep_history: int | None = None
-) -> ConnectionStub:
-    """Give a context manager that puts scripted connections in the place of real ones.
-
-    For pytest fixtures and scripts; in a ``unittest.TestCase`` use ``ConnectionStubMixin``.
-
-    >>> import sqlite3
-    >>> with stub_connection("sqlite3.connect") as stub:
-    ...     expected = stub.on("select name from item").returns([("pen",)])
-    ...     sqlite3.connect("shop.db").execute("select name from item").fetchall()
-    [('pen',)]
-
-    :param target: the dotted path of what the program calls to connect, or the thing itself.
-    :param style: how connections behave: ``"snowflake"``, ``"psycopg2"``, ``"sqlite3"`` or
-        ``"pep249"``; by default as the driver does that *target* comes from.
-    :param strict: whether expectations that were never used are an error at the end.
-    :param keep_history: how many executions are kept for the assertions; None for all.
-    :returns: the stub, which starts when it is entered.
-    :raises StubError: there is no such target or style.
-    """
-    return ConnectionStub(target, style=style, strict=strict, keep_history=keep_history)

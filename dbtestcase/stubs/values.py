@@ -69,7 +69,10 @@ def from_json(value: Any) -> Any:
     if "$" not in value:
         return {key: from_json(each) for key, each in value.items()}
     if value["$"] not in _TYPES:
-        raise StubError(f'a recording has a value of type "{value["$"]}", which nobody knows')
+        raise StubError(
+            f'a recording has a value of type "{value["$"]}", which this version does not know. '
+            f"Make the recording anew."
+        )
     return _TYPES[value["$"]][2](value["value"])
 
 
