@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import StubError
@@ -146,7 +146,3 @@ def _values(row: Mapping[Any, Any], named: tuple[Column, ...], described: str) -
 
 def _counted(things: Sequence[Any], name: str) -> str:
     return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
-
-
-#: Makes an answer for the parameters of one execution: rows, or an :class:`Answer`.
-Maker = Callable[[Any], Any]

@@ -78,10 +78,6 @@ class Style:
         return None
 
 
-#: Makes a style, for the module of the driver where one is known.
-Make = Callable[[Any], Style]
-
-
 def columns(
     answer: Answer, describe: Callable[[str, Any], Any], whole: Callable[[Any], Any]
 ) -> list[Any]:
