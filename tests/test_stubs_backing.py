@@ -247,6 +247,25 @@ class TestBesideADatabase(BackingTest):
             with self.subTest(database), no_settings(DBTESTCASE_DATABASE=database):
                 self.assertEqual(run(Beside, FromTheBeginning).messages, [])
 
+    def test_engine_that_is_let_through(self) -> None:
+        """An engine of the program for another database connects to the stub."""
+
+        class LetThrough(ConnectionStubMixin, DatabaseTestCase):
+            schema = MetadataSchema(metadata)
+            let_through = ("warehouse",)
+
+            def test(self) -> None:
+                stub = self.stub_connection("psycopg2.connect", strict=False)
+                stub.connect.side_effect = psycopg2.OperationalError("of the stub")
+                engine = sa.create_engine("postgresql+psycopg2://u:p@127.0.0.1:1/warehouse")
+                with self.assertRaisesRegex(sa.exc.OperationalError, "of the stub"):
+                    engine.connect()
+                stub.connect.assert_called_once()
+
+        for database in ("sqlite", "postgresql"):
+            with self.subTest(database), no_settings(DBTESTCASE_DATABASE=database):
+                self.assertEqual(run(LetThrough).messages, [])
+
 
 class TestRecord(BackingTest):
     """``stub.record()`` and ``stub.replay()``: what a real driver answered."""
