@@ -13,6 +13,7 @@ import types
 import unittest
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psycopg2
 import psycopg2.extensions
@@ -186,6 +187,21 @@ class TestImportStyles(PlacesTest):
         self.real = self.driver().connect
         with stub_connection("driver_of_tests.connect"):
             self.assertEqual(self.real()[0], "real")
+
+    def test_crossed_with_a_patch(self) -> None:
+        """A ``mock.patch()`` that began within the stub and ends after it leaves the function."""
+        driver = self.driver()
+        real = (driver.connect,)
+        patch = mock.patch("driver_of_tests.connect")
+        with stub_connection("driver_of_tests.connect"):
+            patch.start()
+        patch.stop()
+        self.assertIs(driver.connect, real[0])
+        patch.start()
+        with stub_connection("driver_of_tests.connect"):
+            pass
+        patch.stop()
+        self.assertIs(driver.connect, real[0])
 
     def test_class(self) -> None:
         """A class that is called directly is replaced; its own methods still know it."""

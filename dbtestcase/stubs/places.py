@@ -34,7 +34,7 @@ _WRAPPERS = (staticmethod, classmethod)
 _CACHE = type(functools.cache(lambda: None))
 
 
-def replace_everywhere(old: object, new: object) -> list[object]:
+def replace_everywhere(old: object, new: object, *, in_mocks: bool = False) -> list[object]:
     """Put an object in the place of another one, wherever that is held.
 
     >>> import types
@@ -48,9 +48,10 @@ def replace_everywhere(old: object, new: object) -> list[object]:
 
     :param old: what is looked for, by ``is``.
     :param new: what takes its place.
+    :param in_mocks: also in what ``mock.patch()`` is to put back, which may be after us.
     :returns: what holds it where nothing can be put in its place: caches of ``functools``.
     """
-    work = _Replacement(old, new)
+    work = _Replacement(old, new, in_mocks)
     work.by_collector()
     if gc.get_freeze_count() or not gc.is_tracked(old):
         work.by_walk()
@@ -64,10 +65,10 @@ class _Replacement:
     :param new: what takes its place.
     """
 
-    __slots__ = ("_own_cells", "new", "old", "out_of_reach")
+    __slots__ = ("_in_mocks", "_own_cells", "new", "old", "out_of_reach")
 
-    def __init__(self, old: object, new: object) -> None:
-        self.old, self.new = old, new
+    def __init__(self, old: object, new: object, in_mocks: bool) -> None:
+        self.old, self.new, self._in_mocks = old, new, in_mocks
         self.out_of_reach: list[object] = []
         self._own_cells = _cells_of_class(old)
 
@@ -147,8 +148,12 @@ class _Replacement:
                 self.out_of_reach.append(holder)
         elif issubclass(kind, types.ModuleType):
             self._in_dict(_module_dict(holder))
-        elif not _keeps_on_purpose(kind) and (attributes := _dict_of(holder, kind)) is not None:
-            self._in_dict(attributes)
+        elif (self._in_mocks and _module_of(kind) == "unittest.mock") or not _keeps_on_purpose(
+            kind
+        ):
+            attributes = _dict_of(holder, kind)
+            if attributes is not None:
+                self._in_dict(attributes)
 
     def _in_dict(self, holder: dict[Any, Any]) -> None:
         for key, value in list(holder.items()):
@@ -231,11 +236,14 @@ def _set_on_class(holder: type, name: str, value: object) -> None:
 
 
 def _keeps_on_purpose(kind: type) -> bool:
-    for base in kind.__mro__:
-        module = _class_dict(base).get("__module__")
-        if type(module) is str and module.partition(".")[0] in ("dbtestcase", "unittest"):
-            return True
-    return False
+    return any(
+        _module_of(base).partition(".")[0] in ("dbtestcase", "unittest") for base in kind.__mro__
+    )
+
+
+def _module_of(kind: type) -> str:
+    module = _class_dict(kind).get("__module__")
+    return module if type(module) is str else ""
 
 
 def _cells_of_class(old: object) -> set[int]:

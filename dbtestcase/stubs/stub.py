@@ -130,7 +130,7 @@ class ConnectionStub(Assertions):
         # another stub of the same target may have begun before this one, and be over
         while isinstance(original, StubbedConnect) and original._stub._state == "stopped":
             original = original.original
-        replace_everywhere(self.connect, original)
+        replace_everywhere(self.connect, original, in_mocks=True)
 
     def _let_go(self, connection: StubConnection) -> None:
         real, connection._real = connection._real, None
