@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
+    create_engine,
     event,
     make_url,
     select,
@@ -297,6 +298,123 @@ class TestAttributes(BadInputTest):
                     f'"postgresql" or "sqlite", or a mapping of bind keys to strings.',
                     of=self.with_attribute("database", value),
                 )
+
+    def test_switches(self) -> None:
+        """What is switched on or off is so by True and False alone."""
+        for name in ("reset_sequences", "push_app_context"):
+            for value in ("no", 0, None):
+                with self.subTest(name, value=value):
+                    self.assert_error(
+                        f"SetUpError: SignupTest.{name} is {value!r}. It may be True or False.",
+                        of=self.with_attribute(name, value),
+                    )
+
+    def test_app(self) -> None:
+        """What is no app, but makes one perhaps, would leave the tests without an app."""
+        make = flask_sqlalchemy_factory.create_app
+        for value, what in (
+            (make, "a function"),
+            (staticmethod(make), "a function"),
+            (lambda: Flask("shop"), "a function"),
+            (Flask, "a class"),
+            ("shop:app", "'shop:app'"),
+            (5, "5"),
+        ):
+            with self.subTest(value):
+                self.assert_error(
+                    f"SetUpError: SignupTest.app is {what}, and must be a Flask app. Write "
+                    f"app = create_app() with what makes it, or a class method create_app that "
+                    f"returns it.",
+                    of=self.with_attribute("app", value),
+                )
+
+    def test_given(self) -> None:
+        """What the library gives to the class would be replaced."""
+        for name, value, remedy in (
+            ("database_url", "sqlite://", "To choose the database, write database = ..."),
+            ("engine", create_engine("sqlite://"), "Return it from a class method create_engine."),
+        ):
+            with self.subTest(name):
+                self.assert_error(
+                    f"SetUpError: SignupTest.{name} is set, but the library gives it to the "
+                    f"class, and would replace it. {remedy}",
+                    of=self.with_attribute(name, value),
+                )
+
+    def test_misspelt(self) -> None:
+        """A name that is nearly one of ours, with a value that ours could have, is none."""
+        schema = MetadataSchema(MetaData())
+        for name, value, meant in (
+            ("reset_sequence", False, "reset_sequences"),
+            ("push_app_contexts", False, "push_app_context"),
+            ("databases", {"": "sqlite"}, "database"),
+            ("databse", "postgresql://localhost/shop", "database"),
+            ("schemas", {None: schema}, "schema"),
+            ("appScope", "test", "app_scope"),
+            ("isolaton", "class", "isolation"),
+            ("let_trough", ("warehouse",), "let_through"),
+        ):
+            with self.subTest(name):
+                self.assert_error(
+                    f"SetUpError: SignupTest.{name} would change nothing: there is no such "
+                    f"attribute of the library. It looks like {meant}. Write {meant}, or give it "
+                    f"another name if it is your own.",
+                    of=self.with_attribute(name, value),
+                )
+
+    def test_misspelt_hook(self) -> None:
+        """A hook that differs by capitals or underscores would never be called."""
+        for name, meant in (
+            ("setupTestData", "setUpTestData"),
+            ("set_up_test_data", "setUpTestData"),
+            ("createApp", "create_app"),
+            ("createEngine", "create_engine"),
+        ):
+            with self.subTest(name):
+                self.assert_error(
+                    f"SetUpError: SignupTest.{name} would change nothing: there is no such "
+                    f"attribute of the library. It looks like {meant}(). Write {meant}, or give "
+                    f"it another name if it is your own.",
+                    of=self.with_attribute(name, classmethod(lambda cls: None)),
+                )
+
+    def test_own_attributes(self) -> None:
+        """What is the user's own is left alone, however it is called."""
+
+        class SignupTest(Shop):
+            schemas = ("public", "audit")
+            databases = ("default",)
+            database2 = "sqlite:///other.db"
+            isolated = "test"
+            scope = "class"
+            reset_sequence = "order_id_seq"
+            sequences = True
+            push = False
+
+            @classmethod
+            def create_apps(cls) -> None:
+                raise AssertionError("not reached")
+
+            @property
+            def engine(self) -> Any:
+                return 5
+
+            def create_Engine(self) -> None:
+                raise AssertionError("not reached")
+
+            @classmethod
+            def create_engine(cls) -> Any:
+                return super().create_engine() or create_engine(cls.database_url)
+
+        class NoFlaskTest(Shop):
+            create_app = None
+            app = object()
+
+            def test_it(self) -> None:
+                """It is there."""
+
+        report = run(SignupTest, NoFlaskTest)
+        self.assertEqual((report.messages, report.ran), ([], 2))
 
 
 class TestApp(BadInputTest):

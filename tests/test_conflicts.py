@@ -610,6 +610,22 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             ],
         )
 
+    def test_would_wait(self) -> None:
+        """A table that another has locked names both, and the lock."""
+        a, b = self.two()
+        a.exec_driver_sql("LOCK TABLE item IN SHARE MODE")  # A
+        with self.refused() as said:
+            b.exec_driver_sql("UPDATE item SET n = 1")  # B
+        self.assertEqual(
+            said,
+            [
+                f"{self.connection(2, 'B')} would wait on real connections for "
+                f"{self.connection(1, 'A')}, which has locked table item in SHARE mode: on one "
+                f"connection no lock is ever in the way. End that transaction first, or test this "
+                f"code on real connections, on a database of its own."
+            ],
+        )
+
     def test_cursor_of_another(self) -> None:
         """A cursor of a name that another connection has names both."""
         a, b = self.two()
@@ -690,6 +706,22 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 "the real connection of ShopTest's sandbox was lost, and with it what was done "
                 "since the class's set-up began, committed or not. A new connection would show "
                 "none of it. Let the test end here; the next one starts anew."
+            ],
+        )
+
+    def test_may_wait(self) -> None:
+        """Of locked rows nothing tells whose locks they are."""
+        a, b = self.two()
+        a.exec_driver_sql("SELECT * FROM item FOR UPDATE")  # A
+        with self.warned("B") as said:
+            b.exec_driver_sql("UPDATE item SET n = 1")  # B
+        self.assertEqual(
+            said,
+            [
+                f"{self.connection(2, 'B')} changes or locks rows of table item, and "
+                f"{self.connection(1, 'A')} has locked some of them: on real connections it would "
+                f"wait for those that both want. End that transaction first, or test this code on "
+                f"real connections, on a database of its own. The statement: UPDATE item SET n = 1"
             ],
         )
 
@@ -1290,7 +1322,9 @@ class TestPlace(unittest.TestCase):
     def test_same_way(self) -> None:
         """Who comes by a way that is known is told apart, and so is who comes in between."""
         views, models, events = "/srv/shop/views.py", "/srv/shop/models.py", "/srv/shop/events.py"
-        ours, session = f"{PACKAGE}/sandbox/base.py", f"{PACKAGE}/engines/door.py"
+        ours = f"{PACKAGE}/sandbox/base.py"
+        session = f"{Path(sa.__file__).parent}/orm/session.py"
+        app, runner = "/srv/shop/app.py", f"{sysconfig.get_path('stdlib')}/unittest/case.py"
         for files, found in (
             ((views, session, ours), views),
             ((models, session, ours), models),
@@ -1300,6 +1334,8 @@ class TestPlace(unittest.TestCase):
             ((models, session, session, session, session, session, session, ours), models),
             ((models, session, session, events, session, ours), events),
             ((views, session, ours), views),
+            ((app, runner, runner, runner, ours), app),
+            ((app, runner, views, session, ours), views),
         ) * 2:
             with self.subTest(files):
                 self.assertEqual(through(files, place)(), Place(found, 2))

@@ -13,6 +13,7 @@ from unittest import mock
 from dbtestcase.sandbox.postgresql.settings import SessionSettings
 from dbtestcase.sandbox.segments import SegmentStack
 
+from .histories import sqlite
 from .histories.check import Difference, Tally, check
 from .histories.drivers import DRIVERS
 from .histories.needed import explain
@@ -213,12 +214,72 @@ class TestCheck(unittest.TestCase):
         tally = self.play(history(("A", "insert", 1), ("B", "get item", 0)))
         self.assertEqual((tally["warnings"], tally["false warnings"]), (1, 1))
 
+    def test_ran_what_is_not_committed(self) -> None:
+        """Who was warned of the schema ran what real connections did not, whatever it gave."""
+        tally = self.play(
+            history(
+                ("B", "select constant"),  # SQLAlchemy asks things at the first contact
+                ("B", "commit"),
+                ("A", "make it write"),
+                ("B", "SAVEPOINT"),
+                ("B", "quiet function"),
+                ("B", "ROLLBACK TO"),
+                ("B", "commit"),
+                ("A", "quiet function"),
+            )
+        )
+        self.assertEqual((tally["warnings"], tally["false warnings"]), (1, 1))
+        self.assertEqual(tally["aside"], 1)
+
     def test_blocked(self) -> None:
         """Where a lock is in the way the history ends."""
         tally = self.play(
             history(("A", "update items"), ("B", "update items"), ("B", "select parents"))
         )
         self.assertEqual((tally["blocked"], tally["steps"]), (1, 1))
+
+    def test_old_schema(self) -> None:
+        """On SQLite a statement may fail, or hold a lock, by what its connection had read."""
+        for said in (
+            [
+                ("A", "select extra", 0),
+                ("C", "CREATE TABLE", 0),
+                ("A", "SAVEPOINT", 0),
+                ("A", "CREATE TABLE", 0),
+                ("C", "update items", 0),
+            ],
+            [
+                ("B", "CREATE TABLE", 0),
+                ("A", "ALTER TABLE", 0),
+                ("B", "select extra", 0),
+                ("A", "DROP TABLE", 0),
+                ("A", "CREATE TABLE", 0),
+                ("B", "ALTER TABLE", 0),
+            ],
+        ):
+            with self.subTest(said):
+                tally = self.play_sqlite(*said)
+                self.assertEqual(tally["aside"], 1)
+                old = tally["left open by an old schema"] + tally["left locked by an old schema"]
+                self.assertEqual(old, 1)
+
+    def test_rows_that_are_left(self) -> None:
+        """A result that holds no more rows, as some are deleted uncommitted, holds no lock."""
+        for deleted in (0, 1):
+            tally = self.play_sqlite(
+                ("B", "delete item", deleted), ("A", "open a result", 0), ("B", "commit", 0)
+            )
+            self.assertEqual((tally["aside"], tally["warnings"]), (1, 1))
+
+    def play_sqlite(self, *said: tuple[str, str, int]) -> Tally:
+        by_name = {operation.name: operation for _, some in sqlite.FAMILIES for operation in some}
+        steps = tuple(Step("ABC".index(actor), by_name[name], n) for actor, name, n in said)
+        tally = Tally()
+        with SQLiteDatabases(DRIVERS["sqlite3"], ("memory",)) as databases:
+            databases.begin()
+            played = History(("raw",) * 3, "memory", steps)
+            check(played, databases.real, databases.sandboxes["memory"], tally)
+        return tally
 
     def test_unknown_conflict(self) -> None:
         """A conflict that no rule speaks of explains nothing."""

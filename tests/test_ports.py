@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
+import io
 import re
 import unittest
 from typing import ClassVar
+from unittest import mock
 
+from .ports import __main__ as command
 from .ports.bugs import BUGS
 from .ports.copies import HERE, MODULES, Outcomes, Workshop, run
 from .ports.figures import Tally, tallied
@@ -189,6 +193,36 @@ class TestBugs(PortTest):
         hidden = {name: tests for name, tests in hidden.items() if tests}
         self.assertEqual(hidden, HIDDEN_BY_CREATE_ALL | HIDDEN_BY_CREATE_ALL_IN_ONE_TEST)
         self.assertEqual(whole, set(HIDDEN_BY_CREATE_ALL))
+
+
+class TestCommand(unittest.TestCase):
+    """``python -m tests.ports``."""
+
+    def ended(self, *arguments: str) -> tuple[object, str]:
+        """Give how the command ends that runs nothing, and what it printed."""
+        printed = io.StringIO()
+        with (
+            mock.patch("builtins.print", side_effect=AssertionError("it runs")),
+            contextlib.redirect_stdout(printed),
+            contextlib.redirect_stderr(printed),
+            self.assertRaises(SystemExit) as caught,
+        ):
+            command.main(arguments)
+        return caught.exception.code, printed.getvalue()
+
+    def test_help(self) -> None:
+        """It says what it does, and runs nothing."""
+        code, printed = self.ended("--help")
+        self.assertEqual(code, 0)
+        self.assertTrue(printed.startswith("usage: python -m tests.ports [-h] [--rounds ROUNDS]\n"))
+        self.assertIn(str(command.__doc__).strip(), printed)
+        self.assertIn("how often the port and the recipe are timed (default: 7)", printed)
+
+    def test_wrong_arguments(self) -> None:
+        """What it does not know is an error."""
+        for arguments in (["--fast"], ["all"], ["--rounds", "0"], ["--rounds", "many"]):
+            with self.subTest(arguments):
+                self.assertEqual(self.ended(*arguments)[0], 2)
 
 
 if __name__ == "__main__":

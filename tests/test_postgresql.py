@@ -543,6 +543,53 @@ class TestDeferrable(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_set_constraints_after_a_release(self) -> None:
+        """It ends with its transaction though its savepoint was released before."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a("SAVEPOINT x")
+            a("SET CONSTRAINTS ALL IMMEDIATE")
+            a("RELEASE x")
+            a("SAVEPOINT y")
+            a("INSERT INTO item (name) VALUES ('b')")
+            a.rollback()
+            a("INSERT INTO child VALUES (1, 99)")  # is checked at the end
+            a.rollback()
+
+        self.assertSame(play)
+
+    def test_checked_in_read_only(self) -> None:
+        """A transaction that became READ ONLY after it wrote may not check a foreign key."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("INSERT INTO child VALUES (1, 99)")
+            a("SET TRANSACTION READ ONLY")
+            a.commit()
+            a("INSERT INTO child VALUES (1, 1)")
+            a.commit()
+            a("SAVEPOINT s")
+            a("INSERT INTO child VALUES (2, 99)")
+            a("SET TRANSACTION READ ONLY")  # which ends with the savepoint
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_set_constraints_alone(self) -> None:
+        """Outside a transaction it ends with itself."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            a("COMMIT")
+            a("SET CONSTRAINTS ALL IMMEDIATE")
+            a.rollback()
+            a("INSERT INTO child VALUES (1, 99)")  # is checked at the end
+            a.rollback()
+
+        self.assertSame(play)
+
     def test_set_constraints_rolled_back(self) -> None:
         """What SET CONSTRAINTS said before a savepoint ends with its transaction, too."""
 
@@ -1263,6 +1310,38 @@ class TestUncommitted(TwinTestCase):
         self.assertEqual(len(warned), 1)
         self.assertIn("has written to the schema and not committed", str(warned[0].message))
 
+    def test_function_beside(self) -> None:
+        """A function that another has replaced and not committed is run, with a warning."""
+        count = (
+            "CREATE FUNCTION quiet() RETURNS bigint LANGUAGE sql AS "
+            "$$ SELECT count(*) FROM parent $$"
+        )
+        replaced = (
+            "CREATE OR REPLACE FUNCTION quiet() RETURNS bigint LANGUAGE sql AS "
+            "$$ INSERT INTO item (name) VALUES ('loud') RETURNING id::bigint $$"
+        )
+        for data in (False, True):
+            with (
+                self.subTest(data=data),
+                self.sandbox(data=data) as stage,
+                warnings.catch_warnings(record=True) as warned,
+            ):
+                warnings.simplefilter("always")
+                a, b = stage.actor(), stage.actor()
+                a(count)
+                a.commit()
+                a(replaced)
+                b("SAVEPOINT s")
+                self.assertEqual(b("SELECT quiet()"), [(2,)])
+                b("ROLLBACK TO s")
+                b.commit()
+                self.assertEqual(len(warned), 1)
+                self.assertRegex(
+                    str(warned[0].message),
+                    "connection 2 .* meets what connection 1 .* has written to the schema and not "
+                    r"committed: .* The statement: SELECT quiet\(\)",
+                )
+
     def test_change_beside(self) -> None:
         """A statement that overwrites what another has written warns as well."""
         for text in (
@@ -1544,7 +1623,7 @@ class TestUncommitted(TwinTestCase):
             ((rows,), f"{rows} SKIP LOCKED"),
             (("SAVEPOINT s", rows, "RELEASE s", "SAVEPOINT t", "ROLLBACK TO t"), f"{rows} NOWAIT"),
             ((rows, "SAVEPOINT s", "SELECT 1 / 0"), f"{rows} NOWAIT"),
-            (("LOCK TABLE item IN SHARE MODE",), "LOCK TABLE item NOWAIT"),
+            ((rows,), "LOCK TABLE item IN EXCLUSIVE MODE NOWAIT"),
             (("SELECT 1 FROM item",), "LOCK TABLE item NOWAIT"),
         ):
 
@@ -1651,6 +1730,218 @@ class TestOutsideTransactions(TwinTestCase):
         self.assertConflict(play, r"ALTER cannot be run in a sandbox: .* active queries .*")
 
 
+def waits(deed: str) -> str:
+    return (
+        rf"connection 2 {BEGAN} would wait on real connections for connection 1 {BEGAN}, which "
+        rf"{deed}: on one connection no lock is ever in the way\. End that transaction first, or "
+        r"test this code on real connections, on a database of its own\."
+    )
+
+
+class TestTableLocks(TwinTestCase):
+    """LOCK TABLE keeps nobody out of one connection, so what it should keep out is refused."""
+
+    def test_locked(self) -> None:
+        """What needs a table that another has locked is refused, whatever it does there."""
+        for text in (
+            "SELECT count(*) FROM item",
+            "SELECT name FROM everything",
+            "INSERT INTO item (name) VALUES ('b')",
+            "INSERT INTO item (name) VALUES ('first')",
+            "LOCK item IN ACCESS SHARE MODE",
+            "lock table public.\"item\" in  row exclusive  mode",
+            "ALTER TABLE item ADD COLUMN x int",
+        ):
+
+            def play(stage: Stage, text: str = text) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("CREATE VIEW everything AS SELECT * FROM item")
+                a.commit()
+                a("LOCK TABLE item")
+                b("SELECT count(*) FROM parent")
+                b(text)
+
+            with self.subTest(text):
+                self.assertConflict(play, waits("has locked table item in ACCESS EXCLUSIVE mode"))
+                self.setUp()
+
+    def test_modes(self) -> None:
+        """Locks that agree with each other are taken side by side, and others refused."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("LOCK TABLE item, ONLY parent IN SHARE MODE")
+            b("LOCK TABLE item IN SHARE MODE")
+            b("LOCK TABLE item IN ROW SHARE MODE")
+            b("SELECT name FROM item FOR UPDATE")
+            b("INSERT INTO pair VALUES (1, 2)")
+            a.commit()
+            b("INSERT INTO item (name) VALUES ('b')")
+            b.commit()
+
+        self.assertSame(play)
+        for text, table in (
+            ("UPDATE parent SET name = 'b'", "parent"),
+            ("DELETE FROM item", "item"),
+            ("LOCK TABLE pair, item IN ROW EXCLUSIVE MODE", "item"),
+        ):
+
+            def refused(stage: Stage, text: str = text) -> None:
+                a, b = stage.actor(), stage.actor()
+                a("LOCK TABLE item, ONLY parent IN SHARE MODE")
+                b(text)
+
+            with self.subTest(text):
+                self.assertConflict(refused, waits(f"has locked table {table} in SHARE mode"))
+
+    def test_inherited(self) -> None:
+        """What inherits from a table is locked with it."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("CREATE TABLE heir () INHERITS (item)")
+            a.commit()
+            a("LOCK TABLE item IN EXCLUSIVE MODE")
+            b("INSERT INTO heir (name) VALUES ('b')")
+
+        self.assertConflict(play, waits("has locked table item in EXCLUSIVE mode"))
+
+    def test_written(self) -> None:
+        """A lock that others' uncommitted rows keep out is refused, and no other."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            a.commit()
+            a("INSERT INTO parent VALUES (2, 'two')")
+            b("LOCK TABLE item")
+            b("LOCK TABLE parent IN ROW EXCLUSIVE MODE")
+            b.rollback()
+            a.commit()
+
+        self.assertSame(play)
+
+        def refused(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("LOCK TABLE item IN SHARE MODE")
+
+        self.assertConflict(refused, waits("has written to table item"))
+
+    def test_rows(self) -> None:
+        """Who changes or locks rows of a table in which another has locked some is warned."""
+        for text in (
+            "UPDATE item SET n = 1",
+            "DELETE FROM item",
+            "SELECT name FROM item FOR SHARE",
+        ):
+            with (
+                self.subTest(text),
+                self.sandbox() as stage,
+                warnings.catch_warnings(record=True) as warned,
+            ):
+                warnings.simplefilter("always")
+                a, b = stage.actor(), stage.actor()
+                a("SELECT name FROM item WHERE id = 1 FOR UPDATE")
+                b(text)
+                b(text)
+                self.assertEqual(len(warned), 1)
+                self.assertIn("has locked some of them", str(warned[0].message))
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT name FROM item WHERE id = 1 FOR UPDATE")
+            b("SELECT name FROM item")
+            b("INSERT INTO parent VALUES (2, 'two')")
+            b("UPDATE parent SET name = 'zwei' WHERE id = 2")
+            b("LOCK TABLE parent")
+            b("LOCK TABLE item IN ROW SHARE MODE")
+            b.commit()
+            a.commit()
+            b("UPDATE item SET n = 1")
+
+        self.assertSame(play)
+
+        def refused(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SELECT name FROM item WHERE id = 1 FOR UPDATE")
+            b("LOCK TABLE item IN EXCLUSIVE MODE")
+
+        self.assertConflict(refused, waits("has locked rows of table item"))
+
+    def test_nowait(self) -> None:
+        """Who does not want to wait gets the server's error."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("LOCK TABLE item IN EXCLUSIVE MODE")
+            b("LOCK TABLE item IN ACCESS SHARE MODE NOWAIT")
+            b("LOCK TABLE item NOWAIT")
+            b("SELECT 1")
+            b.rollback()
+            b("SELECT count(*) FROM item")
+            b.rollback()
+            a.commit()
+            b("LOCK TABLE item NOWAIT")
+            b.commit()
+            a("INSERT INTO item (name) VALUES ('a')")
+            b("LOCK TABLE item IN SHARE MODE NOWAIT")
+            b.rollback()
+            a.commit()
+
+        self.assertSame(play)
+
+    def test_ends(self) -> None:
+        """A lock ends with its transaction, its savepoint, and with an error."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            ends = {
+                "COMMIT": a.commit,
+                "ROLLBACK": a.rollback,
+                "ROLLBACK TO": lambda: a("ROLLBACK TO s"),
+                "error": lambda: a("SELECT 1 / 0"),
+                "close": a.close,
+            }
+            for end in ends.values():
+                a("SELECT 1")
+                a("SAVEPOINT s")
+                a("LOCK TABLE item")
+                end()
+                b("INSERT INTO item (name) VALUES (NULL)")
+                b.commit()
+                a.rollback()
+
+        self.assertSame(play)
+
+    def test_released(self) -> None:
+        """One that was taken in a savepoint goes on with the transaction once that is released."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            a("SAVEPOINT s")
+            a("SAVEPOINT t")
+            a("LOCK TABLE item")
+            a("RELEASE s")
+            a("SAVEPOINT u")
+            a("SELECT 1 / 0")
+            b("SELECT count(*) FROM item")
+
+        self.assertConflict(play, waits("has locked table item in ACCESS EXCLUSIVE mode"))
+
+    def test_not_there(self) -> None:
+        """What is no table, or none that may be looked for, is the server's error."""
+
+        def play(stage: Stage) -> None:
+            a = stage.actor()
+            for text in ("LOCK missing", "LOCK a.b.c", "LOCK item IN NO MODE", "LOCK 7", "LOCK"):
+                a(text)
+                a.rollback()
+            a("SELECT 1 AS lock")
+
+        self.assertSame(play)
+
+
 class TestAlone(TwinTestCase):
     """One connection goes a shorter way, which leaves nothing out that is seen."""
 
@@ -1696,6 +1987,102 @@ class TestAlone(TwinTestCase):
             a.commit()
 
         self.assertSame(play)
+
+    def test_function_that_is_called_somehow(self) -> None:
+        """So is one that a function has made, however the statement came to call it."""
+        for make, text, values in (
+            (
+                "CREATE FUNCTION helped() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "PERFORM tie(); RETURN NEW; END $$; CREATE TRIGGER helped BEFORE INSERT ON item "
+                "FOR EACH ROW EXECUTE FUNCTION helped()",
+                "INSERT INTO item (name) VALUES ('a')",
+                None,
+            ),
+            (
+                "CREATE TABLE noted (n int DEFAULT tie())",
+                "INSERT INTO noted DEFAULT VALUES",
+                None,
+            ),
+            (
+                "CREATE RULE tied AS ON UPDATE TO item DO ALSO SELECT tie()",
+                "UPDATE item SET n = 1",
+                None,
+            ),
+            (
+                "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "RETURN NEW; END $$; CREATE TRIGGER tied BEFORE INSERT ON item FOR EACH ROW "
+                "WHEN (tie() = 1) EXECUTE FUNCTION nothing()",
+                "INSERT INTO item (name) VALUES ('a')",
+                None,
+            ),
+            ("CREATE VIEW tying AS SELECT tie()", "SELECT * FROM tying", None),
+            (
+                "CREATE FUNCTION \"+\"() RETURNS int LANGUAGE sql AS 'SELECT tie()'",
+                "INSERT INTO item (n) SELECT \"+\"()",
+                None,
+            ),
+            ("SELECT 1", "INSERT INTO item (n) SELECT public.Tie()", None),
+            ("SELECT 1", "INSERT INTO item (name) VALUES (%s)", [AsIs("tie()")]),
+            ("SELECT 1", "SELECT %s", [AsIs("tie()")]),
+            ("SELECT 1", 'INSERT INTO item (n) VALUES (U&"\\0074ie"())', None),
+            ("PREPARE tying AS SELECT tie()", "EXECUTE tying", None),
+        ):
+            with self.subTest(text):
+                self.setUp()
+                self.prepare(
+                    "CREATE FUNCTION tie() RETURNS int LANGUAGE plpgsql AS $$ BEGIN "
+                    "ALTER TABLE pair ADD FOREIGN KEY (other) REFERENCES parent (id) "
+                    "DEFERRABLE INITIALLY DEFERRED; RETURN 1; END $$"
+                )
+                prepares = make.startswith("PREPARE")
+                if not prepares:
+                    self.prepare(make)
+
+                def play(
+                    stage: Stage,
+                    text: str = text,
+                    values: Any = values,
+                    first: str = make if prepares else "SELECT 1",
+                ) -> None:
+                    a = stage.actor()
+                    a("INSERT INTO child VALUES (1, 1)")
+                    a.commit()
+                    a(first)
+                    a.commit()
+                    a(text, values)
+                    a.commit()
+                    a("INSERT INTO pair VALUES (1, 77)")
+                    a.commit()
+
+                self.assertSame(play)
+
+    def test_function_that_nobody_calls(self) -> None:
+        """One that could change the schema costs nothing where nothing calls it."""
+        sent = []
+        for body in ("NULL", "EXECUTE 'DROP TABLE child'"):
+            self.setUp()
+            self.prepare(
+                "CREATE FUNCTION touched() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+                "NEW.n := NEW.n + 1; RETURN NEW; END $$",
+                "CREATE TRIGGER touched BEFORE UPDATE ON item FOR EACH ROW "
+                "EXECUTE FUNCTION touched()",
+                f"CREATE FUNCTION old() RETURNS void LANGUAGE plpgsql AS $$ BEGIN {body}; END $$",
+            )
+            with self.sandbox() as stage:
+                assert stage.sandbox is not None
+                wire: Any = stage.sandbox.wire
+                a = stage.actor()
+                a("INSERT INTO child VALUES (1, 1)")
+                a.commit()
+                before = wire.messages
+                for _ in range(3):
+                    a("INSERT INTO item (n) VALUES (1)")
+                    a("UPDATE item SET n = n + 1")
+                    a.commit()
+                    a("SELECT n FROM item")
+                    a.commit()
+                sent.append(wire.messages - before)
+        self.assertEqual(sent[0], sent[1])
 
     def test_function_in_c(self) -> None:
         """So is one that a function in C has made, as some extensions do."""

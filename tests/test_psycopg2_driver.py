@@ -572,6 +572,116 @@ class TestAutocommit(TwinTestCase):
         self.assertSame(play)
 
 
+    def test_begin_of_the_driver(self) -> None:
+        """Once it leaves autocommit psycopg2 sends its BEGIN into a transaction begun by a text."""
+        for begin, before, level, readonly in (
+            ("BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT 1", None, None),
+            ("BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT 1", "READ COMMITTED", None),
+            ("BEGIN ISOLATION LEVEL SERIALIZABLE", "SELECT 1", "SERIALIZABLE", None),
+            ("BEGIN ISOLATION LEVEL SERIALIZABLE", "SAVEPOINT s", "REPEATABLE READ", None),
+            ("BEGIN", "SET LOCAL work_mem = '1MB'", "REPEATABLE READ", True),
+            ("BEGIN", "SELECT 1", None, True),
+            ("BEGIN READ ONLY", "SELECT 1", None, False),
+            ("BEGIN", "SELECT 1 / 0", None, None),
+            ("BEGIN", "INSERT INTO item (name) VALUES ('a')", None, None),
+        ):
+
+            def play(
+                stage: Stage,
+                begin: str = begin,
+                before: str = before,
+                level: str | None = level,
+                readonly: bool | None = readonly,
+            ) -> None:
+                for end in ("commit", "rollback", "ROLLBACK"):
+                    a = stage.actor()
+                    if not hasattr(a.con, "set_session"):
+                        return  # a habit of psycopg2's
+                    a.con.autocommit = True
+                    a(begin)
+                    a(before)
+                    a.con.autocommit = False
+                    if level is not None:
+                        a.con.isolation_level = level
+                    a.con.readonly = readonly
+                    for _ in range(2):
+                        for text in (
+                            "SHOW transaction_isolation",
+                            "SHOW transaction_read_only",
+                            "SELECT name FROM item",
+                        ):
+                            a(text)
+                            a.status()
+                        a(end) if end.isupper() else getattr(a, end)()
+                        a.status()
+                    a.close()
+
+            with self.subTest(begin=begin, before=before, level=level, readonly=readonly):
+                self.assertSame(play)
+
+    def test_session_of_the_driver(self) -> None:
+        """What psycopg2 sets for the session is a statement, which a transaction may undo."""
+        shows = [
+            f"SHOW {kind}transaction_{name}"
+            for name in ("isolation", "read_only")
+            for kind in ("", "default_")
+        ]
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            if not hasattr(a.con, "set_session"):
+                return  # a habit of psycopg2's
+
+            def show() -> None:
+                for text in shows:
+                    a(text)
+                    b(text)
+                a.status()
+
+            def change(name: str, value: object) -> None:
+                a.note(f"{name} = {value}", lambda: setattr(a.con, name, value))
+
+            for before, end in (("", ""), ("BEGIN", "COMMIT"), ("BEGIN", "ROLLBACK")):
+                change("autocommit", True)
+                if before:
+                    a(before)
+                change("isolation_level", "SERIALIZABLE")
+                change("readonly", True)
+                show()
+                if end:
+                    a(end)
+                    show()
+                change("autocommit", False)
+                show()
+                a.rollback()
+                change("isolation_level", None)
+                change("readonly", None)
+            # in a failed transaction no statement is heard
+            for level in (None, "SERIALIZABLE"):
+                change("isolation_level", level)
+                change("autocommit", True)
+                a("BEGIN")
+                a("SELECT 1 / 0")
+                change("isolation_level", "REPEATABLE READ")
+                change("autocommit", False)
+                a.note("set_isolation_level", lambda: a.con.set_isolation_level(2))
+                a.status()
+                a("ROLLBACK")
+                show()
+                a.rollback()
+                change("autocommit", True)
+                a("ROLLBACK")
+                change("autocommit", False)
+                show()
+                a.rollback()
+            a.con.set_session("SERIALIZABLE", autocommit=True)
+            with a.con:
+                show()
+            show()
+
+        self.assertSame(play)
+
+
 class TestCursors(TwinTestCase):
     def test_values_that_have_no_sql(self) -> None:
         """An error before anything is sent does not fail the transaction."""

@@ -180,6 +180,10 @@ class TestUncommitted(test_postgresql.TestUncommitted):
     driver = PSYCOPG
 
 
+class TestTableLocks(test_postgresql.TestTableLocks):
+    driver = PSYCOPG
+
+
 class TestAlone(test_postgresql.TestAlone):
     driver = PSYCOPG
 

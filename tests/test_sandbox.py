@@ -74,6 +74,11 @@ class SandboxTestCase(TwinTestCase):
         finally:
             self.box.end_test()
 
+    def without_deferrable(self) -> None:
+        """Drop what has deferrable constraints, which are checked at each commit."""
+        with self.judge.connect() as connection:
+            connection.exec_driver_sql("DROP TABLE child, pair")
+
     def kill(self) -> None:
         """End the real connection, from the server's side."""
         with self.judge.connect() as connection:
@@ -96,6 +101,16 @@ class TestLife(SandboxTestCase):
         self.assertEqual(self.real_names(), ["first"])
         self.box.close()
         self.assertEqual(self.real_names(), ["first"])
+
+    def test_failure_after_a_commit(self) -> None:
+        """A statement that fails undoes nothing that was committed before it in the test."""
+        self.without_deferrable()
+        self.box.freeze()
+        with self.a_test():
+            for _ in range(2):
+                with contextlib.suppress(sa.exc.IntegrityError):
+                    self.insert("a")
+                self.assertEqual(self.names(), ["first", "a"])
 
     def test_own_transactions(self) -> None:
         """Where the set-up wrote nothing, each test has a transaction, and a now(), of its own."""
@@ -768,6 +783,52 @@ class TestThreads(SandboxTestCase):
                     found = connection.exec_driver_sql("SELECT n FROM item WHERE name = 'first'")
                     self.assertEqual(found.scalar(), expected)
 
+    def test_waits_for_locks(self) -> None:
+        """So does what locks rows, or a table, that another thread has locked."""
+        self.box.freeze()
+        for lock in ("SELECT 1 FROM item FOR UPDATE", "LOCK TABLE item IN EXCLUSIVE MODE"):
+            locked = threading.Event()
+
+            def count_up(connection: sa.Connection) -> None:
+                n = connection.exec_driver_sql("SELECT n FROM item").scalar_one()
+                threading.Event().wait(0.2)
+                connection.exec_driver_sql(f"UPDATE item SET n = {n} + 1")
+
+            def first(lock: str = lock, locked: threading.Event = locked) -> None:
+                with self.engine.begin() as connection:
+                    connection.exec_driver_sql(lock)
+                    locked.set()
+                    count_up(connection)
+
+            def second(first: Any = first, locked: threading.Event = locked) -> None:
+                locked.wait(10)
+                first()
+
+            with self.subTest(lock), self.a_test():
+                self.run_all(first, second)
+                with self.engine.connect() as connection:
+                    found = connection.exec_driver_sql("SELECT n FROM item").scalar()
+                    self.assertEqual(found, 2)
+
+    def test_waits_for_a_locked_table(self) -> None:
+        """What names a table that another thread has locked waits for the lock's end."""
+        self.box.freeze()
+        locked = threading.Event()
+
+        def write() -> None:
+            with self.engine.begin() as connection:
+                connection.exec_driver_sql("LOCK TABLE item")
+                locked.set()
+                threading.Event().wait(0.2)
+                connection.execute(INSERT, {"name": "a"})
+
+        def read() -> None:
+            locked.wait(10)
+            self.assertEqual(self.names(), ["first", "a"])
+
+        with self.a_test():
+            self.run_all(write, read)
+
     def test_does_not_wait_for_a_reader(self) -> None:
         """A transaction of another thread that only reads is in nobody's way."""
         self.box.freeze()
@@ -912,10 +973,6 @@ class TestMessages(SandboxTestCase):
     def change(self) -> None:
         with self.engine.begin() as connection:
             connection.exec_driver_sql("UPDATE item SET n = n + 1")
-
-    def without_deferrable(self) -> None:
-        with self.judge.connect() as connection:
-            connection.exec_driver_sql("DROP TABLE child, pair")
 
     def test_one_insert(self) -> None:
         """One INSERT is 2 round trips beside class data, and 3 where the BEGIN is the test's."""

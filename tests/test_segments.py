@@ -299,6 +299,20 @@ class TestSegmentStack(SegmentTestCase):
         self.assertIsNone(self.stack.stuck())
         self.assertEqual(self.drawn(), "· ·?")
 
+    def test_rollback_beneath_what_is_pinned_by_the_same(self) -> None:
+        """What an owner's own lock has pinned above its writes is no hindrance to their end."""
+        self.write(self.a)
+        self.read(self.b)
+        self.read(self.a)
+        self.stack.top.pinned = True
+        self.read(self.c)
+        self.wire.writing = 1
+        self.assertIs(self.stack.ask_top(), Wrote.NO)
+        self.wire.take()
+        self.stack.undo_if_above_all(self.a, 0)
+        self.assertIn("ROLLBACK TO s0", self.wire.take())
+        self.assertIsNone(self.stack.stuck())
+
     def test_rollback_beneath_what_is_pinned(self) -> None:
         """A cursor that another has open would not outlive a rollback of what lies beneath."""
         self.write(self.a)

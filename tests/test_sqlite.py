@@ -368,6 +368,25 @@ class TestTransactionControl(SQLiteCase):
         self.assert_same(program)
 
     @unittest.skipUnless(NEW_AUTOCOMMIT, "the attribute autocommit came with Python 3.12")
+    def test_autocommit_false_without_transaction(self) -> None:
+        """Where a text has ended that transaction, commit() and rollback() fail, and begin none."""
+
+        def scenario(connection: Any) -> Any:
+            connection.autocommit = False
+            said = []
+            for end in (connection.rollback, connection.commit):
+                connection.execute("COMMIT")
+                for _ in range(2):
+                    with self.assertRaises(sqlite3.OperationalError) as caught:
+                        end()
+                    said.append((str(caught.exception), caught.exception.sqlite_errorname))
+                    said.append(connection.in_transaction)
+                connection.execute("BEGIN")
+            return said
+
+        self.assert_same(scenario)
+
+    @unittest.skipUnless(NEW_AUTOCOMMIT, "the attribute autocommit came with Python 3.12")
     def test_autocommit_false_of_a_listener(self) -> None:
         """SQLAlchemy's recommended listener works, in one test after another."""
         engine = self.engine()
@@ -1576,6 +1595,24 @@ class TestSeveralConnections(SQLiteCase):
         self.other.rollback()
         with self.assertRaisesRegex(SandboxConflict, "own"):
             self.other.execute("SELECT * FROM own")
+
+    def test_temporary_table_after_a_failure(self) -> None:
+        """Nor does what another fails to do, or rolls back, bring it back."""
+        for fails in (
+            "INSERT INTO missing VALUES (1)",
+            "INSERT INTO item VALUES (1000, 'a'), (1000, 'b')",
+        ):
+            with self.subTest(fails):
+                one = self.raw(self.shared_engine)
+                one.execute("CREATE TEMP TABLE own (x)")
+                for each in (one, self.other):
+                    with self.assertRaises(sqlite3.Error):
+                        each.execute(fails)
+                    if each is one:
+                        one.close()
+                self.other.rollback()
+                with self.assertRaisesRegex(sqlite3.OperationalError, "^no such table: own$"):
+                    self.other.execute("SELECT * FROM own")
 
     def test_begin_immediate_twice(self) -> None:
         """Inside a transaction it fails, and has taken the lock all the same."""

@@ -236,8 +236,6 @@ class Door:
 
     def _admitted(self, engine: Engine) -> bool:
         """Redirect the engine where needed; False: it may connect to its own database."""
-        if redirection_of(engine.pool) is not None:
-            return True
         if engine.dialect in self._passed or engine.get_execution_options().get(PRIVATE):
             return False
         with self._lock:  # four threads at the first contact must redirect once

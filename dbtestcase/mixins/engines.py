@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import unittest
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy.engine import Engine
@@ -14,6 +14,7 @@ from ..engines import Key
 from ..errors import AppError, DatabaseTestError, SetUpError
 from ..fixture import DatabaseURLs
 from ..schemas import Schema
+from .attributes import check_names, check_values, is_ours
 from .state import STATE, ClassState, Undo, end_forgotten
 
 __all__ = ["EngineMixin"]
@@ -60,7 +61,7 @@ class EngineMixin(_Base):
             return
         case = order.index(unittest.TestCase)
         for base in order[case + 1 :]:
-            if _is_ours(base) and base.__name__.endswith("Mixin"):
+            if is_ours(base) and base.__name__.endswith("Mixin"):
                 raise SetUpError(
                     f"{cls.__name__} has {base.__name__} to the right of TestCase, where unittest "
                     f"would silently never run it. Write the mixins first: "
@@ -68,8 +69,8 @@ class EngineMixin(_Base):
                 )
         for hook in ("create_app", "create_engine", "setUpTestData"):
             owners = [base for base in order if hook in vars(base)]
-            users = [base for base in owners if not _is_ours(base)]
-            if owners and users and _is_ours(owners[0]):
+            users = [base for base in owners if not is_ours(base)]
+            if owners and users and is_ours(owners[0]):
                 raise SetUpError(
                     f"{cls.__name__} would never call {users[0].__name__}.{hook}, because "
                     f"{users[0].__name__} stands to the right of {owners[0].__name__}, which has "
@@ -110,7 +111,8 @@ class EngineMixin(_Base):
     @classmethod
     def _dbt_set_up_class(cls) -> None:
         cls._dbt_check_hooks()
-        cls._dbt_check_attributes()
+        check_values(cls)
+        check_names(cls)
         cls._dbt_check_schema()
         state = ClassState(cls)
         cls.addClassCleanup(state.forget)
@@ -157,21 +159,6 @@ class EngineMixin(_Base):
                 raise SetUpError(
                     f"{cls.__name__}.{name} is async, and would never be awaited: it is called "
                     f"once for the class, before there is an event loop. Write it without async."
-                )
-
-    @classmethod
-    def _dbt_check_attributes(cls) -> None:
-        if isinstance(cls.let_through, str) or not isinstance(cls.let_through, Iterable):
-            raise SetUpError(
-                f"{cls.__name__}.let_through is {cls.let_through!r}, and must be a tuple of names "
-                f'of databases. Write let_through = ("warehouse",), with its comma.'
-            )
-        values = cls.database.values() if isinstance(cls.database, Mapping) else [cls.database]
-        for value in values:
-            if value is not None and not isinstance(value, str):
-                raise SetUpError(
-                    f"{cls.__name__}.database is a {type(value).__name__}, and must be a string, "
-                    f'such as "postgresql" or "sqlite", or a mapping of bind keys to strings.'
                 )
 
     @classmethod
@@ -292,7 +279,7 @@ class EngineMixin(_Base):
             owners = (base for base in type(self).__mro__ if "setUpClass" in vars(base))
             owner = next(owners)
             name = owner.__name__
-            if _is_ours(owner):
+            if is_ours(owner):
                 raise SetUpError(
                     f"{type(self).__name__}.setUpClass() was not called by what runs its tests, "
                     f"so there is no database for them. Let it run whole classes: "
@@ -312,7 +299,3 @@ class EngineMixin(_Base):
     def debug(self) -> None:
         """Run the test without collecting the result, surrounded by what the mixins do."""
         self._dbt_surrounded(super().debug)
-
-
-def _is_ours(base: type) -> bool:
-    return base.__module__.partition(".")[0] == __name__.partition(".")[0]

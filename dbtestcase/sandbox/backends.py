@@ -24,7 +24,7 @@ from .statements import Control, Statement
 if TYPE_CHECKING:
     from .base import Sandbox
 
-__all__ = ["Backend", "Lock", "OpenCursor", "State"]
+__all__ = ["Backend", "Lock", "OpenCursor", "State", "TableLock"]
 
 Settings = Mapping[str, "str | None"]
 #: An advisory lock, as the server lists it.
@@ -66,6 +66,24 @@ class OpenCursor:
     level: int
     hold: bool
     beside: bool
+
+
+@dataclass(slots=True)
+class TableLock:
+    """What LOCK TABLE took.
+
+    :param tables: by number, with those that inherit from it.
+    :param name: as messages call it.
+    :param words: of the name; who names the table has them in the text.
+    :param mode: such as ``ACCESS EXCLUSIVE``.
+    :param level: how many savepoints were open when it was taken.
+    """
+
+    tables: frozenset[int]
+    name: str
+    words: frozenset[str]
+    mode: str
+    level: int
 
 
 class Author(NamedTuple):
@@ -126,6 +144,7 @@ class Backend:
         self.author = Author(name, None)
         self.savepoints: list[UserSavepoint] = []
         self.cursors: dict[str, OpenCursor] = {}
+        self.table_locks: list[TableLock] = []
 
     @property
     def level(self) -> int:
@@ -234,11 +253,11 @@ class Backend:
 
     def _change_characteristics(self, statement: Statement) -> None:
         if (error := self.sandbox.too_late(self, statement)) is not None:
-            self._fail()
+            self.fail()
             raise error
         self._characteristics(statement)
 
-    def _fail(self) -> None:
+    def fail(self) -> None:
         """Do what the server does at an error that is raised in its name."""
         self.state = State.FAILED
         self.sandbox.stack.undo_if_above_all(self, self.level)
@@ -295,7 +314,7 @@ class Backend:
                 break
         else:
             if sandbox.errors_fail_transactions:
-                self._fail()
+                self.fail()
             raise sandbox.no_savepoint(name)
         # READ ONLY that was set in a subtransaction ends with it, however it ends
         self.read_only = self.savepoints[index].read_only
@@ -306,8 +325,9 @@ class Backend:
             del self.savepoints[index:]
             if self.locked_level is not None:
                 self.locked_level = min(self.locked_level, index)
-            for cursor in self.cursors.values():
-                cursor.level = min(cursor.level, index)
+            held: list[OpenCursor | TableLock] = [*self.cursors.values(), *self.table_locks]
+            for each in held:
+                each.level = min(each.level, index)
             sandbox.stack.release(self, index)
             return
         saved = self.savepoints[index]
@@ -316,6 +336,7 @@ class Backend:
             self.locked_level = None
         self.session, self.local = saved.session, saved.local
         self.state = State.ACTIVE
+        self.table_locks = [lock for lock in self.table_locks if lock.level <= index]
         sandbox.close_cursors(self, from_level=index + 1)
         sandbox.undo(self, index + 1)
 
@@ -362,6 +383,8 @@ class Backend:
         self.sets_constraints = self.begun_by_savepoint = False
         if self.locked_level is not None:
             self.locked_level = None
+        if self.table_locks:
+            self.table_locks = []
         if self.cursors or self.transaction_locks:  # only these pin segments
             self.transaction_locks = frozenset()
             self.sandbox.close_cursors(self, from_level=0, keep_held=commit)

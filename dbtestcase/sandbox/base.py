@@ -178,19 +178,19 @@ class Sandbox(Kind):
     def wait_for_threads(self, backend: Backend, statement: Statement) -> None:
         """Let another thread's transaction that wrote end before this one writes, or locks."""
         backend.thread = threading.get_ident()
-        if statement.writes or statement.locks_rows:
+        if statement.writes or statement.locks:
             self.threads.wait(backend)
 
     @property
     def holds_snapshots(self) -> bool:
         """Whether a transaction is open that would not see what another commits."""
-        return any(
+        return not self.has_one and any(
             b.isolation in SNAPSHOT_LEVELS and b.state is not State.IDLE for b in self.backends
         )
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
-        if not self.has_one and self.holds_snapshots and self.stack.top.owner is backend:
+        if self.holds_snapshots and self.stack.top.owner is backend:
             # only a commit that wrote puts a snapshot out of date
             self.stack.ask_top()
         self.stack.commit(backend)

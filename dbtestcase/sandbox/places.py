@@ -11,6 +11,8 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
 
+import sqlalchemy
+
 __all__ = ["Place", "Trail", "place", "trail", "user_frame"]
 
 # with a separator, for a program may lie in a folder whose name only begins so
@@ -73,13 +75,7 @@ def user_frame(frame: FrameType | None = None) -> FrameType | None:
     :param frame: where to begin; by default at the caller's.
     """
     frame = frame or sys._getframe(1)
-    while frame is not None:
-        # looked up here, as a call for each of some fifteen frames takes most of the time
-        foreign = _foreign.get(frame.f_code.co_filename)
-        if foreign is None:
-            foreign = not _is_users(frame.f_code.co_filename)
-        if not foreign:
-            break
+    while frame is not None and not _is_users(frame.f_code.co_filename):
         frame = frame.f_back
     return frame
 
@@ -88,6 +84,9 @@ def user_frame(frame: FrameType | None = None) -> FrameType | None:
 #: deep first: for each transaction it is asked, and there are few ways into SQLAlchemy.
 _ways_in: list[tuple[int, CodeType]] = []
 _WAYS_KEPT = 6
+#: Ways that are longer, or not of SQLAlchemy, may well lead through the user's code at times.
+_LONGEST_WAY = 16
+_SQLALCHEMY = f"{Path(sqlalchemy.__file__).parent}{os.sep}"
 
 
 def place() -> Place:
@@ -102,12 +101,13 @@ def place() -> Place:
             continue
         if entered.f_code is way_in and (caller := entered.f_back) is not None:
             filename = caller.f_code.co_filename
-            if _foreign.get(filename) is False:
+            if _is_users(filename):
                 return Place(filename, caller.f_lineno)
     frame, depth = sys._getframe(), 0
     while (caller := frame.f_back) is not None:
         if _is_users(caller.f_code.co_filename):
-            _note_way(depth, frame.f_code)
+            if depth <= _LONGEST_WAY and frame.f_code.co_filename.startswith(_SQLALCHEMY):
+                _note_way(depth, frame.f_code)
             return Place(caller.f_code.co_filename, caller.f_lineno)
         frame, depth = caller, depth + 1
     return _UNKNOWN

@@ -103,6 +103,8 @@ class Traces:
     locked: bool = False
     #: whether something was sent that may have deleted rows
     may_delete: bool = False
+    #: the words of what has locked rows
+    locking: frozenset[str] = frozenset()
 
     @property
     def all_tables(self) -> set[int]:
@@ -122,6 +124,7 @@ class Traces:
         self.ddl |= other.ddl
         self.locked |= other.locked
         self.may_delete |= other.may_delete
+        self.locking |= other.locking
 
 
 @dataclass(slots=True, eq=False)
@@ -131,6 +134,8 @@ class Segment:
     :param name: the savepoint's; empty for a base that is the transaction itself.
     :param settings: the session settings that were in force when it began.
     :param mark: what :meth:`Wire.mark` said when it began.
+    :param apart: whether its savepoint must not be released while the transaction is open, as the
+        server would forget with it what only a ROLLBACK TO that savepoint puts back.
     :param author: whose transaction it was, for messages: it outlives the owner.
     :param undone: how the program came to roll it back, where that could not be done at once.
     """
@@ -143,6 +148,7 @@ class Segment:
     wrote: Wrote = Wrote.NO
     dead: bool = False
     pinned: bool = False
+    apart: bool = False
     author: object = None
     undone: Any = None
     _traces: Traces | None = None
@@ -162,7 +168,7 @@ class Segment:
     def clear(self) -> None:
         """Forget whose it was: a ROLLBACK TO emptied it."""
         self.owner, self.level, self.wrote = None, 0, Wrote.NO
-        self.dead = self.pinned = False
+        self.dead = self.pinned = self.apart = False
         self.undone = self._traces = None
 
 
@@ -326,8 +332,8 @@ class SegmentStack:
         authors = [s.author for s in self.segments[first:] if s.author is not None]
         self.segments[first].author = authors[-1] if authors else None
         for segment in self.segments[first:]:
-            # what pinned it ended with its transaction
-            segment.pinned = False
+            # what pinned it, or kept it apart, ended with its transaction
+            segment.pinned = segment.apart = False
 
     def _fold_own(self, owner: Owner) -> None:
         """Fold neighbours of one owner and level: they end together."""
@@ -335,7 +341,7 @@ class SegmentStack:
         top = self.segments[first]
         if top.owner is not owner or top.dead:
             return
-        while first >= 1:
+        while first >= 1 and not self.segments[first].apart:
             below = self.segments[first - 1]
             if below.owner is not owner or below.level != top.level or below.dead:
                 break
@@ -370,7 +376,8 @@ class SegmentStack:
         for segment in self.segments:
             if segment.owner is owner and segment.level >= level and not segment.dead:
                 if segment.wrote is Wrote.NO:
-                    segment.owner = None
+                    # what pinned it ends with it: a cursor, a lock
+                    segment.owner, segment.pinned = None, False
                 else:
                     segment.dead = True
         self.trim()

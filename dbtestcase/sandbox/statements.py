@@ -16,7 +16,17 @@ from dataclasses import dataclass
 
 from .quick import plain_members
 
-__all__ = ["Control", "Setting", "Statement", "analyse", "skeleton", "split"]
+__all__ = [
+    "LONGEST_NAME",
+    "Control",
+    "Setting",
+    "Statement",
+    "analyse",
+    "is_unambiguous",
+    "skeleton",
+    "split",
+    "words_of",
+]
 
 
 @plain_members
@@ -66,6 +76,7 @@ class Statement:
     :param prepared: the prepared statement that PREPARE, EXECUTE or DEALLOCATE names, or ``all``.
     :param renders: its parameters may decide what it is: analyse the text that they give.
     :param shows_isolation: it asks for the isolation level of the transaction.
+    :param locks: it locks a table, or rows that it reads.
     :param may_only_read: nothing in the text writes, unless a function, a view or an operator does.
     :param may_delete: rows are deleted by the text, or it is of a kind that may do anything.
     :param plain: it reads or writes rows, and nothing else here is said of it: of two such
@@ -86,7 +97,7 @@ class Statement:
     sets_constraints: bool = False
     advisory: bool = False
     impatient: bool = False
-    locks_rows: bool = False
+    locks: bool = False
     on_conflict: bool = False
     temporary: str | None = None
     on_commit: str | None = None
@@ -246,7 +257,7 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _ANY_NAME = re.compile(rf"{_QUOTED.pattern}|[\w$]+")
 _PLACEHOLDER = re.compile(r"%[(s]")
 #: How many bytes of a name the server keeps.
-_LONGEST = 63
+LONGEST_NAME = 63
 
 
 def fold(name: str) -> str:
@@ -258,6 +269,15 @@ def fold(name: str) -> str:
     if name.startswith('"'):
         return name[1:-1].replace('""', '"')
     return name.lower()
+
+
+def words_of(text: str) -> frozenset[str]:
+    """Give the words of a text, or of a name, in small letters.
+
+    >>> sorted(words_of('FROM "Order Lines"'))
+    ['from', 'lines', 'order']
+    """
+    return frozenset(word.lower() for word in _WORDS.findall(text))
 
 
 _SPELT_OTHERWISE = {
@@ -318,7 +338,7 @@ def _joined(several: list[Statement]) -> Statement:
         sets_constraints=any(s.sets_constraints for s in several),
         advisory=any(s.advisory for s in several),
         impatient=any(s.impatient for s in several),
-        locks_rows=any(s.locks_rows for s in several),
+        locks=any(s.locks for s in several),
         on_conflict=any(s.on_conflict for s in several),
         temporary=next((s.temporary for s in several if s.temporary), None),
         on_commit=next((s.on_commit for s in several if s.on_commit), None),
@@ -341,8 +361,8 @@ def _single(text: str) -> Statement:
     temporary = _TEMPORARY.match(plain) if verb == "CREATE" else _INTO_TEMPORARY.search(plain)
     settings = _settings(text, plain, verb, second)
     on_commit = _ON_COMMIT.search(plain) if temporary else None
-    words = frozenset(word.lower() for word in _WORDS.findall(plain))
-    locks_rows = _LOCKS.search(plain) is not None
+    words = words_of(plain)
+    locks = verb == "LOCK" or _LOCKS.search(plain) is not None
     advisory = "ADVISORY" in upper
     return Statement(
         verb=verb,
@@ -353,7 +373,7 @@ def _single(text: str) -> Statement:
         sets_constraints=verb == "SET" and second == "CONSTRAINTS",
         advisory=advisory,
         impatient=_IMPATIENT.search(plain) is not None,
-        locks_rows=locks_rows,
+        locks=locks,
         on_conflict=_ON_CONFLICT.search(plain) is not None,
         temporary=fold(temporary[1]) if temporary else None,
         on_commit=on_commit[1].lower() if on_commit else None,
@@ -368,7 +388,7 @@ def _single(text: str) -> Statement:
         and words.isdisjoint(_WRITING_WORDS)
         and _is_unambiguous(text, plain),
         plain=verb in _PLAIN
-        and not (settings or temporary or locks_rows or advisory)
+        and not (settings or temporary or locks or advisory)
         and words.isdisjoint(("setval", "set_config")),
         may_delete=_may_delete(plain, verb, words, temporary is not None),
     )
@@ -379,6 +399,12 @@ def _may_delete(plain: str, verb: str, words: frozenset[str], temporary: bool) -
         # the query that fills it may delete, and what its rows do ON COMMIT is its own affair
         return _DELETES.search(_ON_COMMIT.sub(" ", plain)) is not None
     return verb not in _KEEPING or not words.isdisjoint(("delete", "merge"))
+
+
+@functools.lru_cache(maxsize=1024)
+def is_unambiguous(text: str) -> bool:
+    """Whether the server finds the names and strings of *text* where they are found here."""
+    return _is_unambiguous(text, skeleton(text))
 
 
 def _is_unambiguous(text: str, plain: str) -> bool:
@@ -392,7 +418,7 @@ def _is_unambiguous(text: str, plain: str) -> bool:
         "\\" not in text
         and len(_PLACEHOLDER.findall(text)) == len(_PLACEHOLDER.findall(unquoted))
         and _ESCAPED_NAME.search(plain) is None
-        and all(len(name.encode()) <= _LONGEST for name in _ANY_NAME.findall(plain))
+        and all(len(name.encode()) <= LONGEST_NAME for name in _ANY_NAME.findall(plain))
     )
 
 

@@ -7,7 +7,7 @@ from lying on top of the other's, and so from a conflict when they end in anothe
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from . import messages
@@ -33,16 +33,13 @@ class Threads:
 
         :raises SandboxConflict: its test has ended meanwhile.
         """
-        sandbox, mine = self._sandbox, threading.get_ident()
+        sandbox = self._sandbox
 
         def in_the_way() -> list[Backend]:
             owners = [segment.owner for segment in sandbox.stack.of_others(backend)]
             if not sandbox.has_one:
                 owners += [o for o in sandbox.backends if o.holds_locks and o is not backend]
-            if not owners:  # as nearly always
-                return []
-            running = {thread.ident for thread in threading.enumerate()} - {mine}
-            return [o for o in owners if isinstance(o, Backend) and o.thread in running]
+            return self._of_other_threads(owners)
 
         def free() -> bool:
             if not in_the_way():
@@ -53,6 +50,22 @@ class Threads:
 
         if not free():
             self.until(free, backend, in_the_way())
+
+    def wait_for(self, holders: Callable[[], Sequence[Backend]], backend: Backend) -> None:
+        """Let other threads' transactions end that hold what *backend* needs.
+
+        :param holders: gives who holds it, whichever thread they are of.
+        :raises SandboxConflict: its test has ended meanwhile.
+        """
+        if others := self._of_other_threads(holders()):
+            self.until(lambda: not self._of_other_threads(holders()), backend, others)
+
+    @staticmethod
+    def _of_other_threads(owners: Sequence[object]) -> list[Backend]:
+        if not owners:  # as nearly always
+            return []
+        running = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+        return [o for o in owners if isinstance(o, Backend) and o.thread in running]
 
     def until(self, free: Callable[[], bool], backend: Backend, others: Iterable[Backend]) -> None:
         """Let other threads work until *backend* is free to write, or patience is at its end.

@@ -17,6 +17,7 @@ __all__ = [
     "between_tests",
     "commits_beside",
     "left_by_setup",
+    "may_wait",
     "meets",
     "request_beside",
     "warn",
@@ -63,6 +64,15 @@ def meets(reader: object, writer: object, what: str, deed: str, statement: str) 
         f"{reader} meets what {writer} {deed} {what} and not committed: on real connections it "
         f"would not be seen. Commit it first, or {REAL_CONNECTIONS}. The statement: "
         f"{_short(statement)}"
+    )
+
+
+def may_wait(backend: object, holder: object, what: str, statement: str) -> str:
+    """Say that a row may be locked by another connection."""
+    return (
+        f"{backend} changes or locks rows of {what}, and {holder} has locked some of them: on real "
+        f"connections it would wait for those that both want. End that transaction first, or "
+        f"{REAL_CONNECTIONS}. The statement: {_short(statement)}"
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 
 from .check import Tally
@@ -75,6 +76,8 @@ def main() -> int:
         "figures are printed to compare with.",
     )
     options = parser.parse_args()
+    # pools tell of sessions that are ended here because nobody else could
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL + 1)
     kind = SQLiteDatabases if options.driver == "sqlite3" else PostgreSQLDatabases
     others = Tally()
     with kind(DRIVERS[options.driver]) as databases:

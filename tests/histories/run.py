@@ -89,7 +89,11 @@ def run(
     for number in range(first, first + count):
         if (number - first) % BATCH == 0:
             databases.begin()
-        found = _check(databases, drawn(databases, seed, number, kind), kind, shrink, report)
+        try:
+            found = _check(databases, drawn(databases, seed, number, kind), kind, shrink, report)
+        except Exception as error:
+            error.add_note(f"This was raised by history {number} of seed {seed}.")
+            raise
         report.seconds = time.perf_counter() - started
         if found:
             tell(f"history {number} of seed {seed}: {found}\n")

@@ -14,6 +14,7 @@ from . import sqlite
 from .drawing import Vocabulary
 from .drivers import Driver
 from .stages import SandboxStage, Stage
+from .steps import History
 
 __all__ = ["SQLiteDatabases"]
 
@@ -35,8 +36,10 @@ class RealSQLiteStage(Stage):
 
     def __init__(self, url: URL, driver: Driver) -> None:
         super().__init__(url, driver)
+        self._made: list[sqlite3.Connection] = []
         for engine in self.engines:
             _listen(engine)
+            sa.event.listen(engine, "connect", lambda made, record: self._made.append(made))
         self._judge = sqlite3.connect(str(url.database), isolation_level=None)
         self._judge.execute("PRAGMA synchronous = OFF")
 
@@ -50,6 +53,12 @@ class RealSQLiteStage(Stage):
     def content(self) -> Any:
         """Give what an independent connection finds."""
         return self._judge.execute(sqlite.CONTENT).fetchall()
+
+    def leave(self, history: History) -> None:
+        super().leave(history)
+        # where SQLAlchemy could not even close one, it would hold its locks
+        while self._made:
+            self._made.pop().close()
 
     def transactions(self) -> dict[int, int]:
         """Nothing: transactions have no ids."""

@@ -64,9 +64,15 @@ class Stage:
 
     def leave(self, history: History) -> None:
         """End sessions that may be left in a state that the next history must not find."""
-        if history.lingers or self.lingers:
+        if history.lingers or self.lingers or self.is_stuck:
             for engine in self.engines:
                 engine.dispose()
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether SQLAlchemy could not close a connection, and so has not got it back."""
+        pools = (engine.pool for engine in self.engines)
+        return any(isinstance(p, sa.QueuePool) and p.checkedout() > 0 for p in pools)
 
     def close(self) -> None:
         """Disconnect."""
@@ -124,16 +130,17 @@ class RealStage(Stage):
             time.sleep(0.0005)
 
     def leave(self, history: History) -> None:
+        is_stuck = self.is_stuck
         super().leave(history)
-        ends = "pid"
+        # where SQLAlchemy could not even close it, nobody knows of it any more
+        ends = "pg_terminate_backend(pid)" if is_stuck else "pid"
         patience = time.monotonic() + 1
-        while history.lingers and self._ask(
+        while (history.lingers or is_stuck) and self._ask(
             f"SELECT {ends} FROM pg_stat_activity WHERE datname = current_database() "
             "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
         ):
             time.sleep(0.0005)
             if time.monotonic() > patience:
-                # where SQLAlchemy could not even close it, nobody knows of it any more
                 ends = "pg_terminate_backend(pid)"
 
     def close(self) -> None:

@@ -119,9 +119,9 @@ RULES = [
         "engines 1q",
         "An engine that somebody else redirected is left to it.",
         swap(
-            f"{DOOR}._admitted",
-            "if redirection_of(engine.pool) is not None:\n            return True",
-            "pass",
+            f"{DOOR}._patch",
+            "and not private.is_made_by(engine.pool, Redirection)",
+            "",
         ),
         swap(f"{DOOR}._admitted", "redirection_of(engine.pool) is not None or ", ""),
         each="engines.TestDoor.test_redirected_by_somebody_else",
@@ -327,7 +327,7 @@ RULES = [
         swap(
             f"{PSYCOPG2}.connections:VirtualConnection.listened",
             "self.types = self.sandbox.registered_types()",
-            "self.types = self.sandbox.registered_types(); self._autocommit = False",
+            "self.types = self.sandbox.registered_types(); self._wants.autocommit = False",
         ),
         body(
             f"{PSYCOPG}.connections:VirtualConnection.listened",

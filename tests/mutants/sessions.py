@@ -25,7 +25,7 @@ RULES = [
     rule(
         "session 11b",
         "Once for each pair of connections.",
-        swap(f"{POSTGRESQL}._note_neighbours", "not in self.warned", "not in set()"),
+        body(f"{POSTGRESQL}._first_time", "return True"),
         body("sandbox.sqlite.locks:Locks._first_time", "return True"),
         postgresql="postgresql.TestUncommitted.test_read_beside",
         sqlite3="sqlite.TestSeveralConnections.test_write_beside_a_write",
@@ -87,7 +87,9 @@ RULES = [
     rule(
         "session 11h",
         "An error that may come of it is refused.",
-        swap(f"{REFUSALS}.failure", "if not others:", "if True:"),
+        swap(
+            f"{REFUSALS}.failure", "if not others and not locks.of_others(backend):", "if True:"
+        ),
         postgresql="postgresql.TestUncommitted.test_violation_beside",
     ),
     rule(
@@ -129,6 +131,52 @@ RULES = [
         "So they are beside locks of rows that leave no trace.",
         body("sandbox.backends:Backend.holds_locks", "return False"),
         postgresql="postgresql.TestUncommitted.test_impatient_beside_a_lock",
+    ),
+    rule(
+        "session 11za",
+        "What needs a table that another has locked is refused …",
+        swap("sandbox.postgresql.locks:TableLocks.needed", "if exclude(", "if False and exclude("),
+        postgresql="postgresql.TestTableLocks.test_locked",
+    ),
+    rule(
+        "session 11v",
+        "… unless the two modes agree …",
+        body("sandbox.postgresql.locks:exclude", "return True"),
+        postgresql="postgresql.TestTableLocks.test_modes",
+    ),
+    rule(
+        "session 11w",
+        "… and for a LOCK TABLE that does not wait it is the server's error.",
+        swap(
+            f"{REFUSALS}.lock_tables",
+            "if nowait:\n                    backend.fail()",
+            "if False:\n                    backend.fail()",
+        ),
+        postgresql="postgresql.TestTableLocks.test_nowait",
+    ),
+    rule(
+        "session 11x",
+        "A lock that others' uncommitted rows would keep out is refused.",
+        swap(f"{REFUSALS}._holders", "written & wanted.tables", "written & set()"),
+        postgresql="postgresql.TestTableLocks.test_written",
+    ),
+    rule(
+        "session 11y",
+        "A lock of a table ends with its savepoint …",
+        swap("sandbox.backends:Backend._savepoint", "if lock.level <= index", "if True"),
+        postgresql="postgresql.TestTableLocks.test_ends",
+    ),
+    rule(
+        "session 11z",
+        "… and with its transaction.",
+        swap("sandbox.backends:Backend._forget", "self.table_locks = []", "pass"),
+        postgresql="postgresql.TestTableLocks.test_ends",
+    ),
+    rule(
+        "session 11p",
+        "Who changes or locks rows where another has locked some is warned.",
+        swap(f"{NEIGHBOURS}.rows_locked", "if words and", "if False and"),
+        postgresql="postgresql.TestTableLocks.test_rows",
     ),
     rule(
         "session 11n",
@@ -310,9 +358,15 @@ RULES = [
     ),
     rule(
         "session 16f",
-        "So does a lock of rows beside another thread's.",
-        swap(f"{BASE}.wait_for_threads", " or statement.locks_rows", ""),
-        postgresql="sandbox.TestThreads.test_waits_for_a_lock",
+        "So does what locks, beside another thread's locked rows …",
+        swap(f"{BASE}.wait_for_threads", " or statement.locks", ""),
+        postgresql="sandbox.TestThreads.test_waits_for_locks",
+    ),
+    rule(
+        "session 16g",
+        "… or names a table that it has locked.",
+        body("sandbox.threads:Threads.wait_for", "pass"),
+        postgresql="sandbox.TestThreads.test_waits_for_a_locked_table",
     ),
     rule(
         "session 16c",
@@ -340,7 +394,7 @@ RULES = [
     rule(
         "session 18a",
         "Any use in a child process is refused.",
-        swap(f"{BASE}.entered", "if self.in_child:", "if False:"),
+        body(f"{BASE}.refuse_in_child", "pass"),
         postgresql="sandbox.TestFork.test_child",
         sqlite3="sqlite.TestOutside.test_fork",
     ),

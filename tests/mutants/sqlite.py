@@ -89,6 +89,12 @@ RULES = [
         sqlite3="sqlite.TestRefusals.test_temporary_tables",
     ),
     rule(
+        "sqlite 5d",
+        "What drops the temporary tables of a closed connection is not undone.",
+        swap(f"{SANDBOX}.ended", "self.stack.claim(backend).wrote = Wrote.YES", "pass"),
+        sqlite3="sqlite.TestSeveralConnections.test_temporary_table_after_a_failure",
+    ),
+    rule(
         "sqlite 6",
         "An error fails its statement, and not the transaction.",
         swap(SANDBOX, "errors_fail_transactions = False", "errors_fail_transactions = True"),

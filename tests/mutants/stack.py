@@ -39,7 +39,7 @@ RULES = [
         "A top that is nobody's and wrote something is not: that is committed.",
         body(f"{STACK}._is_free", "return segment.owner is None and not segment.pinned"),
         stack="segments.TestSegmentStack.test_committed_is_not_taken_over",
-        postgresql="psycopg2_driver.TestTransactions.test_failed_transaction_is_rolled_back",
+        postgresql="sandbox.TestLife.test_failure_after_a_commit",
         sqlite3="sqlite.TestTransactionControl.test_others_do_not_begin",
     ),
     rule(
@@ -123,14 +123,14 @@ RULES = [
         "stack 2l",
         "A text alone is no proof: it may name a function or view that writes …",
         swap(
-            f"{CATALOGUE}.only_reads", " and self._facts.suspects.isdisjoint(statement.words)", ""
+            f"{CATALOGUE}.only_reads", " and self.facts.suspects.isdisjoint(statement.words)", ""
         ),
         postgresql="postgresql.TestCatalogue.test_hidden_writers",
     ),
     rule(
         "stack 2m",
         "… or have an operator, a cast or a domain call one …",
-        swap(f"{CATALOGUE}.only_reads", "not self._facts.hidden and ", ""),
+        swap(f"{CATALOGUE}.only_reads", "not self.facts.hidden and ", ""),
         postgresql="postgresql.TestCatalogue.test_hidden_writers",
     ),
     rule(
@@ -138,8 +138,8 @@ RULES = [
         "… or be given one as a parameter …",
         swap(
             "sandbox.psycopg2_driver.cursors:GuardedCursor.execute",
-            "values_only=statement.may_only_read and are_values(vars)",
-            "values_only=True",
+            "and are_values(vars)",
+            "",
         ),
         psycopg2="postgresql.TestCatalogue.test_parameter_that_is_no_value",
     ),

@@ -7,9 +7,10 @@ from .rules import rule
 
 BACKEND = "sandbox.backends:Backend"
 BASE = "sandbox.base:Sandbox"
+STACK = "sandbox.segments:SegmentStack"
 POSTGRESQL = "sandbox.postgresql.sandbox:PostgreSQLSandbox"
-CATALOGUE = "sandbox.postgresql.catalogue:Catalogue"
 SETTINGS = "sandbox.postgresql.settings:SessionSettings"
+CATALOGUE = "sandbox.postgresql.catalogue:Catalogue"
 REFUSALS = "sandbox.postgresql.refusals:Refusals"
 PSYCOPG2 = "sandbox.psycopg2_driver"
 PSYCOPG = "sandbox.psycopg_driver"
@@ -192,8 +193,8 @@ RULES = [
         "Not by the rollback itself: if nobody looks again, nobody was misled.",
         swap(
             f"{BASE}.undo",
-            "self.changed.notify_all()",
-            "self.changed.notify_all(); self.raise_if_stuck()",
+            "if self.changed.waiting:",
+            "self.raise_if_stuck()\n        if self.changed.waiting:",
         ),
         psycopg2="styles.TestRefusals.test_rollback_beneath_that_nobody_looks_at",
     ),
@@ -332,9 +333,25 @@ RULES = [
         postgresql="postgresql.TestDeferrable.test_set_constraints_beside",
     ),
     rule(
+        "statement 8t",
+        "They are checked READ ONLY where the transaction is.",
+        swap(
+            f"{POSTGRESQL}.before_commit",
+            "{_BEGIN_READ_ONLY}; {check}; {_END_READ_ONLY}",
+            "{check}",
+        ),
+        postgresql="postgresql.TestDeferrable.test_checked_in_read_only",
+    ),
+    rule(
+        "statement 8s",
+        "It ends with it though its savepoint was released: no savepoint of ours is before that.",
+        swap(f"{STACK}._fold_own", " and not self.segments[first].apart", ""),
+        postgresql="postgresql.TestDeferrable.test_set_constraints_after_a_release",
+    ),
+    rule(
         "statement 8j",
         "It ends with its transaction, also with one that is rolled back.",
-        swap(f"{POSTGRESQL}._note", "segment.wrote = Wrote.YES", "pass"),
+        swap(f"{POSTGRESQL}._note", "segment.wrote, segment.apart = Wrote.YES, True", "pass"),
         postgresql="postgresql.TestDeferrable.test_set_constraints_rolled_back",
     ),
     rule(
@@ -355,7 +372,7 @@ RULES = [
         "The message that checks them opens the next savepoint …",
         swap(
             f"{POSTGRESQL}.before_commit",
-            "if not self.has_one and self.holds_snapshots:",
+            "if self.holds_snapshots:",
             "if True:",
         ),
         psycopg2="sandbox.TestMessages.test_deferrable_before_others",
@@ -375,7 +392,7 @@ RULES = [
         "… and not beside another's snapshot, for which only a commit that wrote matters.",
         swap(
             f"{POSTGRESQL}.before_commit",
-            "if not self.has_one and self.holds_snapshots:",
+            "if self.holds_snapshots:",
             "if False:",
         ),
         psycopg2="postgresql.TestTransactionModes.test_commit_of_a_reader",
@@ -465,6 +482,22 @@ RULES = [
         postgresql="postgresql.TestTransactionModes.test_read_only_sequence",
     ),
     rule(
+        "statement 10i",
+        "psycopg2's BEGIN may come into a transaction that a text has begun, and fail.",
+        swap(
+            "sandbox.psycopg2_driver.connections:VirtualConnection._begin",
+            "elif wants.begin is not None:",
+            "elif False:",
+        ),
+        psycopg2="psycopg2_driver.TestAutocommit.test_begin_of_the_driver",
+    ),
+    rule(
+        "statement 10h",
+        "What psycopg2 sets for the session is a statement.",
+        body("sandbox.psycopg2_driver.characteristics:Characteristics._tell", "pass"),
+        psycopg2="psycopg2_driver.TestAutocommit.test_session_of_the_driver",
+    ),
+    rule(
         "statement 10f",
         "A two-phase transaction is refused.",
         swap(f"{BACKEND}._control", "raise self.sandbox.conflict(messages.two_phase())", "return"),
@@ -504,7 +537,7 @@ RULES = [
     rule(
         "alone 6",
         "… nor what may call a function that changes the schema …",
-        swap(f"{CATALOGUE}.may_change_by", "facts.unsteady or ", ""),
+        body(f"{CATALOGUE}._may_call_definer", "return False"),
         postgresql="postgresql.TestAlone.test_trigger_that_changes_the_schema",
     ),
     rule(
@@ -512,9 +545,55 @@ RULES = [
         "… or names one in C, of which nobody knows.",
         swap(
             f"{CATALOGUE}.may_change_by",
-            " or (bool(facts.natives) and self._names_native(statement))",
+            " or self._names_native(statement)",
             "",
         ),
         postgresql="postgresql.TestAlone.test_function_in_c",
+    ),
+    rule(
+        "alone 8",
+        "One that nothing calls does not count …",
+        body(f"{CATALOGUE}._may_call_definer", "return True"),
+        psycopg2="postgresql.TestAlone.test_function_that_nobody_calls",
+    ),
+    rule(
+        "alone 9",
+        "… but one that a text names …",
+        swap(
+            f"{CATALOGUE}._may_call_definer",
+            "and facts.suspects.isdisjoint(statement.words)",
+            "",
+        ),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
+    ),
+    rule(
+        "alone 10",
+        "… in whatever spelling …",
+        swap(f"{CATALOGUE}._may_call_definer", "and is_unambiguous(text)", ""),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
+    ),
+    rule(
+        "alone 11",
+        "… or without a word that could be looked for …",
+        swap(f"{CATALOGUE}._may_call_definer", "and not facts.hidden", ""),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
+    ),
+    rule(
+        "alone 12",
+        "… or a parameter …",
+        swap(f"{CATALOGUE}._may_call_definer", "values_only\n            and", ""),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
+    ),
+    rule(
+        "alone 13",
+        "… or a trigger, a default, a view or a rule …",
+        swap(f"{CATALOGUE}._may_call_definer", "and not facts.unasked", ""),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
+    ),
+    rule(
+        "alone 14",
+        "… or what was prepared before.",
+        swap(f"{CATALOGUE}._may_call_definer", "and statement.plain", ""),
+        psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
     ),
 ]

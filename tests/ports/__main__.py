@@ -1,4 +1,4 @@
-"""``python -m tests.ports``: what becomes of each bug under each base, and what the port costs.
+"""Print what becomes of each bug of the blog under each base, and what the port costs.
 
 The rounds of the port and of the recipe are run in turns, over the tests that pass in both. Ends
 with an error where a bug is not found that production shows, or a transaction costs too much.
@@ -6,15 +6,18 @@ with an error where a bug is not found that production shows, or a transaction c
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import statistics
 import sys
 import time
+from collections.abc import Sequence
 
 from .bugs import BUGS
 from .copies import HERE, Workshop, run
 from .figures import tallied
 
+#: How often the port and the recipe are timed, unless one says otherwise.
 ROUNDS = 7
 BASES = ("production", "port", "original", "recipe")
 
@@ -56,7 +59,7 @@ def print_messages(workshop: Workshop) -> bool:
     return not tally.too_many()
 
 
-def print_times(workshop: Workshop) -> None:
+def print_times(workshop: Workshop, rounds: int) -> None:
     """Print how long the same tests take as a port and under the recipe."""
     contenders = {base: workshop.copy(base) for base in ("port", "recipe")}
     passed = [
@@ -65,24 +68,44 @@ def print_times(workshop: Workshop) -> None:
     ]
     tests = set.intersection(*passed)
     seconds: dict[str, list[float]] = {base: [] for base in contenders}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for base, classes in contenders.items():
             started = time.perf_counter()
             run(classes, tests)
             seconds[base].append(time.perf_counter() - started)
     ratios = [ours / theirs for ours, theirs in zip(*seconds.values(), strict=True)]
-    print(f"\n{len(tests)} tests that pass in both, {ROUNDS} rounds in turns:")
+    print(f"\n{len(tests)} tests that pass in both, {rounds} rounds in turns:")
     for base, times in seconds.items():
         print(f"{base:12}{statistics.median(times):8.3f} s, best {min(times):.3f} s")
     print(f"{'ratio':12}{statistics.median(ratios):8.2f} (median of the rounds')")
 
 
-def main() -> int:
+def positive(text: str) -> int:
+    """Read a number that is not 0."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print all, and return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.ports",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--rounds",
+        type=positive,
+        default=ROUNDS,
+        help="how often the port and the recipe are timed (default: %(default)s)",
+    )
+    options = parser.parse_args(arguments)
     print_difference()
     with Workshop() as workshop:
         results = [print_bugs(workshop), print_messages(workshop)]
-        print_times(workshop)
+        print_times(workshop, options.rounds)
     return 0 if all(results) else 1
 
 

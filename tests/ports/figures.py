@@ -153,7 +153,7 @@ class _Counter:
         self._classes: weakref.WeakSet[DatabaseFixture] = weakref.WeakSet()
         self._last: Transaction | None = None
         self._in_test = self._first = False
-        self._queue, self._send = PostgreSQLWire.queue, PostgreSQLWire._send
+        self._queue, self._flush = PostgreSQLWire.queue, PostgreSQLWire.flush
         self._begin, self._end = DatabaseFixture.begin_test, DatabaseFixture.end_test
 
     # -- SQLAlchemy --------------------------------------------------------------------
@@ -191,9 +191,10 @@ class _Counter:
             self._causes[wire] = self._current
         self._queue(wire, sql)
 
-    def send(self, wire: PostgreSQLWire, text: str) -> Any:
+    def flush(self, wire: PostgreSQLWire) -> Any:
+        text = "; ".join(wire.pending)
         cause = self._causes.pop(wire, self._current)
-        if self._in_test:
+        if text and self._in_test:
             if text.startswith("BEGIN"):
                 self.tally.begins += 1
             elif self._first:
@@ -202,7 +203,7 @@ class _Counter:
                 self.tally.ends += 1
             else:
                 cause.messages.append(text)
-        return self._send(wire, text)
+        return self._flush(wire)
 
     # -- tests -----------------------------------------------------------------------------
 
@@ -234,11 +235,11 @@ def tallied() -> Iterator[Tally]:
     with contextlib.ExitStack() as stack:
         for owner, name in (
             (PostgreSQLWire, "queue"),
-            (PostgreSQLWire, "_send"),
+            (PostgreSQLWire, "flush"),
             (DatabaseFixture, "begin_test"),
             (DatabaseFixture, "end_test"),
         ):
-            method = getattr(counter, name.strip("_"))
+            method = getattr(counter, name)
 
             # a bound method would not be given the wire
             def replacement(*arguments: Any, method: Any = method) -> Any:

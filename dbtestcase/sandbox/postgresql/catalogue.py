@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..statements import Statement
+from ..statements import LONGEST_NAME, Statement, is_unambiguous, words_of
 from .wire import PostgreSQLWire
 
 __all__ = ["Catalogue"]
@@ -62,6 +62,19 @@ SELECT 'hidden', name, changes_schema FROM suspect
                   AND classid IN ('pg_catalog.pg_operator'::regclass,
                                   'pg_catalog.pg_cast'::regclass, 'pg_catalog.pg_type'::regclass,
                                   'pg_catalog.pg_amproc'::regclass))
+UNION ALL
+SELECT 'trigger', p.prosrc, s.changes_schema FROM suspect s JOIN pg_catalog.pg_proc p USING (oid)
+ WHERE NOT native AND EXISTS (SELECT FROM suspect WHERE changes_schema)
+   AND oid IN (SELECT tgfoid FROM pg_catalog.pg_trigger WHERE NOT tgisinternal)
+UNION ALL
+SELECT 'unasked', name, false FROM suspect
+ WHERE NOT native AND EXISTS (SELECT FROM suspect WHERE changes_schema)
+   AND oid IN (SELECT d.refobjid FROM pg_catalog.pg_depend d LEFT JOIN pg_catalog.pg_trigger t
+                   ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid
+                WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass
+                  AND t.tgfoid IS DISTINCT FROM d.refobjid
+                  AND d.classid NOT IN ('pg_catalog.pg_proc'::regclass,
+                                        'pg_catalog.pg_event_trigger'::regclass))
 """
 
 # The server's own functions that are VOLATILE, and those that run a query which is given as text.
@@ -90,6 +103,7 @@ _servers: dict[int, frozenset[str]] = {}
 
 _WORD = re.compile(r"\w+")
 
+
 @dataclass(frozen=True, slots=True)
 class _Facts:
     """What was asked.
@@ -97,7 +111,8 @@ class _Facts:
     :param deferrable: the constraints, and whether each is initially deferred.
     :param suspects: words of the names by which something that may write is brought in.
     :param natives: words of the names of functions in C that may change the schema.
-    :param unsteady: whether another function may change the schema, which a trigger may call.
+    :param unsteady: whether another function may change the schema.
+    :param unasked: whether one of those may be called by what no text names: a trigger, a default.
     :param hidden: whether an operator or a cast, say, calls what no text names.
     :param deletes: whether something in the database deletes rows that no text speaks of: a
         function, a rule, a row that moves to another partition.
@@ -107,6 +122,7 @@ class _Facts:
     suspects: frozenset[str] = frozenset()
     natives: frozenset[str] = frozenset()
     unsteady: bool = False
+    unasked: bool = False
     hidden: bool = False
     deletes: bool = False
 
@@ -126,7 +142,8 @@ class Catalogue:
         self.changed = False
         #: what was known before the first change of a test
         self._at_start: _Facts | None = None
-        self._facts = _Facts()
+        #: what was asked last
+        self.facts = _Facts()
 
     # -- asking ------------------------------------------------------------------
 
@@ -135,13 +152,11 @@ class Catalogue:
         self._known = False
         self._at_start = None
 
-    def note(self, statement: Statement) -> None:
+    def note(self, statement: Statement, text: str, *, values_only: bool) -> None:
         """Ask again after a statement that may have changed the schema."""
-        changes = statement.defines or self._names_native(statement)
-        unsteady = self._known and self._facts.unsteady
-        if changes or (unsteady and not self.only_reads(statement)):
+        if statement.defines or self.may_change_by(statement, text, values_only=values_only):
             if not self.changed and self._known:
-                self._at_start = self._facts
+                self._at_start = self.facts
             self._known = False
             self.changed = True
 
@@ -152,7 +167,7 @@ class Catalogue:
     def rolled_back(self) -> None:
         """Believe again what was known before the schema was changed in the test: it has ended."""
         self._known = self._at_start is not None
-        self._facts = self._at_start or self._facts
+        self.facts = self._at_start or self.facts
         self.changed, self._at_start = False, None
 
     def keep(self) -> None:
@@ -167,7 +182,8 @@ class Catalogue:
         rows = self._wire.ask(_USERS)
         suspects, natives = set(self._servers_words()), set()
         deferrable, expressions = [], []
-        unsteady = hidden = deletes = False
+        triggers: list[str] = []
+        unsteady = unasked = hidden = deletes = False
         for kind, name, flag in rows:
             if kind == "deferrable":
                 deferrable.append((name, flag))
@@ -175,15 +191,28 @@ class Catalogue:
                 expressions.append(name)
             elif kind == "deletes":
                 deletes = True
+            elif kind == "trigger":
+                triggers.append(name)
+                unasked |= flag
+            elif kind == "unasked":
+                unasked = True
             else:
                 suspects.add(_longest_word(name))
                 unsteady |= flag
                 hidden |= kind == "hidden" or _WORD.search(name) is None
                 if kind == "native":
                     natives.add(_longest_word(name))
-        hidden |= any(not suspects.isdisjoint(_words(text)) for text in expressions)
-        self._facts = _Facts(
-            tuple(deferrable), frozenset(suspects), frozenset(natives), unsteady, hidden, deletes
+        hidden |= any(not suspects.isdisjoint(words_of(text)) for text in expressions)
+        # what writes in a trigger may only set off others, of which the same is asked
+        unasked |= any(_may_name(text, suspects) for text in triggers)
+        self.facts = _Facts(
+            tuple(deferrable),
+            frozenset(suspects),
+            frozenset(natives),
+            unsteady,
+            unasked,
+            hidden,
+            deletes,
         )
         self._known = True
 
@@ -201,12 +230,33 @@ class Catalogue:
         if not statement.may_only_read:
             return False
         self.learn()
-        return not self._facts.hidden and self._facts.suspects.isdisjoint(statement.words)
+        return not self.facts.hidden and self.facts.suspects.isdisjoint(statement.words)
 
-    def may_change_by(self, statement: Statement) -> bool:
-        """Whether a plain *statement* may change the schema, if it is not proven to only read."""
-        facts = self._facts
-        return facts.unsteady or (bool(facts.natives) and self._names_native(statement))
+    def may_change_by(self, statement: Statement, text: str, *, values_only: bool) -> bool:
+        """Whether *statement* may change the schema, other than by its own text.
+
+        :param values_only: whether the parameters are values, and bring no SQL of their own.
+        """
+        facts = self.facts
+        return (
+            facts.unsteady and self._may_call_definer(statement, text, values_only=values_only)
+        ) or self._names_native(statement)
+
+    def _may_call_definer(self, statement: Statement, text: str, *, values_only: bool) -> bool:
+        """Whether *statement* may call one of the functions that change the schema.
+
+        It does not where it names no function that might, no view, and no table with row security,
+        and where no trigger, default, rule or constraint of the database calls one unasked.
+        """
+        facts = self.facts
+        return not (
+            values_only
+            and statement.plain
+            and not facts.unasked
+            and not facts.hidden
+            and facts.suspects.isdisjoint(statement.words)
+            and is_unambiguous(text)
+        )
 
     def _names_native(self, statement: Statement) -> bool:
         """Whether *statement* names a function of the users in C, which may change the schema.
@@ -214,17 +264,16 @@ class Catalogue:
         Such a function in a trigger is trusted not to: ``uuid-ossp`` and the like would have the
         catalogues asked again and again.
         """
-        natives = self._facts.natives
-        return bool(natives) and not natives.isdisjoint(statement.words)
+        return not self.facts.natives.isdisjoint(statement.words)
 
     def may_delete(self, statement: Statement) -> bool:
         """Whether *statement* may delete rows, as far as is known without asking."""
-        return statement.may_delete or self._facts.deletes or not self._known
+        return statement.may_delete or self.facts.deletes or not self._known
 
     @property
     def nothing_deferrable(self) -> bool:
         """Whether it is known that no constraint can be deferred."""
-        return self._known and not self._facts.deferrable
+        return self._known and not self.facts.deferrable
 
     def check(self, role: str = "") -> str:
         """Give what checks all deferred constraints; empty where nothing can be deferred.
@@ -232,19 +281,22 @@ class Catalogue:
         :param role: the role that was set in the session, as an SQL literal.
         """
         self.learn()
-        if not self._facts.deferrable:
+        if not self.facts.deferrable:
             return ""
         parts = ["SET CONSTRAINTS ALL IMMEDIATE"]
         # setting ALL of them back to DEFERRED would cost more with every commit
-        if deferred := ", ".join(name for name, initially in self._facts.deferrable if initially):
+        if deferred := ", ".join(name for name, initially in self.facts.deferrable if initially):
             parts.append(f"SET CONSTRAINTS {deferred} DEFERRED")
             if role:  # which may not be allowed to name the constraints of another schema
                 parts[1:] = ["SET ROLE NONE", *parts[1:], f"SET ROLE {role}"]
         return "; ".join(parts)
 
 
-def _words(text: str) -> set[str]:
-    return {word.lower() for word in _WORD.findall(text)}
+def _may_name(source: str, suspects: set[str]) -> bool:
+    """Whether a function's source names a suspect, or what the server reads in another way."""
+    words = words_of(source)
+    longest = max((len(word.encode()) for word in words), default=0)
+    return not suspects.isdisjoint(words) or '&"' in source or longest > LONGEST_NAME
 
 
 def _longest_word(name: str) -> str:

@@ -22,6 +22,7 @@ __all__ = [
     "sets_constraints",
     "sets_constraints_beside",
     "several_statements",
+    "would_wait",
 ]
 
 
@@ -64,6 +65,14 @@ def impatient_beside(backend: object, other: object) -> str:
     return (
         f"{backend} uses NOWAIT or SKIP LOCKED beside uncommitted work of {other}: on one "
         f"connection no lock is ever in the way. Commit that work first, or {REAL_CONNECTIONS}."
+    )
+
+
+def would_wait(backend: object, other: object, deed: str) -> str:
+    """Say that a lock of another connection keeps nobody out."""
+    return (
+        f"{backend} would wait on real connections for {other}, which {deed}: on one connection no "
+        f"lock is ever in the way. End that transaction first, or {REAL_CONNECTIONS}."
     )
 
 

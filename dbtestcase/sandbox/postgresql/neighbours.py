@@ -12,13 +12,14 @@ What was touched is read from PostgreSQL's counters per table, before and after 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..backends import Backend
 from ..segments import Segment, SegmentStack
-from ..statements import Statement
+from ..statements import Statement, words_of
+from .locks import ROW_CHANGE, ROW_LOCK, ROW_READ
 from .wire import PostgreSQLWire
 
 __all__ = ["Counters", "Met", "Neighbours"]
@@ -88,6 +89,8 @@ class Neighbours:
         self._now: dict[int, Counters] | None = None
         #: whether a statement ran with nobody beside it since the tables were looked at
         self.stale = True
+        #: what the last statement that had neighbours needed of each table, as LOCK TABLE calls it
+        self.touched: dict[int, str] = {}
 
     def unwatched(self) -> None:
         """Note that a statement ran with nobody beside it."""
@@ -143,6 +146,7 @@ class Neighbours:
         mine = self._stack.top.traces
         met: dict[Backend, Met] = {}
         scanned: dict[int, tuple[bool, bool]] = {}
+        self.touched = {}
         for table, counters in new.items():
             known = old.get(table, Counters())
             reads = counters.scans > known.scans
@@ -157,6 +161,10 @@ class Neighbours:
                 mine.deleted.add(table)
             if reads or inserts or updates or deletes:
                 scanned[table] = (reads or updates or deletes, inserts)
+                if inserts or updates or deletes:
+                    self.touched[table] = ROW_CHANGE
+                else:
+                    self.touched[table] = ROW_LOCK if statement.locks else ROW_READ
         collides = statement.on_conflict or error is not None
         for segment in others:
             owner = segment.owner
@@ -182,10 +190,24 @@ class Neighbours:
                 met.setdefault(owner, Met("the schema"))
         return met
 
+    def rows_locked(self, others: Iterable[Segment]) -> Iterator[tuple[Backend, str]]:
+        """Give who may have locked rows of a table whose rows the last statement changed or locked.
+
+        The rows themselves do not tell: the locks of one server process are all its own, and of
+        two on one row no query says whose they are.
+        """
+        for segment in others:
+            owner, words = segment.owner, segment.traces.locking
+            if words and isinstance(owner, Backend):
+                for table in (t for t, mode in self.touched.items() if mode != ROW_READ):
+                    name = self._regclass(table)
+                    if words_of(name.rpartition(".")[2]) <= words:
+                        yield owner, f"table {name}"
+                        break
+
     def name(self, table: int) -> str:
         """Say which table that is."""
-        rows = self._ask(f"SELECT {table}::regclass::text")
-        return f"table {rows[0][0]}"
+        return f"table {self._regclass(table)}"
 
     def xids(self) -> dict[int, Segment]:
         """Give the transaction ids of the open segments.

@@ -5,14 +5,16 @@ Everything here raises a :exc:`~dbtestcase.errors.SandboxConflict` or does nothi
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from .. import messages as shared
-from ..backends import SNAPSHOT_LEVELS, Backend
+from ..backends import SNAPSHOT_LEVELS, Backend, TableLock
 from ..segments import Segment, Wrote
 from ..statements import Statement
 from . import messages
 from .cursors import ServerCursors
+from .locks import ROW_CHANGE, ROW_LOCK, ROW_READ, Wanted, exclude
 from .neighbours import Neighbours
 
 if TYPE_CHECKING:
@@ -67,20 +69,13 @@ class Refusals:
             # constraints are nothing to who only reads
             if other.sets_constraints and other is not backend and not only_reads:
                 raise sandbox.conflict(messages.sets_constraints(other, backend))
-        if statement.impatient:
-            self._beside_locks(backend, statement)
+        if statement.impatient and statement.verb != "LOCK":
+            for other in sandbox.backends:
+                if other.holds_locks and other is not backend:
+                    raise sandbox.conflict(messages.impatient_beside(backend, other))
         stranger = ServerCursors.stranger(backend, statement, sandbox.backends)
         if stranger is not None and statement.cursor is not None:
             raise sandbox.conflict(messages.cursor_name(backend, stranger, statement.cursor.name))
-
-    def _beside_locks(self, backend: Backend, statement: Statement) -> None:
-        """Refuse NOWAIT and SKIP LOCKED beside locks that are no writes."""
-        for other in self._sandbox.backends:
-            if other is backend:
-                continue
-            # whoever has read a table holds a lock of it, which only LOCK TABLE runs into
-            if other.holds_locks or (statement.verb == "LOCK" and other.has_asked):
-                raise self._sandbox.conflict(messages.impatient_beside(backend, other))
 
     def _old_snapshot(self, backend: Backend) -> None:
         stack = self._sandbox.stack
@@ -108,6 +103,66 @@ class Refusals:
         if statement.impatient:
             raise self._sandbox.conflict(messages.impatient_beside(backend, other))
 
+    def lock_tables(
+        self,
+        backend: Backend,
+        wanted: Iterable[Wanted],
+        others: list[Segment],
+        neighbours: Neighbours,
+    ) -> None:
+        """Refuse a LOCK TABLE for which the server would let wait, or say so in its name.
+
+        :raises Exception: the driver's own error for NOWAIT.
+        """
+        sandbox = self._sandbox
+        for each, nowait in wanted:
+            for other, deed in self._holders(backend, each, others, neighbours):
+                if nowait:
+                    backend.fail()
+                    text = f'could not obtain lock on relation "{each.name}"'
+                    raise sandbox.error("55P03", text)
+                raise sandbox.conflict(messages.would_wait(backend, other, deed))
+            if nowait:
+                self._unseen_holders(backend, each)
+
+    def _unseen_holders(self, backend: Backend, wanted: TableLock) -> None:
+        """Refuse NOWAIT where locks that leave no trace may be in the way: of rows, of readers."""
+        reads, locks = exclude(wanted.mode, ROW_READ), exclude(wanted.mode, ROW_LOCK)
+        for other in self._sandbox.backends:
+            if other is not backend and (
+                (locks and other.holds_locks) or (reads and other.has_asked)
+            ):
+                raise self._sandbox.conflict(messages.impatient_beside(backend, other))
+
+    def _holders(
+        self, backend: Backend, wanted: TableLock, others: list[Segment], neighbours: Neighbours
+    ) -> Iterator[tuple[object, str]]:
+        for other, lock in self._sandbox.table_locks.of_others(backend):
+            if lock.tables & wanted.tables and exclude(lock.mode, wanted.mode):
+                yield other, f"has locked table {lock.name} in {lock.mode} mode"
+        for segment in others:
+            if exclude(wanted.mode, ROW_LOCK) and wanted.words <= segment.traces.locking:
+                yield segment.owner, f"has locked rows of table {wanted.name}"
+            if exclude(wanted.mode, ROW_CHANGE):
+                # of deleted rows nothing is left that would say whose deed it was
+                written = segment.traces.inserted | segment.traces.changed
+                if tables := written & wanted.tables:
+                    yield segment.owner, f"has written to {neighbours.name(min(tables))}"
+
+    def locked(
+        self,
+        backend: Backend,
+        statement: Statement,
+        neighbours: Neighbours,
+        error: Exception | None = None,
+    ) -> None:
+        """Refuse what a statement has done in a table that another connection has locked."""
+        locks = self._sandbox.table_locks
+        if (found := locks.needed(backend, statement, neighbours.touched)) is not None:
+            other, lock = found
+            deed = f"has locked table {lock.name} in {lock.mode} mode"
+            raise self._sandbox.conflict(messages.would_wait(backend, other, deed)) from error
+
     def failure(
         self,
         backend: Backend,
@@ -122,9 +177,11 @@ class Refusals:
         said = shared.first_line(error)
         if state in _CANNOT_BE_PLAYED or (state in _CANNOT_BE_PLAYED_ALONE and backend.alone):
             raise sandbox.conflict(shared.cannot_be_run(statement.verb, said)) from error
-        if not others:
+        locks = sandbox.table_locks
+        if not others and not locks.of_others(backend):
             return
         met = neighbours.after(statement, others, error)
+        self.locked(backend, statement, neighbours, error)
         diag = getattr(error, "diag", None)
         if met and not neighbours.genuine(state, diag, others, statement):
             other, (what, deed) = next(iter(met.items()))

@@ -27,6 +27,7 @@ from .advisory import AdvisoryLocks
 from .catalogue import Catalogue
 from .cursors import ServerCursors
 from .foreign_keys import ForeignKeys
+from .locks import TableLocks
 from .neighbours import Met, Neighbours
 from .prepared import PreparedStatements
 from .refusals import Refusals
@@ -72,11 +73,15 @@ class PostgreSQLSandbox(Sandbox):
         self._first_sequences = ""
         self._settings = SessionSettings(self._wire, self._quote)
         self._advisory = AdvisoryLocks(self._wire, lambda: self.backends)
+        self.table_locks = TableLocks(
+            lambda sql: self._neighbours.look(sql), lambda: self.backends
+        )
         self._temporary = TemporaryTables(self._wire)
         self.temporary_tables = self._temporary.names
         self._prepared = PreparedStatements()
         self._cursors = ServerCursors(self._wire)
-        self._catalogue = Catalogue(self._wire, self._server_version)
+        #: what is known of the schema
+        self.catalogue = Catalogue(self._wire, self._server_version)
         self._refusals = Refusals(self)
         self._visitors = Visitors(self._send)
         #: whether the message that ended the test has asked for visitors, or need not
@@ -192,21 +197,24 @@ class PostgreSQLSandbox(Sandbox):
         :param values_only: whether the parameters are values, and bring no SQL of their own.
         :raises SandboxConflict: where one connection cannot show what several would.
         """
-        only_reads = values_only and self._catalogue.only_reads(statement)
+        only_reads = values_only and self.catalogue.only_reads(statement)
         if (
             statement.plain
             and self.has_one
             and not backend.read_only
             and not self._settings.learned
             and not self._temporary.any
-            and not self._catalogue.may_change_by(statement)
+            and not self.catalogue.may_change_by(statement, text, values_only=values_only)
         ):
             return self._run_alone(backend, call, only_reads=only_reads, statement=statement)
         if backend.alone:
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
+        locks = self.table_locks
+        if locks.used:
+            self.threads.wait_for(lambda: locks.in_the_way(backend, statement), backend)
         # asked again, as another thread may have changed the schema meanwhile
-        only_reads = values_only and self._catalogue.only_reads(statement)
+        only_reads = values_only and self.catalogue.only_reads(statement)
         self._refusals.statement(
             backend,
             statement,
@@ -219,15 +227,19 @@ class PostgreSQLSandbox(Sandbox):
             backend.commits_seen = self.stack.commits
         segment = self._claim(backend, only_reads=only_reads)
         others = self.stack.of_others(backend)
+        beside = bool(others or locks.of_others(backend))
+        if beside:
+            self._neighbours.before()
+        else:
+            self._neighbours.stale = True
+        wanted = locks.wanted(backend, text) if statement.locks else []
+        if wanted:
+            self._refusals.lock_tables(backend, wanted, others, self._neighbours)
         if others:
             self._refusals.beside(backend, statement, others)
         if statement.settings:
             self._settings.learn(statement)
-        locks = self._advisory.look() if statement.advisory else set()
-        if others:
-            self._neighbours.before()
-        else:
-            self._neighbours.stale = True
+        advisory = self._advisory.look() if statement.advisory else set()
         guarded = backend.read_only and not (only_reads and _MODE_TELLS.isdisjoint(statement.words))
         if guarded:
             self._wire.queue(_BEGIN_READ_ONLY)
@@ -241,9 +253,12 @@ class PostgreSQLSandbox(Sandbox):
         if guarded:
             self._wire.queue(_END_READ_ONLY)
         self._note(backend, statement, segment, bool(others))
+        self.catalogue.note(statement, text, values_only=values_only)
         if statement.advisory:
-            self._note_advisory(backend, statement, segment, text, locks)
-        if others:
+            self._note_advisory(backend, statement, segment, text, advisory)
+        if wanted:
+            locks.note(backend, wanted)
+        if beside:
             self._note_neighbours(backend, statement, text, others)
         if statement.settings:
             self._settings.note(backend, statement)
@@ -277,7 +292,7 @@ class PostgreSQLSandbox(Sandbox):
             self._failed(backend, statement, [], error, guarded=False)
             raise
         self.answered = True
-        if not only_reads and self._catalogue.may_delete(statement):
+        if not only_reads and self.catalogue.may_delete(statement):
             segment.traces.may_delete = True  # who comes beside it asks what it may have done
         return result
 
@@ -311,8 +326,8 @@ class PostgreSQLSandbox(Sandbox):
 
     def _rolled_back(self, settings: Mapping[str, str | None]) -> None:
         self._settings.in_force = settings
-        if self._catalogue.changed:
-            self._catalogue.partly_rolled_back()
+        if self.catalogue.changed:
+            self.catalogue.partly_rolled_back()
 
     # -- failing -----------------------------------------------------------------
 
@@ -342,18 +357,20 @@ class PostgreSQLSandbox(Sandbox):
 
     def _note(self, backend: Backend, statement: Statement, segment: Segment, beside: bool) -> None:
         traces = segment.traces
-        traces.locked |= statement.locks_rows or statement.temporary is not None
+        traces.locked |= statement.locks or statement.temporary is not None
+        if statement.locks and statement.verb != "LOCK":
+            traces.locking |= statement.words
+            if backend.locked_level is None:
+                backend.locked_level = backend.level
         traces.ddl |= statement.ddl
-        traces.may_delete |= self._catalogue.may_delete(statement)
+        traces.may_delete |= self.catalogue.may_delete(statement)
         self._temporary.note(backend, statement)
         self._prepared.note(backend, statement)
-        self._catalogue.note(statement)
         self._sequences.note(statement)
         if statement.sets_constraints and not backend.alone:
             backend.sets_constraints = True
-            segment.wrote = Wrote.YES  # so that a rollback really takes it back
-        if (statement.locks_rows or statement.verb == "LOCK") and backend.locked_level is None:
-            backend.locked_level = backend.level
+            # so that a rollback really takes it back: a released savepoint forgets how it was
+            segment.wrote, segment.apart = Wrote.YES, True
         if statement.cursor is not None:
             self._cursors.note(backend, statement, beside=beside)
             segment.pinned |= statement.cursor.verb == "DECLARE"
@@ -371,6 +388,7 @@ class PostgreSQLSandbox(Sandbox):
         self, backend: Backend, statement: Statement, text: str, others: list[Segment]
     ) -> None:
         met = self._neighbours.after(statement, others, None)
+        self._refusals.locked(backend, statement, self._neighbours)
         use = statement.cursor
         if use is not None and not met:
             # a cursor keeps the snapshot of its DECLARE
@@ -379,9 +397,18 @@ class PostgreSQLSandbox(Sandbox):
                 owners = (segment.owner for segment in others)
                 met = {owner: Met("a table") for owner in owners if isinstance(owner, Backend)}
         for other, (what, deed) in met.items():
-            if (pair := (backend.name, other.name)) not in self.warned:
-                self.warned.add(pair)
+            if self._first_time(backend, other):
                 uncommitted.warn(uncommitted.meets(backend, other, what, deed, text))
+        for other, what in self._neighbours.rows_locked(others):
+            if self._first_time(backend, other):
+                uncommitted.warn(uncommitted.may_wait(backend, other, what, text))
+
+    def _first_time(self, backend: Backend, other: Backend) -> bool:
+        """Whether no warning has named these two yet."""
+        pair = backend.name, other.name
+        is_new = pair not in self.warned
+        self.warned.add(pair)
+        return is_new
 
     def _unpin(self, backend: Backend) -> None:
         if not backend.cursors and not backend.transaction_locks:
@@ -419,7 +446,7 @@ class PostgreSQLSandbox(Sandbox):
     def before_commit(self, backend: Backend) -> None:
         """Check deferred constraints and end temporary tables, as the server does at COMMIT."""
         if (
-            self._catalogue.nothing_deferrable
+            self.catalogue.nothing_deferrable
             and not self._temporary.any
             and backend.isolation != "SERIALIZABLE"
         ):
@@ -436,15 +463,20 @@ class PostgreSQLSandbox(Sandbox):
             return
         self._refusals.serialization(backend)
         role = self._settings.in_force.get("role")
-        if not (check := self._catalogue.check(self._quote(role) if role else "")):
+        if not (check := self.catalogue.check(self._quote(role) if role else "")):
             return
+        savepoints = backend.savepoints
+        # a READ ONLY that was set inside a savepoint ends with it, before the check
+        if savepoints[0].read_only if savepoints else backend.read_only:
+            # the check of a foreign key locks rows, which fails then
+            check = f"{_BEGIN_READ_ONLY}; {check}; {_END_READ_ONLY}"
         self._refusals.commit(backend)
         self._claim(backend)
         if others := self.stack.of_others(backend):
             self._check_beside(backend, others, check)
             return
         try:
-            if not self.has_one and self.holds_snapshots:
+            if self.holds_snapshots:
                 # it may yet matter whether it wrote
                 self._wire.ask(check)
             else:
@@ -488,7 +520,7 @@ class PostgreSQLSandbox(Sandbox):
         self._settings.forget()
         self._temporary.clear()
         self._prepared.clear()
-        self._catalogue.forget()
+        self.catalogue.forget()
         self._advisory.used = False
         self.shared = False
         self._sequences = Sequences(self._wire.ask, self.url.database)
@@ -508,7 +540,7 @@ class PostgreSQLSandbox(Sandbox):
         self._begin_outer()
         if self.phase is not Phase.SETUP:
             # before the test may have changed what it does not leave behind
-            self._catalogue.learn()
+            self.catalogue.learn()
 
     def _remember_sequences(self, *, for_good: bool) -> None:
         self._sequences.remember(for_good=for_good)
@@ -525,7 +557,7 @@ class PostgreSQLSandbox(Sandbox):
             return
         xid = self._wire.ask("SELECT pg_current_xact_id_if_assigned()::text")[0][0]
         self.shared = xid is not None
-        self._catalogue.keep()
+        self.catalogue.keep()
         self._temporary.keep()
         if self._reset_sequences:
             self._remember_sequences(for_good=self.shared)
@@ -567,8 +599,9 @@ class PostgreSQLSandbox(Sandbox):
             self._temporary.test_rolled_back()
         if self._prepared.any:
             self._prepared.clear()
-        if self._catalogue.changed:
-            self._catalogue.rolled_back()
+        self.table_locks.used = False
+        if self.catalogue.changed:
+            self.catalogue.rolled_back()
         restore = self._sequences.restore()
         if begun and self._real_state() is State.IDLE:
             raise self._escaped()

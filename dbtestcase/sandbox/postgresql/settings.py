@@ -17,9 +17,13 @@ _TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout", "tra
 NO_TIMEOUTS = f"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN {_TIMEOUTS}"
 
 
-def shown_isolation(backend: Backend) -> str | None:
-    """Give what answers SHOW transaction_isolation, where the real transaction may differ."""
-    level = backend.defaults()[0] if backend.state is State.IDLE else backend.isolation
+def shown_isolation(backend: Backend, level: str | None = None) -> str | None:
+    """Give what answers SHOW transaction_isolation, where the real transaction may differ.
+
+    :param level: what the driver is about to begin with.
+    """
+    if level is None:
+        level = backend.defaults()[0] if backend.state is State.IDLE else backend.isolation
     return f"SELECT '{level.lower()}'::text AS transaction_isolation" if level else None
 
 

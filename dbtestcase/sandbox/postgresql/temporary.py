@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sized
 
 from ..backends import Backend
-from ..statements import Statement
+from ..statements import Statement, words_of
 from .wire import PostgreSQLWire, literal, quoted
 
 __all__ = ["TemporaryTables"]
 
-_WORDS = re.compile(r"\w+")
 
 
 class TemporaryTables:
@@ -54,8 +52,7 @@ class TemporaryTables:
         if not self._owners:
             return None
         for name, (owner, _) in list(self._owners.items()):
-            words = set(_WORDS.findall(name.lower()))
-            if owner is not backend and words <= statement.words:
+            if owner is not backend and words_of(name) <= statement.words:
                 if self._is_there(name):
                     return name, owner
                 del self._owners[name]  # dropped, or rolled back to before it was made

@@ -15,6 +15,7 @@ from ..postgresql import messages
 from ..postgresql.settings import shown_isolation
 from ..postgresql.several import play_parts
 from ..statements import Statement, analyse
+from .characteristics import DEFERRABLE, ISOLATION, READ_ONLY, Characteristics, switch
 from .real import Cursor, RealConnection, is_closed
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _LEVELS: dict[object, str | None] = {
     extensions.ISOLATION_LEVEL_SERIALIZABLE: "SERIALIZABLE",
 }
 _NUMBERS = {name: number for number, name in _LEVELS.items() if name and isinstance(number, int)}
+
+_NOTHING: Mapping[str, str | None] = {}
 
 _TRANSACTION_STATUS = {
     State.IDLE: extensions.TRANSACTION_STATUS_IDLE,
@@ -61,11 +64,7 @@ class VirtualConnection:
         self._settings: Mapping[str, str | None] = {}
         self._begun = False
         self._entered = False
-        self._autocommit = False
-        self._set_in_autocommit: tuple[str | None, bool | None] = None, None
-        self._level: str | None = None
-        self._read_only: bool | None = None
-        self._deferrable: bool | None = None
+        self._wants = Characteristics()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
@@ -91,30 +90,24 @@ class VirtualConnection:
             backend = self._backend = sandbox.new_backend(self._settings)
             self._generation = sandbox.generation
             self._begun = False
-            if self._level is not None or self._read_only:
-                self._characterise()
+            if self._wants.of_session and sandbox.phase is not Phase.CLOSING:
+                self._wants.begin_session(sandbox, backend)
             return backend
         return self._backend
 
-    def _characterise(self) -> None:
-        if self._backend is not None and self._generation == self.sandbox.generation:
-            level, read_only = self._level, self._read_only
-            if self._autocommit:
-                # no BEGIN would say them: psycopg2 sets for the session what changes meanwhile
-                level, read_only = self._set_in_autocommit
-            self._backend.default_isolation = level
-            self._backend.default_read_only = bool(read_only)
-
     def _change(
-        self, *, level: str | None, read_only: bool | None, autocommit: bool
+        self, given: Mapping[str, str | None] = _NOTHING, *, autocommit: bool | None = None
     ) -> None:
-        kept = self._set_in_autocommit if autocommit else (None, None)
-        self._set_in_autocommit = (
-            level if autocommit and level != self._level else kept[0],
-            read_only if autocommit and read_only != self._read_only else kept[1],
-        )
-        self._level, self._read_only, self._autocommit = level, read_only, autocommit
-        self._characterise()
+        sandbox = self.sandbox
+        if (
+            self._generation != sandbox.generation
+            or sandbox.phase is Phase.CLOSING
+            or sandbox.in_child  # where a pool may put back what it is given
+        ):
+            self._wants.change(given, autocommit, sandbox, None)
+            return
+        with sandbox.lock:
+            self._wants.change(given, autocommit, sandbox, self._backend)
 
     def run(
         self,
@@ -163,12 +156,15 @@ class VirtualConnection:
             return result
 
     def _begin(self, backend: Backend) -> None:
-        if self._entered or not self._autocommit:
+        wants = self._wants
+        if self._entered or not wants.autocommit:
             if backend.state is State.FAILED:
                 raise self.sandbox.aborted()
-            self._begun = True
             if backend.state is State.IDLE:
-                backend.begin()
+                backend.begin(wants.begin)
+            elif wants.begin is not None:  # a text has begun it
+                backend.begin_again(wants.begin)
+            self._begun = True
 
     def run_parts(self, cursor: Any, parts: Iterable[str]) -> None:
         """Run several statements, one of which steers the transaction, one by one."""
@@ -190,7 +186,8 @@ class VirtualConnection:
 
     def show_isolation(self) -> str | None:
         """Give what answers SHOW transaction_isolation, where the real transaction may differ."""
-        return shown_isolation(self.backend())
+        begins = not self._begun and (self._entered or not self._wants.autocommit)
+        return shown_isolation(self.backend(), self._wants.isolation if begins else None)
 
     # -- PEP 249 ---------------------------------------------------------------
 
@@ -206,10 +203,6 @@ class VirtualConnection:
             self._check_open()
         # only what was asked for: the program's connection class has defaults of its own
         factory = cursor_factory or self.cursor_factory
-        if name is None and not factory:
-            made = self._make_cursor()
-            made.virtual = made.connection = self
-            return made
         wanted: dict[str, Any] = {}
         if name is not None:
             wanted.update(name=name, withhold=withhold, scrollable=scrollable)
@@ -292,12 +285,12 @@ class VirtualConnection:
     @property
     def autocommit(self) -> bool:
         """Whether each statement is a transaction of its own."""
-        return self._autocommit
+        return self._wants.autocommit
 
     @autocommit.setter
     def autocommit(self, value: bool) -> None:
         self._check_outside()
-        self._change(level=self._level, read_only=self._read_only, autocommit=bool(value))
+        self._change(autocommit=bool(value))
 
     def _check_outside(self) -> None:
         self._check_open()
@@ -307,26 +300,22 @@ class VirtualConnection:
     @property
     def isolation_level(self) -> int | None:
         """The level as psycopg2's constant, None for the server's default."""
-        return None if self._level is None else _NUMBERS[self._level]
+        level = self._wants.isolation
+        return None if level is None else _NUMBERS[level]
 
     @isolation_level.setter
     def isolation_level(self, level: int | str | None) -> None:
         self._check_outside()
-        self._change(
-            level=self._named_level(level),
-            read_only=self._read_only,
-            autocommit=self._autocommit,
-        )
+        self._change({ISOLATION: self._named_level(level)})
 
     def set_isolation_level(self, level: int | None) -> None:
         """Set the level of later transactions; ends the present one, as psycopg2 does."""
         if self._begun:
             self.rollback()
         if level == extensions.ISOLATION_LEVEL_AUTOCOMMIT:
-            self._change(level=self._level, read_only=self._read_only, autocommit=True)
-            return
-        named = self._named_level(level)
-        self._change(level=named, read_only=self._read_only, autocommit=False)
+            self._change(autocommit=True)
+        else:
+            self._change({ISOLATION: self._named_level(level)}, autocommit=False)
 
     @staticmethod
     def _named_level(level: int | str | None) -> str | None:
@@ -344,22 +333,22 @@ class VirtualConnection:
     @property
     def readonly(self) -> bool | None:
         """Whether later transactions are READ ONLY; None for the server's default."""
-        return self._read_only
+        return self._wants.is_on(READ_ONLY)
 
     @readonly.setter
     def readonly(self, value: bool | None) -> None:
         self._check_outside()
-        self._change(level=self._level, read_only=value, autocommit=self._autocommit)
+        self._change({READ_ONLY: switch(value)})
 
     @property
     def deferrable(self) -> bool | None:
         """Whether later SERIALIZABLE READ ONLY transactions wait; it changes nothing here."""
-        return self._deferrable
+        return self._wants.is_on(DEFERRABLE)
 
     @deferrable.setter
     def deferrable(self, value: bool | None) -> None:
         self._check_outside()
-        self._deferrable = value
+        self._change({DEFERRABLE: switch(value)})
 
     def set_session(
         self,
@@ -370,15 +359,14 @@ class VirtualConnection:
     ) -> None:
         """Set what is given for later transactions; None leaves it as it is."""
         self._check_outside()
-        level, read_only = self._level, self._read_only
+        given: dict[str, str | None] = {}
         if isolation_level is not None:
-            level = self._named_level(isolation_level)
+            given[ISOLATION] = self._named_level(isolation_level)
         if readonly is not None:
-            read_only = None if isinstance(readonly, str) else bool(readonly)
+            given[READ_ONLY] = switch(readonly)
         if deferrable is not None:
-            self._deferrable = None if isinstance(deferrable, str) else bool(deferrable)
-        own = self._autocommit if autocommit is None else bool(autocommit)
-        self._change(level=level, read_only=read_only, autocommit=own)
+            given[DEFERRABLE] = switch(deferrable)
+        self._change(given, autocommit=None if autocommit is None else bool(autocommit))
 
     def set_client_encoding(self, encoding: str) -> None:
         """Set the client encoding, which all virtual connections share.
@@ -394,8 +382,7 @@ class VirtualConnection:
     def reset(self) -> None:
         """Roll back and go back to the defaults."""
         self._end(commit=False, close=True)
-        self._deferrable = None
-        self._change(level=None, read_only=None, autocommit=False)
+        self._wants = Characteristics()
 
     @property
     def status(self) -> int:
@@ -434,7 +421,7 @@ class VirtualConnection:
         """Raise what psycopg2 does for a named cursor that cannot be executed."""
         if cursor.withhold:
             return
-        if self._autocommit and not self._entered:
+        if self._wants.autocommit and not self._entered:
             raise psycopg2.ProgrammingError("can't use a named cursor outside of transactions")
         if cursor._transaction != self.transaction:
             raise psycopg2.ProgrammingError("named cursor isn't valid anymore")

@@ -80,7 +80,11 @@ class GuardedCursor:
             self,
             query,
             functools.partial(super().execute, sent, vars),  # type: ignore[misc]
-            values_only=statement.may_only_read and are_values(vars),
+            values_only=(
+                # else it does not matter what the parameters are
+                statement.may_only_read or self.virtual.sandbox.catalogue.facts.unsteady
+            )
+            and are_values(vars),
             statement=None if statement.shows_isolation else statement,
         )
 

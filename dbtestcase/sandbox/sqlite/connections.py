@@ -286,6 +286,8 @@ class VirtualConnection:
                 backend.close()
                 sandbox.ended(self)
                 return
+            if self._autocommit is False and backend.state is State.IDLE:
+                sandbox.ended_twice(commit)  # a text has ended it: the driver's own fails
             backend.end(commit=commit)
             if self._autocommit is False:
                 backend.begin()

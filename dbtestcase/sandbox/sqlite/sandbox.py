@@ -534,13 +534,22 @@ class SQLiteSandbox(Sandbox):
     def ended(self, connection: VirtualConnection) -> None:
         """End what belonged to a virtual connection that is closed."""
         self._reset_cursors(connection)
-        for name, owner in list(self.tables.temporary.items()):
-            if owner is connection.known_backend:
-                # others' rollback would bring it back: so they may not name it
-                if not self.stack.of_others(connection.known_backend):
-                    del self.tables.temporary[name]
-                with contextlib.suppress(sqlite3.Error):
+        backend = connection.known_backend
+        names = [name for name, owner in self.tables.temporary.items() if owner is backend]
+        if backend is None or not names:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            # others' rollback would bring them back: so they may not name them
+            stays = not self.stack.of_others(backend) and self.stack.stuck() is None
+            if stays:
+                self.stack.claim(backend).wrote = Wrote.YES  # no counter tells of it
+            for name in names:
+                with contextlib.suppress(sqlite3.Error):  # a view, or one that is still read
                     self._wire.ask('DROP TABLE temp."{}"'.format(name.replace('"', '""')))
+                    if stays:
+                        del self.tables.temporary[name]
+            if stays:
+                self.stack.commit(backend)
 
     def _leaving(self, backend: Backend) -> list[str]:
         """Give the temporary tables that *backend* has dropped, and forget that it has."""
