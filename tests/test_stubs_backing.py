@@ -6,6 +6,7 @@ import datetime
 import decimal
 import json
 import math
+import re
 import sqlite3
 import tempfile
 import unittest
@@ -551,6 +552,33 @@ class TestEngine(BackingTest):
                 stub.assert_closed()
                 stub.connect.assert_not_called()
 
+    def test_snowflake(self) -> None:
+        """Its dialect is that of snowflake-sqlalchemy, whose keys come from a sequence."""
+        table = sa.Table(
+            "users",
+            sa.MetaData(),
+            sa.Column("id", sa.Integer, sa.Sequence("user_ids"), primary_key=True),
+            sa.Column("name", sa.String),
+        )
+        stub = self.stub_connection("snowflake.connector.connect")
+        stub.on("select user_ids.nextval").returns([(7,)])
+        stub.on("insert into users (id, name) values (%(id)s, %(name)s)", params=ANY).returns(
+            rowcount=1
+        )
+        stub.on("select users.name from users where users.id = %(id_1)s", params=ANY).returns(
+            [("bob",)]
+        )
+        engine = stub.engine("snowflake")
+        with engine.begin() as connection:
+            inserted = connection.execute(table.insert(), {"name": "bob"})
+            self.assertEqual(tuple(inserted.inserted_primary_key or ()), (7,))
+            names = connection.scalars(sa.select(table.c.name).where(table.c.id == 7)).all()
+        self.assertEqual((engine.dialect.name, names), ("snowflake", ["bob"]))
+        self.assertExecuted(stub, re.compile("insert into", re.I), {"id": 7, "name": "bob"})
+        self.assertCommitted(stub, times=1)
+        self.assertClosed(stub)
+        stub.connect.assert_not_called()
+
     def test_errors_are_wrapped(self) -> None:
         """An error of the driver's is SQLAlchemy's; one of the script is the library's."""
         stub = self.stub_connection("psycopg2.connect")
@@ -576,7 +604,7 @@ class TestEngine(BackingTest):
         stub = self.stub_connection("sqlite3.connect")
         for dialect, text in {
             "postgres": 'Did you mean "postgresql"?',
-            "snowflake": "Install the package snowflake-sqlalchemy, which brings it.",
+            "snowflake_": "Install the package snowflake-sqlalchemy, which brings it.",
         }.items():
             self.assertText(
                 StubError,

@@ -56,8 +56,11 @@ def make_engine(stub: ConnectionStub, dialect: str, options: Mapping[str, Any]) 
     made = type(
         real.__name__,
         (_Untold, real),
-        # SQLAlchemy asks each class anew whether its statements may be cached
-        {"module_of_stub": staticmethod(lambda: module), "supports_statement_cache": True},
+        # SQLAlchemy asks each class itself, and not its bases, for these two
+        {
+            "import_dbapi": classmethod(lambda dialect: module),
+            "supports_statement_cache": True,
+        },
     )
     registered = f"{name}.dbtestcase_{id(stub)}"
     sqlalchemy.dialects.registry.impls[registered] = lambda: made
@@ -77,13 +80,7 @@ def make_engine(stub: ConnectionStub, dialect: str, options: Mapping[str, Any]) 
 class _Untold:
     """A dialect that asks its server nothing."""
 
-    module_of_stub: Any
     name: str
-
-    @classmethod
-    def import_dbapi(cls) -> Any:
-        """Give the driver's module, whose exceptions the engine wraps."""
-        return cls.module_of_stub()
 
     def on_connect(self) -> None:
         """Register nothing with new connections: no value comes from a wire."""
