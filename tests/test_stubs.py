@@ -466,6 +466,97 @@ class TestUnexpected(StubTest):
 
         self.assertEqual(len(run(Fails).problems), 2)
 
+    def test_told_once_outside_the_test_method(self) -> None:
+        """So it is for what unittest runs around the test's method, and in a ``subTest()``."""
+
+        def execute(number: int = 1) -> None:
+            sqlite3.connect("shop.db").execute(f"select {number}")
+
+        class Fails(ConnectionStubMixin, unittest.TestCase):
+            def setUp(self) -> None:
+                self.stub = self.stub_connection("sqlite3.connect")
+                self.stub.on("select 3").returns([(3,)])
+
+        class InSetUp(Fails):
+            def setUp(self) -> None:
+                super().setUp()
+                execute()
+
+            def test(self) -> None:
+                """Never run."""
+
+        class SkipsInSetUp(Fails):
+            def setUp(self) -> None:
+                super().setUp()
+                self.skipTest("not today")
+
+            def test(self) -> None:
+                """Never run."""
+
+        class InTearDown(Fails):
+            def tearDown(self) -> None:
+                execute()
+
+            def test(self) -> None:
+                """Do nothing."""
+
+        class InCleanup(Fails):
+            def test(self) -> None:
+                self.addCleanup(execute)
+
+        class InSubTest(Fails):
+            def test(self) -> None:
+                for number in (1, 2):
+                    with self.subTest(number):
+                        execute(number)
+
+        class InAsyncSetUp(ConnectionStubMixin, unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self) -> None:
+                self.stub_connection("sqlite3.connect")
+                execute()
+
+            async def test(self) -> None:
+                """Never run."""
+
+        class InSetUpClass(Fails):
+            @classmethod
+            def setUpClass(cls) -> None:
+                cls.stub_connection("sqlite3.connect").on("select 3").returns([(3,)])
+                execute()
+
+            def test(self) -> None:
+                """Never run."""
+
+        for case, count in {
+            InSetUp: 1,
+            SkipsInSetUp: 0,
+            InTearDown: 1,
+            InCleanup: 1,
+            InSubTest: 2,
+            InAsyncSetUp: 1,
+            InSetUpClass: 1,
+        }.items():
+            with self.subTest(case.__name__):
+                kinds = [type(error) for _, error in run(case).problems]
+                self.assertEqual(kinds, [UnexpectedQueryError] * count)
+
+    def test_swallowed_in_a_failing_set_up(self) -> None:
+        """What led to another error is told beside it, as nothing else says so."""
+
+        class Shared(ConnectionStubMixin, unittest.TestCase):
+            @classmethod
+            def setUpClass(cls) -> None:
+                cls.stub_connection("sqlite3.connect")
+                with contextlib.suppress(Exception):
+                    sqlite3.connect("shop.db").execute("select 1")
+                raise LookupError("nothing was found")
+
+            def test(self) -> None:
+                """Never run."""
+
+        kinds = [type(error) for _, error in run(Shared).problems]
+        self.assertEqual(kinds, [LookupError, UnexpectedQueryError])
+
     def test_unused(self) -> None:
         """What was scripted and never came fails the test at its end."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import unittest
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from unittest.mock import ANY
 
@@ -34,6 +35,13 @@ class _ForTestOrClass:
 
     def __get__(self, test: Any, owner: type) -> Callable[..., ConnectionStub]:
         return functools.partial(self._function, owner if test is None else test)
+
+
+def _verify(holder: Any, stub: ConnectionStub) -> None:
+    # so unittest marks a class whose setUpClass() has raised, before it cleans up
+    if isinstance(holder, type) and vars(holder).get("_classSetupFailed"):
+        stub.told_by("unittest.suite")
+    stub.verify()
 
 
 class ConnectionStubMixin(_Base):
@@ -98,14 +106,39 @@ class ConnectionStubMixin(_Base):
         stubs.append(stub)
         # the last is done first
         add(stubs.remove, stub)
-        add(stub.verify)
+        add(_verify, holder, stub)
         add(stub.stop)
         return stub.start()
 
+    # -- what unittest runs of a test; these names are its own
+
+    def _callSetUp(self) -> None:
+        with self._dbt_telling():
+            super()._callSetUp()  # type: ignore[misc]
+
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
-        """Note what the test method raises; the name is unittest's own."""
-        try:
+        with self._dbt_telling():
             super()._callTestMethod(method)  # type: ignore[misc]
+
+    def _callTearDown(self) -> None:
+        with self._dbt_telling():
+            super()._callTearDown()  # type: ignore[misc]
+
+    def _callCleanup(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
+        with self._dbt_telling():
+            super()._callCleanup(function, *args, **kwargs)  # type: ignore[misc]
+
+    @contextlib.contextmanager
+    def subTest(self, *args: Any, **params: Any) -> Iterator[None]:
+        """Begin a subtest, as ``unittest`` does; what it ends with is told there."""
+        with super().subTest(*args, **params), self._dbt_telling():
+            yield
+
+    @contextlib.contextmanager
+    def _dbt_telling(self) -> Iterator[None]:
+        """Note what unittest is about to tell, so that no stub tells it again."""
+        try:
+            yield
         except BaseException as error:
             for holder in (self, *type(self).__mro__):
                 for stub in vars(holder).get(_STUBS, ()):
