@@ -19,9 +19,54 @@ NONE = "SELECT id, name FROM item WHERE id > 100"
 COUNT = "SELECT count(*) AS n FROM item"
 INSERT = "INSERT INTO item (id, name) VALUES ({0}, {0})"
 BY_ID = "SELECT name FROM item WHERE id = {0}"
+ONE = "INSERT INTO item (id) VALUES ({0})"
 UPDATE = "UPDATE item SET name = name"
 CREATE = "CREATE TABLE other (id int)"
 WRONG = "SELECT nothing FROM nowhere"
+#: Statements and parameters that may not fit each other, for each way to write placeholders.
+BOUND: dict[str, list[tuple[str, Any]]] = {
+    "?": [
+        ("SELECT ?", ()),
+        ("SELECT ?", (1, 2)),
+        ("SELECT ?, ?", (1,)),
+        ("SELECT ?", 5),
+        ("SELECT ?", None),
+        ("SELECT ?", {1}),
+        ("SELECT ?", "a"),
+        ("SELECT ?", "pen"),
+        ("SELECT ?", {"a": 1}),
+        ("SELECT ?", (object(),)),
+        ("SELECT ?", (bytearray(b"a"),)),
+        ("SELECT ?2, ?1", (1, 2)),
+        ("SELECT ?2", (1,)),
+        ("SELECT '?', ?, \"?\" FROM item -- ?", (1, 2)),
+        ("SELECT :a, :b, @a, $b", {"a": 1, "b": 2, "c": 3, "d": 4}),
+        ("SELECT :a, :a", {"a": 1}),
+        ("SELECT :a", {}),
+        ("SELECT :a", {"b": 1}),
+        ("SELECT :a", {"a": object()}),
+        ("SELECT 1", (1,)),
+        ("SELECT 1; SELECT 2", ()),
+        ("", ()),
+        (" -- nothing", ()),
+    ],
+    "%s": [
+        ("SELECT %s", (1, 2)),
+        ("SELECT %s, %s", (1,)),
+        ("SELECT %s", 5),
+        ("SELECT %s", "a"),
+        ("SELECT %s", "pen"),
+        ("SELECT %(a)s", (1,)),
+        ("SELECT %(a)s", {"b": 1}),
+        ("SELECT %(a)s", {"a": 1, "b": 2}),
+        ("SELECT 1", {"a": 1}),
+        ("SELECT '%'", (1,)),
+        ("SELECT 5 % 2", (1,)),
+        ("SELECT '%%', %s", (1,)),
+        ("SELECT %", (1,)),
+        ("SELECT %b", (1,)),
+    ],
+}
 SETUP = [
     "CREATE TABLE item (id int, name varchar(10))",
     "INSERT INTO item (id, name) VALUES (1, 'one'), (2, 'two'), (3, NULL)",
@@ -389,3 +434,31 @@ def play(bench: Bench, name: str) -> list[Any]:
     bench.notes = []
     CHECKS[name](bench)
     return bench.notes
+
+
+@check
+def parameters(bench: Bench) -> None:
+    """What does not fit the placeholders is refused by the driver itself."""
+    with opened(bench) as (_, cursor):
+        for statement, given in BOUND[bench.mark]:
+            bench.note(
+                f"{statement} with {given}",
+                lambda statement=statement, given=given: bool(cursor.execute(statement, given)),  # type: ignore[misc]
+            )
+    with opened(bench) as (connection, cursor):
+        cursor.execute(COUNT)
+        bench.note("refused", lambda: cursor.execute(*BOUND[bench.mark][1]))
+        for name in ("description", "rowcount"):
+            bench.note(name, lambda name=name: getattr(cursor, name))  # type: ignore[misc]
+        bench.note("fetchall", cursor.fetchall)
+
+
+@check
+def parameters_of_many(bench: Bench) -> None:
+    """So is each set of ``executemany()``."""
+    with opened(bench) as (_, cursor):
+        for given in ([(1,), (1, 2)], [(1, 2)], [5], 5):
+            bench.note(
+                f"executemany with {given}",
+                lambda given=given: bool(cursor.executemany(bench.sql(ONE), given)),  # type: ignore[misc]
+            )

@@ -28,6 +28,7 @@ ANSWERS: list[tuple[str, Answer]] = [
     ("SELECT count(*)", ([(3,)], [("N", "FIXED")], 1)),
     ("SELECT name FROM item WHERE id = 1", ([("one",)], [("NAME", "TEXT")], 1)),
     ("SELECT name FROM item WHERE id = 2", ([("two",)], [("NAME", "TEXT")], 1)),
+    ("SELECT", ([(1,)], [("N", "FIXED")], 1)),
     ("UPDATE", ([(3,)], [("number of rows updated", "FIXED")], 3)),
     ("INSERT", ([(2,)], [("number of rows inserted", "FIXED")], 2)),
     ("CREATE", ([("Table OTHER successfully created.",)], [("status", "TEXT")], 1)),

@@ -313,11 +313,20 @@ class TestReturns(StubTest):
             "for each row.",
             "pen": "pen, which is no list of rows. Write returns([(...), (...)]): a list with a "
             "tuple for each row.",
+            frozenset(): "frozenset(), which is no list of rows. Write returns([(...), (...)]): a "
+            "list with a tuple for each row.",
         }.items():
             self.assertText(
                 StubError,
                 lambda rows=rows: stub.on("q").returns(rows),  # type: ignore[misc]
                 f'the answer to "q" is {text}',
+            )
+        for row in ((), [], {}):
+            self.assertText(
+                StubError,
+                lambda row=row: stub.on("q").returns([row]),  # type: ignore[misc]
+                f'the answer to "q" has the row {row} without a value. Write returns([]) for a '
+                f"result without rows, or give the row its values.",
             )
         self.assertText(
             StubError,
@@ -338,9 +347,54 @@ class TestReturns(StubTest):
         )
         self.assertText(
             StubError,
-            lambda: stub.on("q").returns([(1,)], columns=[("id", 1)]),
-            "the answer to \"q\" describes a column by ('id', 1). Write its name, or the seven "
-            "items of PEP 249's description.",
+            lambda: stub.on("q").returns([(1,)], columns=5),  # type: ignore[arg-type]
+            'the answer to "q" has columns=5. Write a list of names: columns=["id", "name"].',
+        )
+        for column in (("id", 1), 1, None, (None,) * 7):
+            self.assertText(
+                StubError,
+                lambda c=column: stub.on("q").returns([(1,)], columns=[c]),  # type: ignore[misc]
+                f'the answer to "q" describes a column by {column}. Write its name, or the seven '
+                f"items of PEP 249's description.",
+            )
+
+    def test_options(self) -> None:
+        """Options of another type than they have are refused where they are written."""
+        stub, _ = self.connected(strict=False)
+        for options, text in (
+            ({"rowcount": "2"}, "rowcount='2'. It must be a whole number, or left out."),
+            ({"rowcount": 1.5}, "rowcount=1.5. It must be a whole number, or left out."),
+            ({"lastrowid": "7"}, "lastrowid='7'. It must be a whole number, or left out."),
+            ({"sfqid": 7}, "sfqid=7. It must be a text, or left out."),
+            *(
+                ({"delay": delay}, f"delay={delay}. Write how many seconds pass before it comes: "
+                "delay=0.5.")
+                for delay in (-1, "1", float("inf"), float("nan"), None)
+            ),
+        ):  # fmt: skip
+            with self.subTest(**options):
+                self.assertText(
+                    StubError,
+                    lambda options=options: stub.on("q").returns(**options),  # type: ignore[misc]
+                    f'the answer to "q" has {text}',
+                )
+
+    def test_wrong_answer_is_swallowed(self) -> None:
+        """A function's answer that is none fails the test, also where the program goes on."""
+
+        class Swallows(ConnectionStubMixin, unittest.TestCase):
+            def test(self) -> None:
+                stub = self.stub_connection("sqlite3.connect")
+                stub.on("select ?", params=ANY).returns(lambda params: "pen")
+                with contextlib.suppress(Exception):
+                    sqlite3.connect("shop.db").execute("select ?", (1,))
+
+        self.assertEqual(
+            run(Swallows).messages,
+            [
+                'StubError: the answer to "select ?" is pen, which is no list of rows. Write '
+                "returns([(...), (...)]): a list with a tuple for each row."
+            ],
         )
 
     def test_no_exception(self) -> None:
@@ -1050,6 +1104,50 @@ class TestTargets(StubTest):
         }.items():
             with self.subTest(target):
                 self.assertText(StubError, lambda t=target: stub_connection(t), text)  # type: ignore[misc]
+
+    def test_of_python(self) -> None:
+        """What is replaced everywhere had better be a driver's."""
+        for target, shown in (("builtins.print", "builtins.print"), (int, "<class 'int'>")):
+            self.assertText(
+                StubError,
+                lambda target=target: stub_connection(target),  # type: ignore[misc]
+                f"{shown} is a part of Python, and no program connects by it. Name the function or "
+                f"the class of the driver that the program calls to connect.",
+            )
+        self.assertText(
+            StubError,
+            lambda: stub_connection(None),
+            "None is nothing, and cannot be called: no program connects by it. Name the function "
+            "or the class that the program calls to connect.",
+        )
+        method = {}.get
+        self.assertText(
+            StubError,
+            lambda: stub_connection(method),
+            f"{method!r} is a method of one object, which Python makes anew each time it is read, "
+            f"so the places that hold it cannot be found. Name the function or the class that the "
+            f"program calls to connect.",
+        )
+
+    def test_options(self) -> None:
+        """Options of another type than they have are refused."""
+        for options, text in (
+            ({"strict": "no"}, "strict=no is neither True nor False. Write strict=False where a "
+             "test need not use all expectations."),
+            ({"style": ""}, 'there is no style "" for scripted connections. There are "pep249", '
+             '"psycopg2", "snowflake" and "sqlite3".'),
+            *(
+                ({"keep_history": keep}, f"keep_history={keep} is no number of executions. Write "
+                 "how many are kept for the assertions, keep_history=1000, or None for all.")
+                for keep in ("ten", -1, 1.5, True)
+            ),
+        ):  # fmt: skip
+            with self.subTest(**options):
+                self.assertText(
+                    StubError,
+                    lambda options=options: stub_connection("sqlite3.connect", **options),  # type: ignore[misc]
+                    text,
+                )
 
     def test_bound_method(self) -> None:
         """A bound method cannot be found again, and its function is named."""

@@ -21,12 +21,14 @@ from dbtestcase.stubs import ConnectionStub, pep249, stub_connection
 from dbtestcase.stubs.pep249 import ERRORS
 
 from .dbapi_checks import (
+    BOUND,
     BY_ID,
     CHECKS,
     COUNT,
     CREATE,
     INSERT,
     NONE,
+    ONE,
     ROWS,
     SELECT,
     SETUP,
@@ -53,6 +55,10 @@ def script(stub: ConnectionStub, mark: str, error: Exception, upper: bool = Fals
     stub.on(UPDATE).returns(rowcount=3)
     stub.on(CREATE).returns()
     stub.on(WRONG).raises(error)
+    stub.on(ONE.format(mark), params=ANY).returns(rowcount=1)
+    for statement in {statement.strip() for statement, _ in BOUND[mark]} - {""}:
+        stub.on(statement, params=ANY).returns([(1,)], names("n"))
+        stub.on(statement).returns([(1,)], names("n"))
 
 
 class SameAnswers:

@@ -97,7 +97,7 @@ class ConnectionStubMixin(_Base):
         :param strict: whether the test fails for expectations that it never used.
         :param keep_history: how many executions are kept for the assertions; None for all.
         :returns: the stub, started: ``stub.on("select 1").returns([(1,)])``.
-        :raises StubError: there is no such target or style.
+        :raises StubError: there is no such target or style, or an option is of another type.
         """
         stub = ConnectionStub(target, style=style, strict=strict, keep_history=keep_history)
         add: Any = getattr(holder, "addClassCleanup" if isinstance(holder, type) else "addCleanup")

@@ -43,6 +43,6 @@ def stub_connection(
     :param strict: whether expectations that were never used are an error at the end.
     :param keep_history: how many executions are kept for the assertions; None for all.
     :returns: the stub, which starts when it is entered.
-    :raises StubError: there is no such target or style.
+    :raises StubError: there is no such target or style, or an option is of another type.
     """
     return ConnectionStub(target, style=style, strict=strict, keep_history=keep_history)

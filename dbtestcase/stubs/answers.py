@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
 from ..errors import StubError
 from .statements import shortened
 
 __all__ = ["Answer", "Column", "answer"]
+
+#: What an option must be, for messages.
+_A: Mapping[type, str] = {int: "a whole number", str: "a text"}
 
 #: A column by its name, or by the seven items of PEP 249's ``description``.
 Column = str | Sequence[Any]
@@ -74,6 +77,15 @@ values, and 1 column: id. Give each column its value, and each value its column.
     :raises StubError: rows that are no rows, or that do not fit the columns.
     """
     described = f'the answer to "{shortened(to, 80)}"'
+    for name, value, kind in (
+        ("rowcount", rowcount, int),
+        ("lastrowid", lastrowid, int),
+        ("sfqid", query_id, str),
+    ):
+        if value is not None and not isinstance(value, kind):
+            raise StubError(
+                f"{described} has {name}={value!r:.80}. It must be {_A[kind]}, or left out."
+            )
     if rows is None:
         if columns is not None:
             raise StubError(
@@ -81,7 +93,9 @@ values, and 1 column: id. Give each column its value, and each value its column.
                 f"result without rows."
             )
         return Answer(None, (), rowcount, lastrowid, query_id)
-    if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Iterable):
+    # a set has no order, and its rows would come in another one each time
+    not_a_list = isinstance(rows, str | bytes | Mapping | Set)
+    if not_a_list or not isinstance(rows, Iterable):
         raise StubError(
             f"{described} is {shortened(rows, 80)}, which is no list of rows. Write "
             f"returns([(...), (...)]): a list with a tuple for each row."
@@ -99,6 +113,11 @@ values, and 1 column: id. Give each column its value, and each value its column.
             )
         else:
             values = tuple(row)
+        if not values:
+            raise StubError(
+                f"{described} has the row {shortened(row, 80)} without a value. Write returns([]) "
+                f"for a result without rows, or give the row its values."
+            )
         if len(values) != len(named):
             names = ", ".join(each if isinstance(each, str) else str(each[0]) for each in named)
             raise StubError(
@@ -118,9 +137,15 @@ def _columns(
             f'{described} has columns="{columns}". Write a list of names: columns=["{columns}"].'
         )
     if columns is not None:
+        if not isinstance(columns, Iterable):
+            raise StubError(
+                f"{described} has columns={shortened(columns, 80)}. Write a list of names: "
+                f'columns=["id", "name"].'
+            )
         named = tuple(columns)
         for each in named:
-            if not isinstance(each, str) and len(each) != 7:
+            is_described = isinstance(each, list | tuple) and len(each) == 7
+            if not isinstance(each, str) and not (is_described and isinstance(each[0], str)):
                 raise StubError(
                     f"{described} describes a column by {shortened(each, 80)}. Write its name, or "
                     f"the seven items of PEP 249's description."

@@ -93,14 +93,28 @@ class StubCursor:
 
     # -- what they share
 
+    def _check_parameters(self, text: str, params: Any, *, many: bool) -> Any:
+        """Raise the error of the driver where parameters do not fit the statement.
+
+        :returns: the parameters; of ``executemany()``, which may be given an iterator, a list.
+        """
+        connection = self._connection
+        text = connection._style.text(text)
+        params = list(params) if many else params
+        if not connection._stub.records:  # there the driver itself is asked
+            for each in params if many else (params,):
+                connection._style.check_parameters(connection, text, each)
+        return params
+
     def _run(self, statement: Any, params: Any, *, many: bool = False) -> None:
         """Let the script answer, and take over what it gives."""
         self._answer, self._rows, self._position = NOTHING, None, 0
+        text = self._connection._style.text(statement)
         if many:
             params = list(params)
         else:
             params = parameters(params)
-        answer = self._connection._stub.answer(self._connection, statement, params, many)
+        answer = self._connection._stub.answer(self._connection, text, params, many)
         self._answer = answer
         self._rows = answer.rows
 

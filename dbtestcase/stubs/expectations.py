@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from difflib import SequenceMatcher
@@ -91,7 +92,8 @@ class Expectation:
         :param lastrowid: what the cursor's attribute of this name is.
         :param sfqid: the id of the query, of Snowflake.
         :param delay: seconds that pass before the answer comes.
-        :raises StubError: rows that are no rows, or that do not fit the columns.
+        :raises StubError: rows that are no rows, or that do not fit the columns; an option of
+            another type.
         """
         options: Any = {"rowcount": rowcount, "lastrowid": lastrowid, "query_id": sfqid}
         text = self.text()
@@ -115,7 +117,7 @@ class Expectation:
 
         :param error: an exception, or its class.
         :param delay: seconds that pass before it is raised.
-        :raises StubError: it is no exception.
+        :raises StubError: it is no exception, or *delay* no number of seconds.
         """
         is_class = isinstance(error, type) and issubclass(error, BaseException)
         if not is_class and not isinstance(error, BaseException):
@@ -140,6 +142,11 @@ class Expectation:
         return self._add(make, 0)
 
     def _add(self, make: Callable[[Any], Answer], delay: float) -> Self:
+        if not isinstance(delay, int | float) or not 0 <= delay < math.inf:
+            raise StubError(
+                f'the answer to "{shortened(self.text(), 80)}" has delay={shortened(delay, 80)}. '
+                f"Write how many seconds pass before it comes: delay=0.5."
+            )
         self._answers.append((make, delay))
         return self
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import StubError
 from .expectations import NO_PARAMETERS, Matcher, same_parameters, with_parameters
 from .statements import canonical, shortened
 
@@ -45,7 +46,7 @@ class History:
     """
 
     def __init__(self, keep: int | None) -> None:
-        self._kept: deque[Executed] = deque(maxlen=keep)
+        self._kept: deque[Executed] = deque(maxlen=_checked(keep))
         #: how many there were
         self.count = 0
 
@@ -59,7 +60,7 @@ class History:
 
     @keep.setter
     def keep(self, keep: int | None) -> None:
-        self._kept = deque(self._kept, maxlen=keep)
+        self._kept = deque(self._kept, maxlen=_checked(keep))
 
     def add(self, executed: Executed) -> None:
         """Add what has happened."""
@@ -94,6 +95,16 @@ class History:
         if left_out:
             lines.insert(0, f"  … {left_out} more before these")
         return "\n".join(["Executed was:", *lines])
+
+
+def _checked(keep: int | None) -> int | None:
+    is_number = isinstance(keep, int) and not isinstance(keep, bool) and keep >= 0
+    if keep is not None and not is_number:
+        raise StubError(
+            f"keep_history={shortened(keep, 80)} is no number of executions. Write how many are "
+            f"kept for the assertions, keep_history=1000, or None for all."
+        )
+    return keep
 
 
 def finder(matcher: Matcher, params: Any) -> Callable[[Executed], bool]:

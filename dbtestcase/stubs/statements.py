@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 
-__all__ = ["canonical", "pieces", "shortened", "split", "verb"]
+__all__ = ["canonical", "is_empty", "pieces", "shortened", "split", "verb"]
 
 _TOKEN = re.compile(
     r"""
@@ -97,6 +97,21 @@ def split(text: str) -> list[str]:
         else:
             current += match[0]
     return [each.strip() for each in (*found, current) if each.strip()]
+
+
+def is_empty(text: str) -> bool:
+    """Tell whether there is nothing but white space, comments and semicolons.
+
+    >>> is_empty(" -- nothing\\n;"), is_empty("select 1")
+    (True, False)
+
+    :param text: of statements.
+    """
+    # nearly all begin with a letter
+    return not text[:1].isalpha() and all(
+        match.lastgroup in ("space", "comment") or match[0] == ";"
+        for match in _TOKEN.finditer(text)
+    )
 
 
 def verb(text: str) -> str:

@@ -52,7 +52,7 @@ class ConnectionStub(Assertions):
 
     The parameters are those of :func:`dbtestcase.stub_connection`.
 
-    :raises StubError: there is no such target or style.
+    :raises StubError: there is no such target or style, or an option is of another type.
     """
 
     # no dictionary of a stub's holds what is replaced: who holds a dictionary takes long to tell
@@ -66,10 +66,17 @@ class ConnectionStub(Assertions):
         strict: bool = True,
         keep_history: int | None = None,
     ) -> None:
+        if not isinstance(strict, bool):
+            raise StubError(
+                f"strict={shortened(strict, 80)} is neither True nor False. Write strict=False "
+                f"where a test need not use all expectations."
+            )
         original = resolve(target)
         self.name = name_of(target, original)
         self.strict = strict
-        self.style = find_style(style or style_of(self.name, original), original)
+        self.style = find_style(
+            style_of(self.name, original) if style is None else style, original
+        )
         #: Takes the place of the target, and is asked about it as a ``Mock`` is.
         self.connect = StubbedConnect(self, original)
         self._script = Script()
@@ -350,13 +357,12 @@ stub.record(connect, path), with the driver's real connect, where its database c
         self._open[number] = connection
         return connection
 
-    def answer(self, connection: StubConnection, statement: Any, params: Any, many: bool) -> Answer:
+    def answer(self, connection: StubConnection, text: str, params: Any, many: bool) -> Answer:
         """Give what the script answers an execution with.
 
         :raises UnexpectedQueryError: it answers nothing.
         """
         style = connection._style
-        text = style.text(statement)
         # what the program does to a list of its own afterwards is not what it had executed
         kept = params.copy() if type(params) in (list, dict) else params
         executed = Executed("executemany" if many else "execute", text, kept, connection._number)

@@ -109,7 +109,7 @@ def _names(owner: object) -> Iterable[str]:
 
 def _did_you_mean(name: str, names: Iterable[str], path: str) -> str:
     lower = {each.lower(): each for each in names}
-    near = [lower[each] for each in difflib.get_close_matches(name.lower(), lower, n=1)]
+    near = [lower[each] for each in difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.7)]
     prefix = f"{path}." if path else ""
     if near:
         return f'Did you mean "{prefix}{near[0]}"?'
@@ -120,9 +120,23 @@ def _did_you_mean(name: str, names: Iterable[str], path: str) -> str:
 
 def _callable(found: Any, *, shown: str) -> Any:
     if not callable(found):
+        what = "is nothing" if found is None else f"is {_kind(found)}"
         raise StubError(
-            f"{shown} is {_kind(found)}, and cannot be called: no program connects by it. Name "
+            f"{shown} {what}, and cannot be called: no program connects by it. Name "
             f"the function or the class that the program calls to connect."
+        )
+    if isinstance(found, type | types.BuiltinFunctionType) and found.__module__ == "builtins":
+        raise StubError(
+            f"{shown} is a part of Python, and no program connects by it. Name the function or "
+            f"the class of the driver that the program calls to connect."
+        )
+    if isinstance(found, types.BuiltinMethodType) and not isinstance(
+        found.__self__, types.ModuleType | None
+    ):
+        raise StubError(
+            f"{shown} is a method of one object, which Python makes anew each time it is read, so "
+            f"the places that hold it cannot be found. Name the function or the class that the "
+            f"program calls to connect."
         )
     if isinstance(found, types.MethodType) and not _is_global(found):
         raise StubError(
@@ -143,4 +157,7 @@ _Module = types.ModuleType
 
 
 def _kind(found: object) -> str:
-    return "a module" if isinstance(found, types.ModuleType) else f"a {type(found).__name__}"
+    if isinstance(found, types.ModuleType):
+        return "a module"
+    name = type(found).__name__
+    return f"{'an' if name[0] in 'aeio' else 'a'} {name}"

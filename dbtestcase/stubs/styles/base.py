@@ -61,6 +61,13 @@ class Style:
             return statement
         raise TypeError(f"execute() needs the text of a statement, not {type(statement).__name__}")
 
+    def check_parameters(self, connection: StubConnection, text: str, params: Any) -> None:
+        """Refuse parameters that do not fit a statement's placeholders, as the driver does.
+
+        What only the server would refuse is let be; so is all where nobody knows how the driver
+        writes placeholders.
+        """
+
     def prepare(self, answer: Answer, statement: str, params: Any, many: bool) -> Answer:
         """Complete an answer by what the driver makes of it for one statement."""
         return answer

@@ -13,11 +13,11 @@ import psycopg2.extensions
 from ...errors import StubError
 from ..answers import Answer
 from ..connections import StubConnection
-from ..cursors import ReadOnly, StubCursor
+from ..cursors import NOTHING, ReadOnly, StubCursor
 from ..pep249 import Errors
 from ..statements import verb
 from .base import Style, columns
-from .psycopg2_values import oid_of, quoted, rendered, rows_maker
+from .psycopg2_values import check_parameters, oid_of, quoted, rendered, rows_maker
 
 if TYPE_CHECKING:
     from ..stub import ConnectionStub
@@ -41,7 +41,8 @@ class Cursor(StubCursor):
         super().__init__(connection)
         self._name = name
         self._make = rows_maker(factory)
-        self._query: bytes | None = None
+        #: what was executed last, and its parameters
+        self._query: tuple[str, Any] | None = None
         self.itersize = 2000
 
     def _check_open(self) -> None:
@@ -92,14 +93,14 @@ class Cursor(StubCursor):
     @ReadOnly
     def query(self) -> bytes | None:
         """What was executed last, as it would have been sent."""
-        return self._query
+        return None if self._query is None else quoted(*self._query)
 
     @ReadOnly
     def statusmessage(self) -> str | None:
         """What the server says of the last statement."""
         if self._query is None:
             return None
-        word = verb(self._query.decode("utf-8", "replace"))
+        word = verb(self._query[0])
         count = max(self._rowcount(), 0)
         middle = {"INSERT": " 0"}.get(word, "")
         return f"{word}{middle} {count}" if word in _COUNTED else word
@@ -133,8 +134,10 @@ class Cursor(StubCursor):
         empty = connection._error("ProgrammingError", "can't execute an empty query")
         if not text:
             raise empty
-        self._answer, self._rows = Answer(), None
-        self._query = text.encode()
+        self._rows = None
+        vars = self._check_parameters(text, vars, many=many)
+        self._answer = NOTHING
+        self._query = (text, (vars[-1] if vars else None) if many else vars)
         if not text.strip():  # this one the server refuses
             raise empty
         connection._check_transaction(text)
@@ -370,6 +373,9 @@ class Psycopg2Style(Style):
 
     def text(self, statement: Any) -> str:
         return rendered(statement)
+
+    def check_parameters(self, connection: StubConnection, text: str, params: Any) -> None:
+        check_parameters(text, params)
 
     def describes_as(self, driver: str) -> bool:
         return driver == "psycopg2"

@@ -5,18 +5,20 @@ from __future__ import annotations
 import collections
 import datetime
 import decimal
+import functools
 import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import psycopg2
 import psycopg2.extensions
 import psycopg2.extras
 from psycopg2 import sql
 
 from ...errors import StubError
 
-__all__ = ["oid_of", "quoted", "rendered", "rows_maker"]
+__all__ = ["check_parameters", "oid_of", "quoted", "rendered", "rows_maker"]
 
 #: The type that PostgreSQL is likely to have for values of a class.
 _OIDS: tuple[tuple[type, int], ...] = (
@@ -84,17 +86,65 @@ def quoted(statement: str, params: Any) -> bytes:
     >>> quoted("select %s", ("it's",))
     b"select 'it''s'"
     """
-    if params is None or (not params and not isinstance(params, Mapping)):
+    check_parameters(statement, params)
+    if params is None or not _marks(statement)[0]:
+        # where a text has no placeholder, nothing is put in, and %% stands for itself
         return statement.encode()
     if isinstance(params, Mapping):
-        named = {key: _adapted(value).decode() for key, value in params.items()}
-        return (statement % named).encode()
-    try:
-        return (statement % tuple(_adapted(each).decode() for each in params)).encode()
-    except TypeError as error:
-        if "not enough arguments" in str(error):
-            raise IndexError("tuple index out of range") from None
-        raise
+        return (statement % {key: _adapted(value).decode() for key, value in params.items()}).encode()
+    return (statement % tuple(_adapted(each).decode() for each in params)).encode()
+
+
+def check_parameters(statement: str, params: Any) -> None:
+    """Refuse what psycopg2 refuses before it sends anything, by the same errors.
+
+    >>> check_parameters("select %s", (1, 2))
+    Traceback (most recent call last):
+        ...
+    TypeError: not all arguments converted during string formatting
+
+    :param params: of one execution.
+    """
+    if params is None:
+        return
+    marks, wrong = _marks(statement)
+    names = [name for name in marks if name is not None]
+    if names and len(names) < len(marks):
+        raise psycopg2.ProgrammingError("argument formats can't be mixed")
+    if marks and not names and isinstance(params, Mapping):
+        raise TypeError(f"{type(params).__name__} is not a sequence")
+    if marks and not hasattr(type(params), "__getitem__"):
+        raise TypeError(f"'{type(params).__name__}' object does not support indexing")
+    for place in names or range(len(marks)):
+        value = params[place]
+        if type(value) not in _PLAIN:
+            psycopg2.extensions.adapt(value)
+    if wrong:
+        raise ValueError(wrong)
+    if marks and not names and len(params) > len(marks):
+        raise TypeError("not all arguments converted during string formatting")
+
+
+_MARK = re.compile(r"%(?:%|\((?P<name>[^)]*)\)s|(?P<kind>.?))", re.S)
+_PLAIN = frozenset({bool, bytes, decimal.Decimal, float, int, str, type(None)})
+
+
+@functools.lru_cache(maxsize=1024)
+def _marks(statement: str) -> tuple[list[str | None], str]:
+    """Give the name of each placeholder, None where it has none, and what is wrong with them."""
+    marks: list[str | None] = []
+    wrong = ""
+    for match in _MARK.finditer(statement):
+        if match[0] == "%%":
+            continue
+        kind = match["kind"]
+        marks.append(match["name"])
+        if match["name"] is None and kind != "s" and not wrong:
+            index = len(statement[: match.start() + 1].encode())
+            wrong = "incomplete format"
+            if kind:
+                wrong = f"unsupported format character '{kind}' ({ord(kind):#x}) at index {index}"
+    return marks, wrong
 
 
 def _adapted(value: Any) -> bytes:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, Self
 
-from ..cursors import StubCursor
+from ..cursors import NOTHING, StubCursor
 
 __all__ = ["DictCursor", "SnowflakeCursor"]
 
@@ -144,6 +144,8 @@ class SnowflakeCursor(StubCursor):
 
     def _do(self, operation: Any, params: Any, *, many: bool = False) -> Self:
         self._count = None
+        self._answer, self._rows = NOTHING, None
+        params = self._check_parameters(operation, params, many=many)
         self._run(operation, params, many=many)
         self._executed, self._id, self._fetched = operation, None, -1
         self._count = self._rowcount()
@@ -174,6 +176,13 @@ class SnowflakeCursor(StubCursor):
         """
         self._check_open()
         sets = self._one_of(seq_of_parameters, seqparams, "seq_of_parameters", "seqparams")
+        if not isinstance(sets, Iterable | None):
+            raise self._connection._error(
+                "ProgrammingError",
+                f"executemany() seq_of_parameters must be an iterable of parameter sequences or "
+                f"dicts, got {type(sets).__name__}. Pass a list, tuple, or other iterable of rows.",
+                errno=251007,
+            )
         sets = list(sets or ())
         return self._do(operation, sets, many=True) if sets else self
 

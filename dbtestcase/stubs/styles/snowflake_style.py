@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sized
 from typing import TYPE_CHECKING, Any, Self
 
 from ...errors import StubError
@@ -254,6 +254,17 @@ class SnowflakeStyle(Style):
 
     def describes_as(self, driver: str) -> bool:
         return driver == "snowflake"
+
+    def check_parameters(self, connection: Any, text: str, params: Any) -> None:
+        # the server has the placeholders of the other ways to write them
+        if params is None or not connection.is_pyformat:
+            return
+        if not isinstance(params, Iterable):
+            raise TypeError(f"'{type(params).__name__}' object is not iterable")
+        if isinstance(params, Sized) and len(params):
+            is_mapping = isinstance(params, Mapping)
+            # values are texts of SQL by then
+            text % (dict.fromkeys(params, "") if is_mapping else ("",) * len(params))
 
     def connection_class(self) -> type | None:
         return _from_connector("SnowflakeConnection")

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 from ...errors import StubError
 from ..answers import Answer
 from ..connections import StubConnection
-from ..cursors import ReadOnly, StubCursor
+from ..cursors import NOTHING, ReadOnly, StubCursor
 from ..pep249 import Errors
-from ..statements import split, verb
+from ..statements import is_empty, verb
 from .base import Style, columns
+from .sqlite3_values import check_parameters, check_single, described, statements
 
 if TYPE_CHECKING:
     from ..stub import ConnectionStub
@@ -51,8 +52,8 @@ class Cursor(StubCursor):
         if factory is None:
             return rows
         if isinstance(factory, type) and issubclass(factory, sqlite3.Row):
-            described = _real_cursor(self._answer.names())
-            return [factory(described, row) for row in rows]
+            cursor = described(self._answer.names())
+            return [factory(cursor, row) for row in rows]
         return [factory(self, row) for row in rows]
 
     @ReadOnly
@@ -85,6 +86,10 @@ class Cursor(StubCursor):
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
         """Execute a statement."""
         self._check_open()
+        self._answer, self._rows = NOTHING, None
+        self._check_parameters(sql, parameters, many=False)
+        if is_empty(sql):
+            return self
         self._run(sql, parameters)
         self._connection._changed(sql, self._rowcount())
         return self
@@ -92,7 +97,9 @@ class Cursor(StubCursor):
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
         """Execute a statement that changes rows, once for each set of parameters."""
         self._check_open()
-        if isinstance(sql, str) and verb(sql) not in (*_DML, "WITH"):
+        self._answer, self._rows = NOTHING, None
+        parameters = self._check_parameters(sql, parameters, many=True)
+        if verb(sql) not in (*_DML, "WITH"):
             raise self._connection._error(
                 "ProgrammingError", "executemany() can only execute DML statements."
             )
@@ -106,7 +113,7 @@ class Cursor(StubCursor):
         connection: Any = self._connection
         if connection.in_transaction:
             connection.commit()
-        for statement in split(sql_script):
+        for statement in statements(sql_script):
             self._run(statement, None)
             connection._changed(statement, self._rowcount())
         self._rows = None
@@ -302,6 +309,10 @@ class SQLite3Style(Style):
             return statement
         raise TypeError(f"execute() argument 1 must be str, not {type(statement).__name__}")
 
+    def check_parameters(self, connection: StubConnection, text: str, params: Any) -> None:
+        check_single(text)
+        check_parameters(text, params)
+
     def describes_as(self, driver: str) -> bool:
         return driver in ("pysqlite", "sqlite3")
 
@@ -310,17 +321,6 @@ class SQLite3Style(Style):
 
     def cursor_class(self, stub: type) -> type | None:
         return sqlite3.Cursor
-
-
-def _real_cursor(names: list[str]) -> sqlite3.Cursor:
-    """Make a cursor that has columns of these names, as ``sqlite3.Row`` takes no other."""
-    # not by connect(), which is likely to be stubbed
-    connection = sqlite3.Connection(":memory:")
-    try:
-        quoted = ", ".join('NULL AS "' + name.replace('"', '""') + '"' for name in names)
-        return connection.execute(f"SELECT {quoted}")
-    finally:
-        connection.close()
 
 
 def make(driver: types.ModuleType | None) -> Style:
