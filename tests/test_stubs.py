@@ -107,7 +107,7 @@ class TestOn(StubTest):
         """A function is given the text and the parameters."""
         stub, connection = self.connected()
         stub.on(lambda text, params: "item" in text and params == (1,)).returns([("pen",)])
-        self.assertEqual(connection.execute("select from item", (1,)).fetchone(), ("pen",))
+        self.assertEqual(connection.execute("select ? from item", (1,)).fetchone(), ("pen",))
 
     def test_function_that_asks_the_stub(self) -> None:
         """A function may look at what was executed."""
@@ -122,19 +122,19 @@ class TestOn(StubTest):
         stub.on("select ?", params=[2]).returns([("two",)])
         stub.on("select ?, ?", params=(ANY, 3)).returns([("any",)])
         stub.on("select :a", params={"a": ANY}).returns([("named",)])
-        stub.on("insert", params=ANY).returns(rowcount=1)
+        stub.on(re.compile("insert"), params=ANY).returns(rowcount=1)
         self.assertEqual(connection.execute("select ?", [1]).fetchone(), ("one",))
         self.assertEqual(connection.execute("select ?", (2,)).fetchone(), ("two",))
-        self.assertEqual(connection.execute("select ?, ?", (object(), 3)).fetchone(), ("any",))
+        self.assertEqual(connection.execute("select ?, ?", (b"pen", 3)).fetchone(), ("any",))
         self.assertEqual(connection.execute("select :a", {"a": 1}).fetchone(), ("named",))
         self.assertEqual(connection.execute("insert").rowcount, 1)
-        self.assertEqual(connection.execute("insert", (1,)).rowcount, 1)
+        self.assertEqual(connection.execute("insert ?", (1,)).rowcount, 1)
 
     def test_without_params_means_none(self) -> None:
         """Where no parameters are said there must be none."""
         stub, connection = self.connected(strict=False)
-        stub.on("select ?").returns([(1,)])
-        self.assertEqual(connection.execute("select ?", ()).fetchone(), (1,))
+        stub.on(re.compile("select")).returns([(1,)])
+        self.assertEqual(connection.execute("select 1", ()).fetchone(), (1,))
         with self.assertRaises(UnexpectedQueryError):
             connection.execute("select ?", (1,))
 
@@ -148,10 +148,10 @@ class TestOn(StubTest):
             def __repr__(self) -> str:
                 raise ValueError("no text")
 
-        stub, connection = self.connected(strict=False)
+        stub, connection = self.connected(strict=False, style="pep249")
         stub.on("select ?", params=(1,)).returns([(1,)])
         with self.assertRaisesRegex(UnexpectedQueryError, "whose repr.. raises ValueError"):
-            connection.execute("select ?", (Array(),))
+            connection.cursor().execute("select ?", (Array(),))
 
     def test_later_goes_before_earlier(self) -> None:
         """The same statement once more takes the place of the first."""
@@ -241,10 +241,10 @@ class TestReturns(StubTest):
         """A function makes the answer from the parameters: rows, or how many were changed."""
         stub, connection = self.connected()
         stub.on("select ?", params=ANY).returns(lambda params: [(2 * params[0],)], columns=["n"])
-        stub.on("delete", params=ANY).returns(lambda params: len(params))
+        stub.on("delete ?, ?", params=ANY).returns(lambda params: len(params))
         cursor = connection.execute("select ?", (21,))
         self.assertEqual((cursor.fetchall(), cursor.description[0][0]), ([(42,)], "n"))
-        self.assertEqual(connection.execute("delete", (1, 2)).rowcount, 2)
+        self.assertEqual(connection.execute("delete ?, ?", (1, 2)).rowcount, 2)
 
     def test_function_that_raises(self) -> None:
         """What a function raises reaches the program, and the next statement works."""

@@ -141,7 +141,7 @@ class TestBackedBy(BackingTest):
     def test_missing_parameter(self) -> None:
         """A placeholder without its parameter is told."""
         engine = self.sqlite()
-        self.stub_connection("psycopg2.connect").backed_by(engine)
+        self.stub_connection("psycopg2.connect", style="pep249").backed_by(engine)
         cursor: Any = psycopg2.connect("dbname=shop").cursor()
         self.assertText(
             StubError,

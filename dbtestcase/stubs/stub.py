@@ -29,6 +29,7 @@ from .history import Executed, History
 from .places import replace_everywhere
 from .statements import shortened
 from .styles import find_style, style_of
+from .swallowed import Swallowed
 from .targets import name_of, resolve
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class ConnectionStub(Assertions):
         self._counts = {"commit": 0, "rollback": 0, "close": 0}
         #: the first connection that was closed with a change that was not committed
         self._lost: StubConnection | None = None
-        self._unexpected: list[UnexpectedQueryError] = []
+        self._swallowed = Swallowed()
         self._source: Source | None = None
         self._endings: list[Callable[[], None]] = []
         self._state = "new"
@@ -145,35 +146,26 @@ class ConnectionStub(Assertions):
             real.close()
 
     def told(self, error: BaseException | None) -> None:
-        """Leave out of what was swallowed what a test ends with, and what led to that.
+        """Leave out of what was swallowed what a test ends with.
 
         What such a test did not use does not count.
         """
         self.strict = False
-        seen: set[int] = set()
-        while error is not None and id(error) not in seen:  # one may be its own cause
-            self._unexpected[:] = [each for each in self._unexpected if each is not error]
-            seen.add(id(error))
-            error = error.__cause__ or error.__context__
+        self._swallowed.told(error)
 
     def told_by(self, runner: str) -> None:
-        """Leave out of what was swallowed what reached the module that runs the tests."""
+        """Do the same for what the module that runs the tests is telling."""
         self.strict = False
-        for error in list(self._unexpected):
-            outermost = error.__traceback__
-            if outermost and outermost.tb_frame.f_globals.get("__name__") == runner:
-                self.told(error)
+        self._swallowed.told_by(runner)
 
     def verify(self) -> None:
         """Raise what went wrong and was not told: swallowed errors, and unused expectations.
 
         :raises UnexpectedQueryError: an unexpected statement whose error the program swallowed.
+        :raises StubError: an answer that could not be given, and the program swallowed that.
         :raises AssertionError: an expectation was never used.
         """
-        told = [each for each in self._unexpected if not each.asserted]
-        self._unexpected.clear()
-        if told:
-            raise told[0]
+        self._swallowed.raise_first()
         unused = [text for each in self._script.all() if (text := each.unused())]
         if unused and self.strict:
             shown = "\n".join(f"  {each}" for each in unused)
@@ -361,12 +353,22 @@ stub.record(connect, path), with the driver's real connect, where its database c
         """Give what the script answers an execution with.
 
         :raises UnexpectedQueryError: it answers nothing.
+        :raises StubError: its answer is none.
         """
-        style = connection._style
+        try:
+            answer = self._find_answer(connection, text, params, many)
+        except (UnexpectedQueryError, StubError) as error:
+            self._swallowed.add(error)
+            raise
+        self._note_change(connection, text)
+        return connection._style.prepare(answer, text, params, many)
+
+    def _find_answer(
+        self, connection: StubConnection, text: str, params: Any, many: bool
+    ) -> Answer:
         # what the program does to a list of its own afterwards is not what it had executed
         kept = params.copy() if type(params) in (list, dict) else params
         executed = Executed("executemany" if many else "execute", text, kept, connection._number)
-        source = None
         with self._lock:
             if self._state == "stopped":
                 self.check_running()
@@ -374,31 +376,19 @@ stub.record(connect, path), with the driver's real connect, where its database c
             found = self._script.find(text, params)
             if found is not None:
                 make, delay = found.take()
-            else:
-                source = self._source
         if found is None:
-            if source is None:
-                raise self._unexpected_error(text, params)
-            answer = source.answer(connection, text, params, many)
-            self._note_change(connection, text)
-            return style.prepare(answer, text, params, many)
+            if self._source is not None:
+                return self._source.answer(connection, text, params, many)
+            raise UnexpectedQueryError(
+                f"the stub of {self.name} does not know what to answer to\n"
+                + self._script.shown_for(text, params)
+            )
         if delay:
             time.sleep(delay)
         answer = make(None if params is NO_PARAMETERS else params)
-        self._note_change(connection, text)
         if many and answer.rowcount is None and answer.rows is None:
-            answer = Answer(None, (), len(params), answer.lastrowid, answer.query_id)
-        return style.prepare(answer, text, params, many)
-
-    def _unexpected_error(self, text: str, params: Any) -> UnexpectedQueryError:
-        error = UnexpectedQueryError(
-            f"the stub of {self.name} does not know what to answer to\n"
-            + self._script.shown_for(text, params)
-        )
-        # one is raised in the end, and a program may try again for ever
-        if len(self._unexpected) < 100:
-            self._unexpected.append(error)
-        return error
+            return Answer(None, (), len(params), answer.lastrowid, answer.query_id)
+        return answer
 
 
 _started: weakref.WeakSet[ConnectionStub] = weakref.WeakSet()
