@@ -453,14 +453,97 @@ class TestRecord(BackingTest):
             f"there is no recording {self.path}. Make it by stub.record(connect, path), with the "
             f"driver's real connect, where its database can be reached.",
         )
-        for text in ("", "{}", "[]", '{"dbtestcase": 2, "executed": []}', '{"dbtestcase": 1}'):
-            self.path.write_text(text)
+        good = {
+            "statement": "select 1",
+            "result": {
+                "rows": [{"$": "tuple", "value": [1]}],
+                "columns": ["n"],
+                "rowcount": None,
+                "lastrowid": None,
+            },
+        }
+        for content, why in (
+            ("", "JSONDecodeError: Expecting value: line 1 column 1 (char 0)"),
+            ([], "TypeError: list indices must be integers or slices, not str"),
+            ({}, "it has no 'dbtestcase'"),
+            ([{"statement": 5}], "TypeError: a statement is 5"),
+            ([{"statement": "select 1"}], "it has no 'result'"),
+            ([{**good, "error": {}}], "it has no 'module'"),
+            ([{**good, "result": {"rows": None}}], "it has no 'columns'"),
+            (
+                [{**good, "result": {**good["result"], "rows": [[1]]}}],  # type: ignore[dict-item]
+                "ValueError: [1] is no row of 1 columns",
+            ),
+            (
+                [{**good, "result": {**good["result"], "columns": ["a", "b"]}}],  # type: ignore[dict-item]
+                "ValueError: (1,) is no row of 2 columns",
+            ),
+            (
+                [{**good, "params": {"$": "decimal", "value": "x"}}],
+                "InvalidOperation: [<class 'decimal.ConversionSyntax'>]",
+            ),
+        ):
+            if isinstance(content, list) and content:
+                content = {"dbtestcase": 1, "style": "sqlite3", "executed": content}
+            self.path.write_text(content if isinstance(content, str) else json.dumps(content))
             self.assertText(
                 StubError,
                 lambda: stub.replay(self.path),
-                f"{self.path} is no recording that this version can read. Make it anew by "
+                f"{self.path} is no recording that this version can read ({why}). Make it anew by "
                 f"stub.record(connect, path).",
             )
+        self.path.write_text('{"dbtestcase": 2, "style": "sqlite3", "statements": []}')
+        self.assertText(
+            StubError,
+            lambda: stub.replay(self.path),
+            f"{self.path} was recorded by another version of the library. Make it anew by "
+            f"stub.record(connect, path).",
+        )
+
+    def test_other_style(self) -> None:
+        """A recording of another driver's would answer what that one does."""
+        self.path.write_text('{"dbtestcase": 1, "style": "snowflake", "executed": []}')
+        stub = self.stub_connection("sqlite3.connect")
+        self.assertText(
+            StubError,
+            lambda: stub.replay(self.path),
+            f'{self.path} was recorded on connections of the style "snowflake", and those of the '
+            f'stub of sqlite3.connect have the style "sqlite3". Replay it on a stub of the same '
+            f'driver, or with style="snowflake".',
+        )
+
+    def test_no_place(self) -> None:
+        """Where nothing can be written, that is told before anything is recorded."""
+        stub = self.stub_connection("sqlite3.connect")
+        for path, what in (
+            (self.path.parent, "is a folder"),
+            (self.path.parent / "missing" / "x.json", "is in a folder that is not there"),
+        ):
+            self.assertText(
+                StubError,
+                lambda path=path: stub.record(sqlite3.connect, path),  # type: ignore[misc]
+                f"{path} {what}, so nothing can be recorded in it. Give record() the path of a "
+                f"file, in a folder that is there.",
+            )
+
+    def test_refused_by_the_driver(self) -> None:
+        """What the driver refuses by itself is refused in the same way when it is replayed."""
+
+        def use() -> list[str]:
+            connection = sqlite3.connect(":memory:")
+            told = []
+            for statement in ("select 1; select 2", "select ?", "selec"):
+                with self.assertRaises(sqlite3.Error) as caught:
+                    connection.execute(statement)
+                told.append(str(caught.exception))
+            connection.close()
+            return told
+
+        with stub_connection("sqlite3.connect").record(sqlite3.connect, self.path):
+            recorded = use()
+        with stub_connection("sqlite3.connect").replay(self.path):
+            self.assertEqual(use(), recorded)
+        self.assertEqual(len(json.loads(self.path.read_text())["executed"]), 1)
 
     def test_no_function(self) -> None:
         """record() wants the driver's function first."""

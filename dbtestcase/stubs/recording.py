@@ -7,6 +7,7 @@ in what would be written, it is taken out of messages and otherwise refused.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -14,7 +15,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import unquote
 
 from ..errors import StubError
@@ -59,6 +60,12 @@ class Recording:
                 f"driver's function that connects, and then the path of the file."
             )
         self._stub, self._path = stub, Path(path)
+        if not self._path.parent.is_dir() or self._path.is_dir():
+            what = "is a folder" if self._path.is_dir() else "is in a folder that is not there"
+            raise StubError(
+                f"{path} {what}, so nothing can be recorded in it. Give record() the path of a "
+                f"file, in a folder that is there."
+            )
         # once the stub runs, the driver's function is the stub's own wherever it is held
         self._connect = connect.original if isinstance(connect, StubbedConnect) else connect
         self._executed: list[dict[str, Any]] = []
@@ -80,7 +87,9 @@ class Recording:
         try:
             found = execute(connection._real, text, params, many)
         except Exception as error:
-            if connection._style.errors.like(error) is not None:
+            is_answer = connection._style.errors.like(error) is not None
+            # what the driver refuses by itself, the stub refuses as well when this is replayed
+            if is_answer and not _is_refused(connection, text, params, many):
                 entry["error"] = _error_to_json(error)
                 self._executed.append(entry)
             raise
@@ -142,48 +151,106 @@ class Recording:
         return text
 
 
+def _is_refused(connection: StubConnection, text: str, params: Any, many: bool) -> bool:
+    try:
+        for each in params if many else (() if params is NO_PARAMETERS else params,):
+            connection._style.check_parameters(connection, text, each)
+    except Exception:
+        return True
+    return False
+
+
 def replay(stub: ConnectionStub, path: Path) -> None:
     """Expect each execution of a recording, and answer it as it was answered.
 
-    :raises StubError: there is no such file, or it is no recording.
+    :raises StubError: there is no such file, it is no recording, or one of another style.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
-        executed = content["executed"] if content["dbtestcase"] == VERSION else None
+        version, style = content["dbtestcase"], content["style"]
+        if version == VERSION:
+            executed = [_Played.read(stub, entry) for entry in content["executed"]]
     except FileNotFoundError:
         raise StubError(
             f"there is no recording {path}. Make it by stub.record(connect, path), with the "
             f"driver's real connect, where its database can be reached."
         ) from None
-    except (ValueError, KeyError, TypeError):
-        executed = None
-    if not isinstance(executed, list):
+    except (ArithmeticError, KeyError, OSError, TypeError, ValueError) as error:
         raise StubError(
-            f"{path} is no recording that this version can read. Make it anew by "
+            f"{path} is no recording that this version can read ({_said(error)}). Make it anew by "
+            f"stub.record(connect, path)."
+        ) from None
+    if version != VERSION:
+        raise StubError(
+            f"{path} was recorded by another version of the library. Make it anew by "
             f"stub.record(connect, path)."
         )
-    groups: dict[Any, list[dict[str, Any]]] = {}
-    for entry in executed:
-        key = (canonical(entry["statement"]), json.dumps(entry.get("params", 0), sort_keys=True))
-        groups.setdefault(key, []).append(entry)
+    if style != stub.style.name:
+        raise StubError(
+            f'{path} was recorded on connections of the style "{style}", and those of the stub of '
+            f'{stub.name} have the style "{stub.style.name}". Replay it on a stub of the same '
+            f'driver, or with style="{style}".'
+        )
+    groups: dict[Any, list[_Played]] = {}
+    for each in executed:
+        groups.setdefault((canonical(each.statement), each.key), []).append(each)
     for group in groups.values():
-        first = group[0]
-        params = from_json(first["params"]) if "params" in first else NO_PARAMETERS
-        expected = stub.on(first["statement"], params=params)
-        for entry in group:
-            expected.gives(_giver(stub, entry))
+        expected = stub.on(group[0].statement, params=group[0].params)
+        for each in group:
+            expected.gives(each.give)
 
 
-def _giver(stub: ConnectionStub, entry: dict[str, Any]) -> Callable[[Any], Answer]:
-    def give(params: Any) -> Answer:
+@dataclasses.dataclass(slots=True)
+class _Played:
+    """An execution of a recording.
+
+    :param key: tells which parameters are the same.
+    :param give: makes its answer.
+    """
+
+    statement: str
+    params: Any
+    key: str
+    give: Callable[[Any], Answer]
+
+    @classmethod
+    def read(cls, stub: ConnectionStub, entry: Mapping[str, Any]) -> Self:
+        """Read one from JSON, all of it, so that what cannot be read is told at once."""
+        statement = entry["statement"]
+        if not isinstance(statement, str):
+            raise TypeError(f"a statement is {statement!r:.80}")
+        params = from_json(entry["params"]) if "params" in entry else NO_PARAMETERS
+        key = json.dumps(entry.get("params", 0), sort_keys=True)
         if "error" in entry:
-            raise _error_from_json(stub, entry["error"])
+            error = entry["error"]
+            _error_from_json(stub, error)
+            return cls(statement, params, key, lambda params: _raised(stub, error))
         result = entry["result"]
         columns = tuple(c if isinstance(c, str) else tuple(c) for c in result["columns"])
-        rows = from_json(result["rows"])
-        return Answer(rows, columns, result["rowcount"], result["lastrowid"])
+        rows, count, last = result["rows"], result["rowcount"], result["lastrowid"]
+        _check_rows(from_json(rows), columns)
 
-    return give
+        def give(params: Any) -> Answer:
+            # read anew each time, as the program may change a list or dictionary in a row
+            return Answer(from_json(rows), columns, count, last)
+
+        return cls(statement, params, key, give)
+
+
+def _check_rows(rows: Any, columns: tuple[Any, ...]) -> None:
+    if rows is None:
+        return
+    for row in rows:
+        if not isinstance(row, tuple) or len(row) != len(columns):
+            raise ValueError(f"{row!r:.80} is no row of {len(columns)} columns")
+
+
+def _raised(stub: ConnectionStub, entry: dict[str, Any]) -> NoReturn:
+    raise _error_from_json(stub, entry)
+
+
+def _said(error: Exception) -> str:
+    return f"it has no {error}" if type(error) is KeyError else f"{type(error).__name__}: {error}"
 
 
 def _column_to_json(column: Any) -> Any:
