@@ -23,6 +23,7 @@ from werkzeug.local import LocalProxy
 from dbtestcase import ConnectionStubMixin, StubError, stub_connection
 from dbtestcase.stubs.connecting import StubbedConnect
 from dbtestcase.stubs.connections import StubConnection
+from dbtestcase.stubs.holders import Swap
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,9 +35,9 @@ class PlacesTest(ConnectionStubMixin, unittest.TestCase):
         """Make a module and import it."""
         module = types.ModuleType(name)
         module.__dict__.update(names)
-        exec(textwrap.dedent(text), module.__dict__)
         sys.modules[name] = module
         self.addCleanup(sys.modules.pop, name, None)
+        exec(textwrap.dedent(text), module.__dict__)
         return module
 
     def driver(self, **names: Any) -> Any:
@@ -137,6 +138,95 @@ class TestImportStyles(PlacesTest):
         self.assertEqual(shop.wrapped.__name__, "connect")
         self.assertIs(shop.wrapped.__wrapped__, sys.modules["driver_of_tests"].connect)
         self.assertEqual(real()[0], "real")
+
+    def test_other_holders(self) -> None:
+        """Slots, containers in containers, and what C has wrapped around the function."""
+        self.driver()
+        shop = self.module(
+            "shop_of_tests",
+            """
+            import collections, dataclasses, functools, types
+            from driver_of_tests import connect
+
+            class Slots:
+                __slots__ = ("connect",)
+                def __init__(self):
+                    self.connect = connect
+
+            @dataclasses.dataclass(slots=True, frozen=True)
+            class Data:
+                connect: object = connect
+
+            class Registry:
+                drivers = {"snowflake": connect}
+                listed = [("snowflake", connect)]
+
+            class Base:
+                pass
+
+            class Derived(Base):
+                go = connect
+
+            class Config(dict):
+                pass
+
+            Named = collections.namedtuple("Named", "name connect")
+            slots, data, named = Slots(), Data(), Named("snowflake", connect)
+            tuples = (("snowflake", connect),)
+            deep = {"drivers": [{"connect": connect}]}
+            ordered = collections.OrderedDict(connect=connect)
+            default = collections.defaultdict(list, connect=connect)
+            config = Config(connect=connect)
+            queue = collections.deque([connect])
+            a_set, frozen = {connect}, frozenset([connect])
+            proxy = types.MappingProxyType({"connect": connect})
+            space = types.SimpleNamespace(connect=connect)
+            api = Base()
+            api.options = {"connect": connect}
+            bound = types.MethodType(connect, "self")
+            dispatch = functools.singledispatch(connect)
+
+            class Own:
+                get = property(connect)
+
+            def listed(drivers=[connect], *, more={"connect": connect}):
+                return drivers[0], more["connect"]
+            """,
+        )
+        held = {
+            "slot": lambda: shop.slots.connect,
+            "slot of a dataclass": lambda: shop.data.connect,
+            "new object of a dataclass": lambda: shop.Data().connect,
+            "dictionary of a class": lambda: shop.Registry.drivers["snowflake"],
+            "tuple in a list of a class": lambda: shop.Registry.listed[0][1],
+            "class with a base": lambda: vars(shop.Derived)["go"],
+            "named tuple": lambda: shop.named.connect,
+            "tuple": lambda: shop.tuples[0][1],
+            "nested": lambda: shop.deep["drivers"][0]["connect"],
+            "ordered": lambda: shop.ordered["connect"],
+            "default": lambda: shop.default["connect"],
+            "own dictionary": lambda: shop.config["connect"],
+            "queue": lambda: shop.queue[0],
+            "set": lambda: next(iter(shop.a_set)),
+            "frozen set": lambda: next(iter(shop.frozen)),
+            "proxy": lambda: shop.proxy["connect"],
+            "namespace": lambda: shop.space.connect,
+            "dictionary of an object": lambda: shop.api.options["connect"],
+            "list as a default": lambda: shop.listed()[0],
+            "dictionary as a default": lambda: shop.listed()[1],
+            "method": lambda: shop.bound.__func__,
+            "property": lambda: vars(shop.Own)["get"].fget,
+            "dispatch": lambda: shop.dispatch.dispatch(int),
+        }
+        before = {name: get() for name, get in held.items()}
+        with stub_connection("driver_of_tests.connect", strict=False) as stub:
+            for name, get in held.items():
+                with self.subTest(name):
+                    self.assertIs(get(), stub.connect)
+        for name, get in held.items():
+            with self.subTest(name, when="after"):
+                self.assertIs(get(), before[name])
+        self.assertEqual(type(shop.named).__name__, "Named")
 
     def test_class_attribute(self) -> None:
         """A function that is a class attribute becomes a method, before and now."""
@@ -292,27 +382,65 @@ class TestImportStyles(PlacesTest):
         self.assertEqual((done.stdout, done.stderr), (f"{[True] * 4}\n{[True] * 4}\n", ""))
 
     def test_cached(self) -> None:
-        """What keeps the function where nobody can reach it is refused, and nothing is changed."""
+        """A cache has another one in its place, which is empty, and is itself afterwards."""
         driver = self.driver()
-        self.module(
+        shop = self.module(
             "shop_of_tests",
             """
             import functools
             from driver_of_tests import connect
+
             cached = functools.cache(connect)
+            limited = functools.lru_cache(maxsize=2, typed=True)(connect)
+
+            class Api:
+                cached = staticmethod(cached)
+
+            @functools.lru_cache
+            def own():
+                return connect()
             """,
         )
+        cached, answer = shop.cached, shop.cached(account="a")
+        with stub_connection("driver_of_tests.connect"):
+            self.assertStubbed(shop.cached(account="a"))
+            self.assertIs(shop.cached(account="a"), shop.cached(account="a"))
+            self.assertIs(shop.Api.cached, shop.cached)
+            self.assertStubbed(shop.limited())
+            self.assertEqual(shop.limited.cache_parameters(), {"maxsize": 2, "typed": True})
+            late = self.module("late_of_tests", "import driver_of_tests, functools")
+            exec("cached = functools.cache(driver_of_tests.connect)", vars(late))
+            self.assertStubbed(late.cached())
+        self.assertIs(shop.cached, cached)
+        self.assertIs(shop.Api.cached, cached)
+        self.assertIs(shop.cached(account="a"), answer)
+        self.assertEqual(late.cached()[0], "real")
+        self.assertEqual(driver.connect()[0], "real")
+
+    def test_interrupted(self) -> None:
+        """Where Ctrl-C comes in the middle, all is put back before it goes on."""
+        driver = self.driver()
+        shop = self.module("shop_of_tests", "from driver_of_tests import connect as first, connect")
         real = (driver.connect,)
-        with self.assertRaises(StubError) as caught:
-            stub_connection("driver_of_tests.connect").start()
-        self.assertEqual(
-            str(caught.exception),
-            "driver_of_tests.connect is held by functools.cache(connect) or lru_cache, in which "
-            "nothing can be put in its place, so the program would connect for real. Stub the "
-            "cached function of the program instead, or let the program put the cache around a "
-            "function of its own.",
-        )
-        self.assertIs(driver.connect, real[0])
+        in_dict = Swap.in_dict
+        for when in ("start", "stop"):
+            stub = stub_connection("driver_of_tests.connect")
+            if when == "stop":
+                stub.start()
+            count = iter(range(2))
+
+            def interrupted(swap: Any, holder: Any, count: Any = count) -> None:
+                in_dict(swap, holder)
+                if next(count, None) == 0:
+                    raise KeyboardInterrupt
+
+            with self.subTest(when):
+                with (
+                    mock.patch.object(Swap, "in_dict", interrupted),
+                    self.assertRaises(KeyboardInterrupt),
+                ):
+                    getattr(stub, when)()
+                self.assertEqual([driver.connect, shop.first, shop.connect], [real[0]] * 3)
 
     def test_the_function_itself(self) -> None:
         """The target may be the function instead of its path."""

@@ -7,34 +7,43 @@ and no attribute is asked for, which would wake lazy modules and proxies. What i
 for in the dictionaries of all modules and classes instead; that takes three times as long.
 
 Found are globals of modules, also of those that are imported later; attributes of classes and of
-objects; default arguments; variables that a function has from around it; ``functools.partial()``,
-``staticmethod()`` and ``classmethod()``; lists and dictionaries that are globals of a module. Local
-variables of functions that are running just now are not.
+objects, in slots, too; default arguments; variables that a function has from around it;
+``functools.partial()``, ``staticmethod()`` and ``classmethod()``; and lists, dictionaries and other
+containers, in one another, that any of these have. Caches of ``functools``, properties and bound
+methods cannot be changed, and have others in their places. Local variables of functions that are
+running just now, and of generators, are not found.
 
 Left alone is what somebody keeps on purpose: attributes of tests, of mocks and of stubs.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
+
+from .holders import CONTAINERS, WRAPPERS, Swap, class_dict, module_dict
 
 __all__ = ["replace_everywhere"]
 
-# vars() and `__dict__` ask the object's class first, and lazy ones load themselves then
-_module_dict: Callable[[Any], dict[str, Any]] = vars(types.ModuleType)["__dict__"].__get__
-_class_dict: Callable[[Any], types.MappingProxyType[str, Any]] = type.__dict__["__dict__"].__get__
+#: How deep containers are in one another.
+_DEPTH = 4
 
-_WRAPPERS = (staticmethod, classmethod)
-_CACHE = type(functools.cache(lambda: None))
+#: What has local variables of code that is running.
+_RUNNING = (
+    types.FrameType,
+    types.GeneratorType,
+    types.CoroutineType,
+    types.AsyncGeneratorType,
+)
 
 
-def replace_everywhere(old: object, new: object, *, in_mocks: bool = False) -> list[object]:
+def replace_everywhere(
+    old: object, new: object, *, in_mocks: bool = False
+) -> list[tuple[object, object]]:
     """Put an object in the place of another one, wherever that is held.
 
     >>> import types
@@ -49,175 +58,152 @@ def replace_everywhere(old: object, new: object, *, in_mocks: bool = False) -> l
     :param old: what is looked for, by ``is``.
     :param new: what takes its place.
     :param in_mocks: also in what ``mock.patch()`` is to put back, which may be after us.
-    :returns: what holds it where nothing can be put in its place: caches of ``functools``.
+    :returns: pairs of a wrapper of *old*, such as a cache, and what was put in its place.
     """
-    work = _Replacement(old, new, in_mocks)
-    work.by_collector()
+    swap = Swap(old, new, in_mocks)
+    wrappers = _by_collector(swap)
     if gc.get_freeze_count() or not gc.is_tracked(old):
-        work.by_walk()
-    return work.out_of_reach
+        wrappers += _by_walk(swap)
+    pairs = []
+    for wrapper in {id(each): each for each in wrappers}.values():
+        other = swap.wrapper(wrapper)
+        if other is not None:
+            pairs += [(wrapper, other), *replace_everywhere(wrapper, other, in_mocks=in_mocks)]
+    return pairs
 
 
-class _Replacement:
-    """One object that takes the place of another.
+def _by_collector(swap: Swap) -> list[object]:
+    """Ask the garbage collector who refers to it, and who holds those that are containers.
 
-    :param old: what is looked for.
-    :param new: what takes its place.
+    The second question takes as long as the first, and is left out where no container holds it.
+
+    :returns: wrappers that hold it.
     """
-
-    __slots__ = ("_in_mocks", "_own_cells", "new", "old", "out_of_reach")
-
-    def __init__(self, old: object, new: object, in_mocks: bool) -> None:
-        self.old, self.new, self._in_mocks = old, new, in_mocks
-        self.out_of_reach: list[object] = []
-        self._own_cells = _cells_of_class(old)
-
-    # -- who holds it
-
-    def by_collector(self) -> None:
-        """Ask the garbage collector who refers to it, and then who holds those.
-
-        The second question takes as long as the first, and is left out where only modules, classes
-        and objects hold it.
-        """
-        modules = {id(each): each for each in _module_dicts()}
-        holders: list[object] = []
-        for holder in gc.get_referrers(self.old):
-            kind = type(holder)
-            if kind is dict and id(holder) in modules:
-                self._in_dict(holder)
-            elif kind is dict and (owner := _class_of_dict(holder)) is not None:
-                self._in_object(owner)
-            elif kind in (dict, list, tuple):
-                holders.append(holder)
-            elif holder is not self:
-                self._in_object(holder)
-        if not holders:
-            return
-        found = {id(each) for each in holders}
-        for owner in gc.get_referrers(*holders):
-            kind = type(owner)
-            if kind is dict and id(owner) in modules:
-                self._in_containers(owner, found)
-            elif kind is not dict and kind is not list and kind is not tuple:
-                self._in_object(owner)
-
-    def by_walk(self) -> None:
-        """Look through all modules, and the classes and functions in them."""
-        seen: set[int] = set()
-        for module in _module_dicts():
-            self._in_dict(module)
-            values = list(module.values())
-            while values:
-                value = values.pop()
-                if id(value) in seen:
-                    continue
-                kind = type(value)
-                if issubclass(kind, type):
-                    seen.add(id(value))
-                    self._in_object(value)
-                    values.extend(_class_dict(value).values())
-                elif kind in (types.FunctionType, *_WRAPPERS, functools.partial, _CACHE):
-                    seen.add(id(value))
-                    self._in_object(value)
-                    if kind in _WRAPPERS:
-                        values.append(value.__func__)
-                    elif kind is types.FunctionType:
-                        for cell in value.__closure__ or ():
-                            self._in_cell(cell)
-
-    # -- how it is put in
-
-    def _in_object(self, holder: Any) -> None:
+    modules = {id(each) for each in _module_dicts()}
+    not_ours = _tuples_of_classes(swap.old)
+    containers: list[Any] = []
+    wrappers: list[object] = []
+    for holder in gc.get_referrers(swap.old):
         kind = type(holder)
-        if kind is types.CellType:
-            self._in_cell(holder)
-        elif kind is types.FunctionType:
-            self._in_function(holder)
-        elif issubclass(kind, type):
-            for name, value in list(_class_dict(holder).items()):
-                if value is self.old:
-                    _set_on_class(holder, name, self.new)
-        elif issubclass(kind, functools.partial):
-            self._in_partial(holder)
-        elif kind in _WRAPPERS:
-            if holder.__func__ is self.old:
-                holder.__init__(self.new)
-        elif kind is _CACHE:
-            if _dict_of(holder, kind)["__wrapped__"] is self.old:  # type: ignore[index]
-                self.out_of_reach.append(holder)
-        elif issubclass(kind, types.ModuleType):
-            self._in_dict(_module_dict(holder))
-        elif (self._in_mocks and _module_of(kind) == "unittest.mock") or not _keeps_on_purpose(
-            kind
-        ):
-            attributes = _dict_of(holder, kind)
-            if attributes is not None:
-                self._in_dict(attributes)
+        if kind is dict:
+            if id(holder) in modules:
+                swap.in_dict(holder)
+            elif (owner := _class_of_dict(holder)) is not None:
+                swap.in_any(owner)
+            else:
+                containers.append(holder)
+        elif kind in WRAPPERS:
+            wrappers.append(holder)
+        elif issubclass(kind, CONTAINERS):
+            if id(holder) not in not_ours:
+                containers.append(holder)
+            # one of the program's own has attributes as well
+            if kind not in CONTAINERS:
+                swap.in_any(holder)
+        elif holder is not swap and kind not in _RUNNING:
+            swap.in_any(holder)
+    if containers:
+        _in_containers(swap, containers, modules)
+    return wrappers
 
-    def _in_dict(self, holder: dict[Any, Any]) -> None:
-        for key, value in list(holder.items()):
-            if value is self.old:
-                holder[key] = self.new
 
-    def _in_containers(self, module: dict[str, Any], found: set[int]) -> None:
-        for name, value in list(module.items()):
-            if id(value) not in found or name.startswith("__"):
+def _in_containers(swap: Swap, level: list[Any], modules: set[int]) -> None:
+    """Find what has these containers, and put it into them there.
+
+    Who has only local variables for one is left alone, as that cannot be told from a test which
+    has put something away.
+    """
+    known = {id(each) for each in level}
+    # what is ours holds them, too
+    ours = {id(level)}
+    for _ in range(_DEPTH):
+        above: list[Any] = []
+        ours.add(id(above))
+        for owner in gc.get_referrers(*level):
+            kind = type(owner)
+            if id(owner) in ours or kind in _RUNNING:
                 continue
-            if type(value) is dict:
-                self._in_dict(value)
-            elif type(value) is list:
-                for position, each in enumerate(value):
-                    if each is self.old:
-                        value[position] = self.new
-
-    def _in_function(self, function: types.FunctionType) -> None:
-        defaults = function.__defaults__
-        if defaults is not None and any(each is self.old for each in defaults):
-            function.__defaults__ = tuple(
-                self.new if each is self.old else each for each in defaults
-            )
-        if function.__kwdefaults__ is not None:
-            self._in_dict(function.__kwdefaults__)
-        # attributes, such as the __wrapped__ of functools.wraps()
-        attributes = _dict_of(function, types.FunctionType)
-        if attributes:
-            self._in_dict(attributes)
-
-    def _in_partial(self, holder: Any) -> None:
-        function, args, keywords, attributes = functools.partial.__reduce__(holder)[2]  # type: ignore
-        if function is self.old or any(each is self.old for each in args):
-            function = self.new if function is self.old else function
-            args = tuple(self.new if each is self.old else each for each in args)
-            # the way in which pickle fills one, and the only one to change it where it is
-            functools.partial.__setstate__(holder, (function, args, keywords, attributes))  # type: ignore
-        self._in_dict(holder.keywords)
-
-    def _in_cell(self, cell: types.CellType) -> None:
-        try:
-            held = cell.cell_contents
-        except ValueError:  # it is empty
+            if kind is dict and id(owner) in modules:
+                _in_names(swap, owner, known)
+            elif kind is dict and (of := _class_of_dict(owner)) is not None:
+                _in_owner(swap, of, class_dict(of).values(), known)
+            elif issubclass(kind, CONTAINERS):
+                if id(owner) not in known:
+                    known.add(id(owner))
+                    above.append(owner)
+            else:
+                _in_owner(swap, owner, gc.get_referents(owner), known)
+        if not above:
             return
-        if held is self.old and id(cell) not in self._own_cells:
-            cell.cell_contents = self.new
+        level = above
+
+
+def _in_names(swap: Swap, names: dict[str, Any], known: set[int]) -> None:
+    for name, value in list(names.items()):
+        # __annotations__ and the like tell of the function, and call it nowhere
+        if id(value) in known and not name.startswith("__"):
+            made = swap.in_container(value, known)
+            if made is not value:
+                names[name] = made
+
+
+def _in_owner(swap: Swap, owner: Any, held: Any, known: set[int]) -> None:
+    """Put it into the containers that a class, function or object has."""
+    kind = type(owner)
+    if kind in (types.FunctionType, functools.partial):
+        swap.in_any(owner)  # a tuple of arguments is made anew
+    elif kind in WRAPPERS or swap.keeps_on_purpose(kind):
+        return
+    for value in list(held):
+        if id(value) in known:
+            made = swap.in_container(value, known)
+            if made is not value:
+                Swap(value, made).in_any(owner)
+
+
+def _by_walk(swap: Swap) -> list[object]:
+    """Look through all modules, and the classes and functions in them.
+
+    :returns: wrappers that hold it.
+    """
+    wrappers: list[object] = []
+    seen: set[int] = set()
+    for module in _module_dicts():
+        swap.in_dict(module)
+        for name, value in list(module.items()):
+            if type(value) in (dict, list, tuple) and not name.startswith("__"):
+                made = swap.in_container(value, set())
+                if made is not value:
+                    module[name] = made
+        values = list(module.values())
+        while values:
+            value = values.pop()
+            kind = type(value)
+            if id(value) in seen:
+                continue
+            if issubclass(kind, type):
+                seen.add(id(value))
+                swap.in_any(value)
+                values.extend(class_dict(value).values())
+            elif kind in WRAPPERS:
+                seen.add(id(value))
+                wrappers.append(value)
+            elif kind in (types.FunctionType, staticmethod, classmethod, functools.partial):
+                seen.add(id(value))
+                swap.in_any(value)
+                if kind is types.FunctionType:
+                    for cell in value.__closure__ or ():
+                        swap.in_any(cell)
+                elif kind is not functools.partial:
+                    values.append(value.__func__)
+    return wrappers
 
 
 def _module_dicts() -> Iterator[dict[str, Any]]:
     # a copy, as other threads may import meanwhile
     for module in list(sys.modules.values()):
         if issubclass(type(module), types.ModuleType):
-            yield _module_dict(module)
-
-
-def _dict_of(holder: Any, kind: type) -> dict[str, Any] | None:
-    """Give an object's attributes as they are stored, whatever its class says when it is asked."""
-    for base in kind.__mro__:
-        descriptor = _class_dict(base).get("__dict__")
-        if type(descriptor) is types.GetSetDescriptorType:
-            return descriptor.__get__(holder)  # type: ignore[no-any-return]
-        if descriptor is not None:
-            break
-    return None
+            yield module_dict(module)
 
 
 def _class_of_dict(holder: dict[str, Any]) -> type | None:
@@ -229,49 +215,14 @@ def _class_of_dict(holder: dict[str, Any]) -> type | None:
     return None
 
 
-def _set_on_class(holder: type, name: str, value: object) -> None:
-    # one of C cannot be changed, and so nobody put anything there
-    with contextlib.suppress(TypeError):
-        type.__setattr__(holder, name, value)
-
-
-def _keeps_on_purpose(kind: type) -> bool:
-    return any(
-        _module_of(base).partition(".")[0] in ("dbtestcase", "unittest") for base in kind.__mro__
-    )
-
-
-def _module_of(kind: type) -> str:
-    module = _class_dict(kind).get("__module__")
-    return module if type(module) is str else ""
-
-
-def _cells_of_class(old: object) -> set[int]:
-    """Give the cells by which methods of a class know it, for ``super()``."""
+def _tuples_of_classes(old: Any) -> set[int]:
+    """Give the tuples in which classes have a class as a base, which stay as they are."""
     if not issubclass(type(old), type):
         return set()
     found: set[int] = set()
-    seen: set[int] = set()
-    values = list(_class_dict(old).values())
-    while values:
-        value = values.pop()
-        if type(value) in _WRAPPERS:
-            value = value.__func__
-        elif type(value) is property:
-            values.extend((value.fget, value.fset, value.fdel))
-        if type(value) is not types.FunctionType or id(value) in seen:
-            continue
-        seen.add(id(value))
-        for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
-            if name == "__class__":
-                found.add(id(cell))
-            elif (inner := _content(cell)) is not None:
-                values.append(inner)
+    classes = [old]
+    while classes:
+        each = classes.pop()
+        found.update((id(each.__mro__), id(each.__bases__)))
+        classes.extend(type.__subclasses__(each))
     return found
-
-
-def _content(cell: types.CellType) -> object:
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return None

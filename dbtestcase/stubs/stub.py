@@ -90,6 +90,8 @@ class ConnectionStub(Assertions):
         self._swallowed = Swallowed()
         self._source: Source | None = None
         self._endings: list[Callable[[], None]] = []
+        #: what calls the target and cannot be changed, and what stands in its place
+        self._wrappers: list[tuple[object, object]] = []
         self._state = "new"
         self._lock = threading.RLock()  # a function of the test may ask the stub
 
@@ -108,13 +110,7 @@ class ConnectionStub(Assertions):
         self._state = "running"
         _started.add(self)
         try:
-            if replace_everywhere(self.connect.original, self.connect):
-                raise StubError(
-                    f"{self.name} is held by functools.cache(connect) or lru_cache, in which "
-                    f"nothing can be put in its place, so the program would connect for real. "
-                    f"Stub the cached function of the program instead, or let the program put the "
-                    f"cache around a function of its own."
-                )
+            self._wrappers = replace_everywhere(self.connect.original, self.connect)
         except BaseException:
             self.stop()
             raise
@@ -138,7 +134,15 @@ class ConnectionStub(Assertions):
         # another stub of the same target may have begun before this one, and be over
         while isinstance(original, StubbedConnect) and original._stub._state == "stopped":
             original = original.original
-        replace_everywhere(self.connect, original, in_mocks=True)
+        pairs = [(other, wrapper) for wrapper, other in self._wrappers]
+        pairs.append((self.connect, original))
+        try:
+            for old, new in pairs:
+                replace_everywhere(old, new, in_mocks=True)
+        except BaseException:  # Ctrl-C, in the middle of it
+            for old, new in pairs:
+                replace_everywhere(old, new, in_mocks=True)
+            raise
 
     def _let_go(self, connection: StubConnection) -> None:
         real, connection._real = connection._real, None
