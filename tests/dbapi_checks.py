@@ -437,7 +437,7 @@ def play(bench: Bench, name: str) -> list[Any]:
 
 
 @check
-def parameters(bench: Bench) -> None:
+def unfit_parameters(bench: Bench) -> None:
     """What does not fit the placeholders is refused by the driver itself."""
     with opened(bench) as (_, cursor):
         for statement, given in BOUND[bench.mark]:
@@ -445,7 +445,7 @@ def parameters(bench: Bench) -> None:
                 f"{statement} with {given}",
                 lambda statement=statement, given=given: bool(cursor.execute(statement, given)),  # type: ignore[misc]
             )
-    with opened(bench) as (connection, cursor):
+    with opened(bench) as (_, cursor):
         cursor.execute(COUNT)
         bench.note("refused", lambda: cursor.execute(*BOUND[bench.mark][1]))
         for name in ("description", "rowcount"):
@@ -454,7 +454,7 @@ def parameters(bench: Bench) -> None:
 
 
 @check
-def parameters_of_many(bench: Bench) -> None:
+def unfit_parameters_of_many(bench: Bench) -> None:
     """So is each set of ``executemany()``."""
     with opened(bench) as (_, cursor):
         for given in ([(1,), (1, 2)], [(1, 2)], [5], 5):

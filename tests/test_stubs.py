@@ -887,8 +887,6 @@ class TestLife(StubTest):
             stub.on("select 1").returns([(1,)])
             connection = sqlite3.connect("shop.db")
             cursor = connection.execute("select 1")
-            # not a variable, which would be put back as any other place is
-            kept = (sqlite3.connect,)
         text = (
             "the stub of sqlite3.connect has ended, and the program still uses a connection or a "
             "connect() of it. It keeps them in a global or on an object that outlives the test: "
@@ -897,7 +895,7 @@ class TestLife(StubTest):
         for call in (
             lambda: cursor.execute("select 1"),
             lambda: connection.cursor(),
-            lambda: kept[0]("shop.db"),
+            lambda: stub.connect("shop.db"),
         ):
             self.assertText(StubError, call, text)
         connection.close()
@@ -1025,7 +1023,7 @@ class TestLife(StubTest):
             contextlib.redirect_stdout(io.StringIO()) as printed,
         ):
             stubs.main()
-        self.assertEqual(len(printed.getvalue().splitlines()), 7)
+        self.assertEqual(len(printed.getvalue().splitlines()), 9)
 
     def test_many_connects(self) -> None:
         """Connections that were closed are not kept, nor are their calls."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib.util
 import re
 import subprocess
@@ -20,7 +21,8 @@ import psycopg2.extensions
 import snowflake.connector
 from werkzeug.local import LocalProxy
 
-from dbtestcase import ConnectionStubMixin, StubError, stub_connection
+from dbtestcase import ConnectionStubMixin, stub_connection
+from dbtestcase.stubs import places
 from dbtestcase.stubs.connecting import StubbedConnect
 from dbtestcase.stubs.connections import StubConnection
 from dbtestcase.stubs.holders import Swap
@@ -422,21 +424,23 @@ class TestImportStyles(PlacesTest):
         driver = self.driver()
         shop = self.module("shop_of_tests", "from driver_of_tests import connect as first, connect")
         real = (driver.connect,)
-        in_dict = Swap.in_dict
+        in_module = Swap.in_module
         for when in ("start", "stop"):
             stub = stub_connection("driver_of_tests.connect")
             if when == "stop":
                 stub.start()
+                # nothing is looked for where nothing was imported
+                self.module("late_of_tests", "from driver_of_tests import connect")
             count = iter(range(2))
 
             def interrupted(swap: Any, holder: Any, count: Any = count) -> None:
-                in_dict(swap, holder)
+                in_module(swap, holder)
                 if next(count, None) == 0:
                     raise KeyboardInterrupt
 
             with self.subTest(when):
                 with (
-                    mock.patch.object(Swap, "in_dict", interrupted),
+                    mock.patch.object(Swap, "in_module", interrupted),
                     self.assertRaises(KeyboardInterrupt),
                 ):
                     getattr(stub, when)()
@@ -479,6 +483,108 @@ class TestImportStyles(PlacesTest):
                 pass
         after = {name: vars(sys.modules[name])["connect"] for name in before}
         self.assertEqual(before, after)
+
+
+class TestRemembered(PlacesTest):
+    """What the stub before has found is not looked for again, unless something has changed."""
+
+    TEXT = """
+        from driver_of_tests import connect
+        def default(connect=connect, *, also=connect):
+            return connect, also
+        class Api:
+            go = connect
+    """
+
+    def setUp(self) -> None:
+        self.driver()
+        self.shop: Any = self.module("shop_of_tests", self.TEXT)
+        self.searches = mock.Mock(side_effect=places._by_collector)
+        self.enterContext(mock.patch.object(places, "_by_collector", self.searches))
+        self.play()
+        self.searches.reset_mock()
+
+    def held(self) -> list[Any]:
+        """Give the ``id()`` of what each place has now, as a test that has more is a place, too."""
+        found = []
+        for name in ("driver_of_tests", "shop_of_tests", "other_of_tests"):
+            if module := sys.modules.get(name):
+                found += [id(value) for name, value in vars(module).items() if name == "connect"]
+                if hasattr(module, "default"):
+                    found += [*map(id, module.default()), id(vars(module.Api)["go"])]
+        return found
+
+    def play(self) -> None:
+        """Stub the function, and hold what the modules have then and afterwards."""
+        before = self.held()
+        with stub_connection("driver_of_tests.connect") as stub:
+            self.assertEqual(set(self.held()), {id(stub.connect)})
+        self.assertEqual(len(set(before)), 1)
+        self.assertEqual(self.held(), before)
+
+    def test_no_search(self) -> None:
+        """Nothing has changed, so nothing is searched."""
+        self.play()
+        self.play()
+        self.searches.assert_not_called()
+
+    def test_import_between(self) -> None:
+        """A module that was imported between two stubs is found."""
+        self.module("other_of_tests", self.TEXT)
+        self.play()
+        self.searches.assert_called()
+
+    def test_one_for_another(self) -> None:
+        """As many places as before may be others."""
+        other = self.module("other_of_tests")
+        other.connect = self.shop.connect  # type: ignore[attr-defined]
+        del self.shop.connect
+        self.play()
+        self.searches.assert_called()
+
+    def test_gone(self) -> None:
+        """A module that is gone is no place any more, and another one may be."""
+        del sys.modules["shop_of_tests"], self.shop
+        gc.collect()
+        self.module("other_of_tests", self.TEXT)
+        self.play()
+        self.searches.assert_called()
+
+    def test_copied_function(self) -> None:
+        """A copy of a function has the same tuple of defaults, which holds the function once."""
+        default = self.shop.default
+        copy = types.FunctionType(
+            default.__code__, vars(self.shop), "copy", default.__defaults__, None
+        )
+        copy.__kwdefaults__ = {"also": None}
+        with stub_connection("driver_of_tests.connect") as stub:
+            self.assertEqual(copy(), (stub.connect, None))
+        self.assertIsNot(copy()[0], stub.connect)
+        self.searches.assert_called()
+
+    def test_container_between(self) -> None:
+        """A registry that was filled between two stubs is found."""
+        self.shop.drivers = {"snowflake": [self.shop.connect]}
+        with stub_connection("driver_of_tests.connect") as stub:
+            self.assertIs(self.shop.drivers["snowflake"][0], stub.connect)
+        self.assertIs(self.shop.drivers["snowflake"][0], self.shop.connect)
+
+    def test_import_meanwhile(self) -> None:
+        """A module that was imported while the function was stubbed is found at the end."""
+        with stub_connection("driver_of_tests.connect"):
+            other = self.module("other_of_tests", self.TEXT)
+        self.assertIs(other.connect, self.shop.connect)  # type: ignore[attr-defined]
+        self.searches.assert_called_once()
+
+    def test_stub_in_a_stub(self) -> None:
+        """Each has places of its own to put back."""
+        for _ in range(2):
+            before = self.held()
+            with stub_connection("driver_of_tests.connect") as outer:
+                with stub_connection("driver_of_tests.connect") as inner:
+                    self.assertEqual(set(self.held()), {id(inner.connect)})
+                self.assertEqual(set(self.held()), {id(outer.connect)})
+            self.assertEqual(self.held(), before)
 
 
 class TestNothingIsWoken(PlacesTest):

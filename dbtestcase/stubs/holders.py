@@ -10,6 +10,7 @@ import contextlib
 import functools
 import gc
 import types
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -40,10 +41,12 @@ class Swap:
     :param in_mocks: also in what ``mock.patch()`` is to put back.
     """
 
-    __slots__ = ("_in_mocks", "_own_cells", "new", "old")
+    __slots__ = ("_in_mocks", "_own_cells", "new", "old", "places")
 
     def __init__(self, old: object, new: object, in_mocks: bool = False) -> None:
         self.old, self.new, self._in_mocks = old, new, in_mocks
+        #: where it was put: (kind, holder, name or index); None where one is of another kind
+        self.places: list[tuple[str, weakref.ref[Any], Any]] | None = []
         self._own_cells = _cells_of_class(old)
 
     def in_any(self, holder: Any) -> None:
@@ -55,15 +58,16 @@ class Swap:
             self._in_function(holder)
         elif issubclass(kind, type):
             for name, value in list(class_dict(holder).items()):
-                if value is self.old:
-                    _set_on_class(holder, name, self.new)
+                if value is self.old and _set_on_class(holder, name, self.new):
+                    self._note("attribute", holder, name)
         elif issubclass(kind, functools.partial):
             self._in_partial(holder)
         elif kind in (staticmethod, classmethod):
             if holder.__func__ is self.old:
                 holder.__init__(self.new)
+                self._note("wrapped", holder, None)
         elif issubclass(kind, types.ModuleType):
-            self.in_dict(module_dict(holder))
+            self.in_module(holder)
         elif not self.keeps_on_purpose(kind):
             self._in_object(holder, kind)
 
@@ -73,11 +77,26 @@ class Swap:
             return False
         return any(module_of(base).partition(".")[0] in _KEEPERS for base in kind.__mro__)
 
-    def in_dict(self, holder: dict[Any, Any]) -> None:
-        """Put it into a dictionary."""
-        for key, value in list(dict.items(holder)):
+    def in_module(self, module: types.ModuleType) -> None:
+        """Put it into the globals of a module."""
+        self._in_dict(module_dict(module), "global", module)
+
+    def in_attributes(self, attributes: dict[str, Any]) -> None:
+        """Put it into the attributes of an object."""
+        self._in_dict(attributes, "object", attributes)
+
+    def _in_dict(self, names: dict[str, Any], kind: str, holder: object) -> None:
+        for name, value in list(dict.items(names)):
             if value is self.old:
-                dict.__setitem__(holder, key, self.new)
+                dict.__setitem__(names, name, self.new)
+                self._note(kind, holder, name)
+
+    def _note(self, kind: str, holder: Any, key: Any) -> None:
+        if self.places is not None:
+            if kind in ("global", "attribute", "default", "keyword"):
+                self.places.append((kind, weakref.ref(holder), key))
+            else:
+                self.places = None
 
     def in_container(self, container: Any, inner: set[int]) -> Any:
         """Put it into a container.
@@ -91,6 +110,7 @@ class Swap:
 
         def made(value: Any) -> Any:
             if value is self.old:
+                self._note("container", container, None)
                 return self.new
             return self.in_container(value, inner) if id(value) in inner else value
 
@@ -109,6 +129,7 @@ class Swap:
                 return tuple.__new__(kind, others)
         elif kind is set or kind is frozenset:
             if any(value is self.old for value in container):
+                self._note("container", container, None)
                 others = [self.new if value is self.old else value for value in container]
                 if kind is frozenset:
                     return frozenset(others)
@@ -128,18 +149,18 @@ class Swap:
                 return functools.lru_cache(**holder.cache_parameters())(self.new)
         elif kind is types.MethodType:
             if holder.__func__ is self.old:
-                return types.MethodType(self.new, holder.__self__)
+                return types.MethodType(self.new, holder.__self__)  # type: ignore[arg-type]
         elif kind is property:
-            functions = [holder.fget, holder.fset, holder.fdel]
+            functions: Any = (holder.fget, holder.fset, holder.fdel)
             if any(each is self.old for each in functions):
-                functions = [self.new if each is self.old else each for each in functions]
-                return property(*functions, doc=holder.__doc__)
+                made: Any = [self.new if each is self.old else each for each in functions]
+                return property(made[0], made[1], made[2], holder.__doc__)
         return None
 
     def _in_object(self, holder: Any, kind: type) -> None:
         attributes = _dict_of(holder, kind)
         if attributes is not None:
-            self.in_dict(attributes)
+            self.in_attributes(attributes)
         for base in kind.__mro__:
             for slot in class_dict(base).values():
                 if type(slot) is types.MemberDescriptorType:
@@ -147,22 +168,24 @@ class Swap:
                     with contextlib.suppress(AttributeError, TypeError):
                         if slot.__get__(holder) is self.old:
                             slot.__set__(holder, self.new)
+                            self._note("slot", holder, None)
 
     def _in_function(self, function: types.FunctionType) -> None:
         defaults = function.__defaults__
-        if defaults is not None:
-            if defaults is self.old:
-                function.__defaults__ = self.new  # type: ignore[assignment]
-            elif any(each is self.old for each in defaults):
-                function.__defaults__ = tuple(
-                    self.new if each is self.old else each for each in defaults
-                )
+        if defaults is not None and defaults is self.old:
+            function.__defaults__ = self.new  # type: ignore[assignment]
+        elif defaults is not None:
+            for index, value in enumerate(defaults):
+                if value is self.old:
+                    before, after = function.__defaults__[:index], defaults[index + 1 :]  # type: ignore[index]
+                    function.__defaults__ = (*before, self.new, *after)
+                    self._note("default", function, index)
         if function.__kwdefaults__ is not None:
-            self.in_dict(function.__kwdefaults__)
+            self._in_dict(function.__kwdefaults__, "keyword", function)
         # attributes, such as the __wrapped__ of functools.wraps()
         attributes = _dict_of(function, types.FunctionType)
         if attributes:
-            self.in_dict(attributes)
+            self.in_attributes(attributes)
 
     def _in_partial(self, holder: Any) -> None:
         function, args, keywords, attributes = functools.partial.__reduce__(holder)[2]  # type: ignore
@@ -171,11 +194,13 @@ class Swap:
             args = tuple(self.new if each is self.old else each for each in args)
             # the way in which pickle fills one, and the only one to change it where it is
             functools.partial.__setstate__(holder, (function, args, keywords, attributes))  # type: ignore
-        self.in_dict(holder.keywords)
+            self._note("partial", holder, None)
+        self.in_attributes(holder.keywords)
 
     def _in_cell(self, cell: types.CellType) -> None:
         if _content(cell) is self.old and id(cell) not in self._own_cells:
             cell.cell_contents = self.new
+            self._note("cell", cell, None)
 
 
 def module_of(kind: type) -> str:
@@ -188,17 +213,19 @@ def _dict_of(holder: Any, kind: type) -> dict[str, Any] | None:
     """Give an object's attributes as they are stored, whatever its class says when it is asked."""
     for base in kind.__mro__:
         descriptor = class_dict(base).get("__dict__")
-        if type(descriptor) in (types.GetSetDescriptorType, types.MemberDescriptorType):
+        if isinstance(descriptor, types.GetSetDescriptorType | types.MemberDescriptorType):
             return descriptor.__get__(holder)  # type: ignore[no-any-return]
         if descriptor is not None:
             break
     return None
 
 
-def _set_on_class(holder: type, name: str, value: object) -> None:
-    # one of C cannot be changed, and so nobody put anything there
-    with contextlib.suppress(TypeError):
+def _set_on_class(holder: type, name: str, value: object) -> bool:
+    try:
         type.__setattr__(holder, name, value)
+    except TypeError:  # one of C cannot be changed, and so nobody put anything there
+        return False
+    return True
 
 
 def _content(cell: types.CellType) -> object:

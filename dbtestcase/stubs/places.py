@@ -22,10 +22,11 @@ import functools
 import gc
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 from .holders import CONTAINERS, WRAPPERS, Swap, class_dict, module_dict
+from .remembered import put_where_it_was, remember
 
 __all__ = ["replace_everywhere"]
 
@@ -42,7 +43,7 @@ _RUNNING = (
 
 
 def replace_everywhere(
-    old: object, new: object, *, in_mocks: bool = False
+    old: object, new: object, *, in_mocks: bool = False, ours: int = 0
 ) -> list[tuple[object, object]]:
     """Put an object in the place of another one, wherever that is held.
 
@@ -58,8 +59,13 @@ def replace_everywhere(
     :param old: what is looked for, by ``is``.
     :param new: what takes its place.
     :param in_mocks: also in what ``mock.patch()`` is to put back, which may be after us.
+    :param ours: how many references to *old* are the library's own.
     :returns: pairs of a wrapper of *old*, such as a cache, and what was put in its place.
     """
+    # by itself, as an argument beside this one would count, too
+    count = sys.getrefcount(old)
+    if put_where_it_was(old, new, count, ours):
+        return []
     swap = Swap(old, new, in_mocks)
     wrappers = _by_collector(swap)
     if gc.get_freeze_count() or not gc.is_tracked(old):
@@ -68,7 +74,9 @@ def replace_everywhere(
     for wrapper in {id(each): each for each in wrappers}.values():
         other = swap.wrapper(wrapper)
         if other is not None:
+            swap.places = None
             pairs += [(wrapper, other), *replace_everywhere(wrapper, other, in_mocks=in_mocks)]
+    remember(new, swap.places)
     return pairs
 
 
@@ -79,7 +87,7 @@ def _by_collector(swap: Swap) -> list[object]:
 
     :returns: wrappers that hold it.
     """
-    modules = {id(each) for each in _module_dicts()}
+    modules = {id(module_dict(each)): each for each in _modules()}
     not_ours = _tuples_of_classes(swap.old)
     containers: list[Any] = []
     wrappers: list[object] = []
@@ -87,7 +95,7 @@ def _by_collector(swap: Swap) -> list[object]:
         kind = type(holder)
         if kind is dict:
             if id(holder) in modules:
-                swap.in_dict(holder)
+                swap.in_module(modules[id(holder)])
             elif (owner := _class_of_dict(holder)) is not None:
                 swap.in_any(owner)
             else:
@@ -107,7 +115,7 @@ def _by_collector(swap: Swap) -> list[object]:
     return wrappers
 
 
-def _in_containers(swap: Swap, level: list[Any], modules: set[int]) -> None:
+def _in_containers(swap: Swap, level: list[Any], modules: Container[int]) -> None:
     """Find what has these containers, and put it into them there.
 
     Who has only local variables for one is left alone, as that cannot be told from a test which
@@ -132,7 +140,7 @@ def _in_containers(swap: Swap, level: list[Any], modules: set[int]) -> None:
                     known.add(id(owner))
                     above.append(owner)
             else:
-                _in_owner(swap, owner, gc.get_referents(owner), known)
+                _in_owner(swap, owner, None, known)
         if not above:
             return
         level = above
@@ -154,7 +162,7 @@ def _in_owner(swap: Swap, owner: Any, held: Any, known: set[int]) -> None:
         swap.in_any(owner)  # a tuple of arguments is made anew
     elif kind in WRAPPERS or swap.keeps_on_purpose(kind):
         return
-    for value in list(held):
+    for value in gc.get_referents(owner) if held is None else list(held):
         if id(value) in known:
             made = swap.in_container(value, known)
             if made is not value:
@@ -168,8 +176,9 @@ def _by_walk(swap: Swap) -> list[object]:
     """
     wrappers: list[object] = []
     seen: set[int] = set()
-    for module in _module_dicts():
-        swap.in_dict(module)
+    for each in _modules():
+        module = module_dict(each)
+        swap.in_module(each)
         for name, value in list(module.items()):
             if type(value) in (dict, list, tuple) and not name.startswith("__"):
                 made = swap.in_container(value, set())
@@ -199,11 +208,11 @@ def _by_walk(swap: Swap) -> list[object]:
     return wrappers
 
 
-def _module_dicts() -> Iterator[dict[str, Any]]:
+def _modules() -> Iterator[types.ModuleType]:
     # a copy, as other threads may import meanwhile
     for module in list(sys.modules.values()):
         if issubclass(type(module), types.ModuleType):
-            yield module_dict(module)
+            yield module
 
 
 def _class_of_dict(holder: dict[str, Any]) -> type | None:

@@ -75,9 +75,7 @@ class ConnectionStub(Assertions):
         original = resolve(target)
         self.name = name_of(target, original)
         self.strict = strict
-        self.style = find_style(
-            style_of(self.name, original) if style is None else style, original
-        )
+        self.style = find_style(style_of(self.name, original) if style is None else style, original)
         #: Takes the place of the target, and is asked about it as a ``Mock`` is.
         self.connect = StubbedConnect(self, original)
         self._script = Script()
@@ -110,7 +108,9 @@ class ConnectionStub(Assertions):
         self._state = "running"
         _started.add(self)
         try:
-            self._wrappers = replace_everywhere(self.connect.original, self.connect)
+            self._wrappers = replace_everywhere(
+                self.connect.original, self.connect, ours=_ours(self.connect.original)
+            )
         except BaseException:
             self.stop()
             raise
@@ -134,15 +134,16 @@ class ConnectionStub(Assertions):
         # another stub of the same target may have begun before this one, and be over
         while isinstance(original, StubbedConnect) and original._stub._state == "stopped":
             original = original.original
-        pairs = [(other, wrapper) for wrapper, other in self._wrappers]
-        pairs.append((self.connect, original))
         try:
-            for old, new in pairs:
-                replace_everywhere(old, new, in_mocks=True)
+            self._replace_back(original)
         except BaseException:  # Ctrl-C, in the middle of it
-            for old, new in pairs:
-                replace_everywhere(old, new, in_mocks=True)
+            self._replace_back(original)
             raise
+
+    def _replace_back(self, original: Any) -> None:
+        for wrapper, other in self._wrappers:
+            replace_everywhere(other, wrapper, in_mocks=True)
+        replace_everywhere(self.connect, original, in_mocks=True, ours=_ours(self.connect))
 
     def _let_go(self, connection: StubConnection) -> None:
         real, connection._real = connection._real, None
@@ -396,6 +397,11 @@ stub.record(connect, path), with the driver's real connect, where its database c
 
 
 _started: weakref.WeakSet[ConnectionStub] = weakref.WeakSet()
+
+
+def _ours(target: object) -> int:
+    """Count the references that stubs have to what they stand for, and to what stands for it."""
+    return sum((s.connect is target) + (s.connect.original is target) for s in _started)
 
 
 def _after_fork() -> None:

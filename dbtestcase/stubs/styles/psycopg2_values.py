@@ -91,7 +91,8 @@ def quoted(statement: str, params: Any) -> bytes:
         # where a text has no placeholder, nothing is put in, and %% stands for itself
         return statement.encode()
     if isinstance(params, Mapping):
-        return (statement % {key: _adapted(value).decode() for key, value in params.items()}).encode()
+        named = {key: _adapted(value).decode() for key, value in params.items()}
+        return (statement % named).encode()
     return (statement % tuple(_adapted(each).decode() for each in params)).encode()
 
 

@@ -61,7 +61,8 @@ and there are 2 supplied.
     kind = type(params)
     if kind is not tuple and kind is not list:
         if isinstance(params, Mapping):
-            return _check_named(names, params)
+            _check_named(names, params)
+            return
         if not (hasattr(kind, "__getitem__") and hasattr(kind, "__len__")):
             raise sqlite3.ProgrammingError("parameters are of unsupported type")
     if len(params) != len(names):
