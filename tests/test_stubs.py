@@ -12,6 +12,8 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
+import textwrap
 import threading
 import tracemalloc
 import unittest
@@ -593,6 +595,45 @@ class TestUnexpected(StubTest):
             with self.subTest(case.__name__):
                 kinds = [type(error) for _, error in run(case).problems]
                 self.assertEqual(kinds, [UnexpectedQueryError] * count)
+
+    def test_told_once_by_pytest(self) -> None:
+        """A fixture of pytest's does not tell again what its test has failed with."""
+        script = """
+            import sqlite3
+            import pytest
+            from dbtestcase import stub_connection
+
+            @pytest.fixture
+            def stub():
+                with stub_connection("sqlite3.connect") as stub:
+                    yield stub
+
+            def test_fails(stub):
+                stub.on("select 2").returns([(2,)])
+                sqlite3.connect("shop.db").execute("select 1")
+
+            def test_swallows(stub):
+                try:
+                    sqlite3.connect("shop.db").execute("select 1")
+                except Exception:
+                    pass
+
+            def test_leaves_one(stub):
+                stub.on("select 2").returns([(2,)])
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "test_of_pytest.py")
+            path.write_text(textwrap.dedent(script))
+            done = subprocess.run(
+                [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", path],
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+            )
+        told = re.findall(r"^(\w+) \S*::test_(\w+)", done.stdout, re.M)
+        expected = [("FAILED", "fails"), ("ERROR", "swallows"), ("ERROR", "leaves_one")]
+        self.assertEqual(told, expected, done.stdout)
+        self.assertIn("1 failed, 2 passed, 2 errors", done.stdout)
 
     def test_swallowed_in_a_failing_set_up(self) -> None:
         """What led to another error is told beside it, as nothing else says so."""

@@ -280,6 +280,15 @@ class TestImportStyles(PlacesTest):
         with stub_connection("driver_of_tests.connect"):
             self.assertEqual(self.real()[0], "real")
 
+    def test_a_test_has_several(self) -> None:
+        """So is what a test has in a variable: a list that it goes through, for example."""
+        driver = self.driver()
+        listed = [driver.connect, driver.connect]
+        for each in listed:
+            with stub_connection("driver_of_tests.connect") as stub:
+                self.assertEqual([one is stub.connect for one in listed], [False, False])
+                self.assertEqual(each()[0], "real")
+
     def test_crossed_with_a_patch(self) -> None:
         """A ``mock.patch()`` that began within the stub and ends after it leaves the function."""
         driver = self.driver()

@@ -33,6 +33,9 @@ __all__ = ["replace_everywhere"]
 #: How deep containers are in one another.
 _DEPTH = 4
 
+#: The flag of classes that were made while the program runs, as all of Python's are.
+_HEAP_TYPE = 1 << 9
+
 #: What has local variables of code that is running.
 _RUNNING = (
     types.FrameType,
@@ -160,13 +163,20 @@ def _in_owner(swap: Swap, owner: Any, held: Any, known: set[int]) -> None:
     kind = type(owner)
     if kind in (types.FunctionType, functools.partial):
         swap.in_any(owner)  # a tuple of arguments is made anew
-    elif kind in WRAPPERS or swap.keeps_on_purpose(kind):
+    elif not _has_attributes(kind) or swap.keeps_on_purpose(kind):
         return
     for value in gc.get_referents(owner) if held is None else list(held):
         if id(value) in known:
             made = swap.in_container(value, known)
             if made is not value:
                 Swap(value, made).in_any(owner)
+
+
+def _has_attributes(kind: type) -> bool:
+    """Tell objects of programs from iterators and the like, which a test may have of its own."""
+    if kind in (types.CellType, types.SimpleNamespace) or issubclass(kind, type):
+        return True
+    return bool(kind.__flags__ & _HEAP_TYPE) and kind not in WRAPPERS
 
 
 def _by_walk(swap: Swap) -> list[object]:

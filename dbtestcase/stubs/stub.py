@@ -191,6 +191,9 @@ class ConnectionStub(Assertions):
     ) -> None:
         self.stop()
         if kind is None:
+            # a fixture of pytest's goes on as if nothing was when its test has failed
+            if self._swallowed.told_by("_pytest.runner"):
+                self.strict = False
             self.verify()
 
     def check_running(self) -> None:

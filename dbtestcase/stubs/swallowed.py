@@ -32,12 +32,17 @@ class Swallowed:
             seen.add(id(error))
             error = error.__cause__ or error.__context__
 
-    def told_by(self, runner: str) -> None:
-        """Leave out what reached the module that runs the tests."""
+    def told_by(self, runner: str) -> bool:
+        """Leave out what reached the module that runs the tests.
+
+        :returns: whether something did.
+        """
+        count = len(self._errors)
         for error in list(self._errors):
             outermost = error.__traceback__
             if outermost and outermost.tb_frame.f_globals.get("__name__") == runner:
                 self.told(error)
+        return len(self._errors) < count
 
     def raise_first(self) -> None:
         """Raise the first that nobody has heard of, once.
