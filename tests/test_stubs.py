@@ -189,7 +189,7 @@ class TestOn(StubTest):
         self.assertText(
             StubError,
             lambda: stub.on(" "),
-            "stub.on() was given '', which is no statement. Give its text, a compiled pattern, or "
+            "stub.on() was given ' ', which is no statement. Give its text, a compiled pattern, or "
             "a function of the text and the parameters.",
         )
 
@@ -965,6 +965,40 @@ class TestLife(StubTest):
         self.assertEqual(report.ran, 2)
         self.assertEqual(len(report.problems), 1)
         self.assertIn("1 of 2 expectations", report.messages[0])
+
+    def test_wrong_arguments_of_assertions(self) -> None:
+        """An assertion that would pass for every program is refused."""
+        stub, _ = self.connected()
+        wrong = "which is no statement. Give its text, a compiled pattern, or a function of the"
+        for call, text in (
+            (
+                lambda: self.assertExecuted(stub, 5),  # type: ignore[arg-type]
+                f"assertExecuted() was given 5, {wrong} text and the parameters.",
+            ),
+            (
+                lambda: self.assertNotExecuted(stub, ""),
+                f"assertNotExecuted() was given '', {wrong} text and the parameters.",
+            ),
+            (
+                lambda: self.assertExecutedInOrder(stub, "select 1", b"select 2"),  # type: ignore[arg-type]
+                f"assertExecutedInOrder() was given b'select 2', {wrong} text and the parameters.",
+            ),
+            (
+                lambda: self.assertExecutedInOrder(stub),
+                "assertExecutedInOrder() was given no statement, and would always pass. Give it "
+                "those that are to be executed, in their order.",
+            ),
+            *(
+                (
+                    lambda times=times: self.assertCommitted(stub, times=times),  # type: ignore[misc]
+                    f"times={times!r} is no number of times. Write 0 or more, or leave it out for "
+                    f"at least once.",
+                )
+                for times in (-1, "1", True)
+            ),
+        ):
+            with self.subTest(text[:40]):
+                self.assertText(StubError, call, text)
 
     def test_threads(self) -> None:
         """Threads execute at once, each on its connection, and nothing is lost."""

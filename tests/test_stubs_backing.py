@@ -150,6 +150,17 @@ class TestBackedBy(BackingTest):
             "'tuple index out of range'. Give execute() a value for each of its placeholders.",
         )
 
+    def test_no_engine(self) -> None:
+        """What is no engine is refused where it is given."""
+        stub = self.stub_connection("sqlite3.connect")
+        for given in ("sqlite://", None):
+            self.assertText(
+                StubError,
+                lambda given=given: stub.backed_by(given),  # type: ignore[misc]
+                f"backed_by() was given {given}, which is no engine of SQLAlchemy's. Give it "
+                f"create_engine(...), or self.engine in a DatabaseTestCase.",
+            )
+
     def test_other_placeholders(self) -> None:
         """A driver with placeholders of a third kind cannot be behind a stub."""
         self.assertText(
@@ -695,6 +706,18 @@ class TestEngine(BackingTest):
                 f'SQLAlchemy has no dialect "{dialect}" here, so there can be no engine for it. '
                 + text,
             )
+        self.assertText(
+            StubError,
+            lambda: stub.engine(None),  # type: ignore[arg-type]
+            'engine() was given None, which is no name of a dialect. Write '
+            'stub.engine("postgresql"), for example.',
+        )
+        self.assertText(
+            StubError,
+            lambda: stub.engine("postgresql+psycopg"),
+            'there is no engine on a stub for "postgresql+psycopg", as connections of psycopg are '
+            'not played. Write stub.engine("postgresql"), which has the same SQL.',
+        )
 
 
 if __name__ == "__main__":

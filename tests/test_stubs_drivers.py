@@ -199,7 +199,8 @@ class TestSnowflake(SameAnswers, unittest.TestCase):
 
 
 def check_names(test: unittest.TestCase, stub: Any, real: type) -> None:
-    """Hold a stub's names against those of the driver's class."""
+    """Hold a stub's names against those of the driver's class, of which it is an instance."""
+    test.assertIsInstance(stub, real)
 
     def public(thing: Any) -> set[str]:
         protocols = {"__enter__", "__exit__", "__iter__", "__next__", "__call__"}

@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import decimal
 import importlib.util
+import re
 import sqlite3
 import sys
 import threading
@@ -26,7 +27,7 @@ from snowflake.connector import DictCursor
 from dbtestcase import ConnectionStub, ConnectionStubMixin, StubError, stub_connection
 from dbtestcase.stubs import pep249
 
-from .dbapi_checks import ROWS, SELECT, UPDATE, WRONG, Bench
+from .dbapi_checks import BY_ID, ROWS, SELECT, UPDATE, WRONG, Bench
 from .snowflake_offline import offline
 from .test_stubs_drivers import connect_to_embedded, script
 
@@ -192,7 +193,12 @@ class TestPsycopg2(StyleTest):
                 ("select %s, %s", (1,)),
             ):
                 bench.note(statement, lambda s=statement, p=params: cursor.mogrify(s, p))  # type: ignore[misc]
+            cursor.execute(BY_ID.format("%s"), (1,))
+            bench.note("query", lambda: cursor.query)
+            cursor.executemany(BY_ID.format("%s"), [(1,), (2,)])
+            bench.note("query of many", lambda: cursor.query)
 
+        self.stub.on(BY_ID.format("%s"), params=ANY).returns([("one",)], columns=["name"])
         self.same(step)
 
     def test_execute_values(self) -> None:
@@ -319,10 +325,16 @@ class TestSQLite3(StyleTest):
             bench.note(
                 "script", lambda: connection.executescript(f"{UPDATE}; {UPDATE};").fetchall()
             )
+            trigger = "CREATE TRIGGER x AFTER UPDATE ON item BEGIN DELETE FROM item; END"
+            bench.note("trigger", lambda: connection.execute(trigger).fetchall())
+            bench.note("trigger", lambda: connection.execute("DROP TRIGGER x").fetchall())
+            script = f"{trigger}; DROP TRIGGER x; -- done"
+            bench.note("script", lambda: connection.executescript(script).fetchall())
             bench.note("query", lambda: connection.executemany("SELECT 1", [()]))
             bench.note("bytes", lambda: connection.execute(b"SELECT 1"))
             bench.note("wrong", lambda: connection.execute(WRONG))
 
+        self.stub.on(re.compile("^(CREATE|DROP) TRIGGER")).returns()
         self.same(step)
 
     def test_functions(self) -> None:
@@ -441,9 +453,12 @@ class TestSnowflake(StyleTest):
             dicts = connection.execute_string(SELECT + ";", cursor_class=DictCursor)
             bench.note("dicts", lambda: [cursor.fetchone() for cursor in dicts])
             bench.note("none", lambda: connection.execute_string(SELECT, return_cursors=False))
+            script = f"{SELECT}; {UPDATE}; -- all"
+            without = connection.execute_string(script, remove_comments=True)
+            bench.note("without comments", lambda: [cursor.fetchall() for cursor in without])
 
         self.same(step)
-        self.assertExecuted(self.stub, UPDATE, times=1)
+        self.assertExecuted(self.stub, UPDATE, times=2)
 
     def test_what_connect_was_given(self) -> None:
         """The connection knows what it was made with."""

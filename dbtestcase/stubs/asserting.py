@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import re
+from typing import TYPE_CHECKING, Any
 from unittest.mock import ANY
 
 from ..errors import StubError
@@ -11,6 +13,9 @@ from .expectations import NO_PARAMETERS, Matcher, parameters, with_parameters
 from .history import Executed, History, finder, in_order
 from .statements import shortened, verb
 from .styles import READING
+
+if TYPE_CHECKING:
+    from .styles import Style
 
 __all__ = ["Assertions"]
 
@@ -39,6 +44,7 @@ class Assertions:
     """
 
     name: str
+    style: Style
     _history: History
     _counts: dict[str, int]
     _open: dict[int, Any]
@@ -108,6 +114,8 @@ class Assertions:
         :param params: the parameters; by default any. None for none.
         :param times: how often; by default at least once.
         """
+        statement = self._matcher(statement, "assertExecuted()")
+        _check_times(times)
         found = self._count(statement, params, must_be_whole=times is not None)
         if found == times or (times is None and found):
             return
@@ -121,6 +129,7 @@ class Assertions:
         :param statement: its text, a compiled pattern, or a function, as for ``on()``.
         :param params: the parameters; by default any. None for none.
         """
+        statement = self._matcher(statement, "assertNotExecuted()")
         found = self._count(statement, params, must_be_whole=True)
         if found:
             self._fail(
@@ -133,7 +142,14 @@ class Assertions:
         :param statements: each as for ``on()``, or a tuple of that and its parameters.
         """
         self._check_whole()
+        if not statements:
+            raise StubError(
+                "assertExecutedInOrder() was given no statement, and would always pass. Give it "
+                "those that are to be executed, in their order."
+            )
+        name = "assertExecutedInOrder()"
         pairs = [each if isinstance(each, tuple) else (each, ANY) for each in statements]
+        pairs = [(self._matcher(each, name), params) for each, params in pairs]
         finders = [finder(each, parameters(params)) for each, params in pairs]
         count = in_order(finders, self.executed)
         if count < len(pairs):
@@ -177,7 +193,24 @@ class Assertions:
                 f"{'was' if len(self._open) == 1 else 'were'} not closed:\n" + "\n".join(lines)
             )
 
+    def _matcher(self, statement: Any, method: str) -> Matcher:
+        """Give what finds a statement: its text, a pattern or a function.
+
+        :raises StubError: it is none of these.
+        """
+        with contextlib.suppress(TypeError):
+            # what psycopg2.sql composes is a text of its own
+            statement = statement if callable(statement) else self.style.text(statement)
+        is_text = isinstance(statement, str) and statement.strip()
+        if is_text or callable(statement) or isinstance(statement, re.Pattern):
+            return statement  # type: ignore[no-any-return]
+        raise StubError(
+            f"{method} was given {statement!r:.80}, which is no statement. Give its text, a "
+            f"compiled pattern, or a function of the text and the parameters."
+        )
+
     def _check_count(self, what: str, times: int | None) -> None:
+        _check_times(times)
         found = self._counts[what]
         if times is None and not found:
             self._fail(f"{what}() was not called.")
@@ -211,6 +244,15 @@ def _described(statement: Matcher, params: Any) -> str:
     else:
         shown = str(getattr(statement, "__qualname__", statement))
     return shown if params is ANY else f"{shown} {with_parameters(parameters(params))}"
+
+
+def _check_times(times: int | None) -> None:
+    is_number = isinstance(times, int) and not isinstance(times, bool) and times >= 0
+    if times is not None and not is_number:
+        raise StubError(
+            f"times={times!r:.80} is no number of times. Write 0 or more, or leave it out for at "
+            f"least once."
+        )
 
 
 def _times(count: int) -> str:

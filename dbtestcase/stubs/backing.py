@@ -13,7 +13,7 @@ from .answers import Answer
 from .connecting import for_real
 from .connections import StubConnection
 from .expectations import NO_PARAMETERS
-from .statements import pieces
+from .statements import pieces, shortened
 
 __all__ = ["Backing", "execute", "translated"]
 
@@ -27,6 +27,11 @@ class Backing:
     same_driver = False
 
     def __init__(self, engine: Engine) -> None:
+        if not isinstance(engine, Engine):
+            raise StubError(
+                f"backed_by() was given {shortened(engine, 80)}, which is no engine of "
+                f"SQLAlchemy's. Give it create_engine(...), or self.engine in a DatabaseTestCase."
+            )
         self._engine = engine
 
     def opened(self, connection: StubConnection, args: Any, kwargs: Any) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import inspect
+import os
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -15,7 +17,7 @@ from unittest import mock
 if TYPE_CHECKING:
     from .stub import ConnectionStub
 
-__all__ = ["StubbedConnect", "for_real"]
+__all__ = ["StubbedConnect", "for_real", "references"]
 
 _for_real: contextvars.ContextVar[bool] = contextvars.ContextVar("for_real", default=False)
 
@@ -82,6 +84,7 @@ class StubbedConnect:
             __module__=getattr(original, "__module__", None),
             __doc__=getattr(original, "__doc__", None),
         )
+        _all.add(self)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         if _for_real.get():
@@ -107,8 +110,9 @@ class StubbedConnect:
                 del calls[: len(calls) - max(keep, 1)]
 
     def unlock(self) -> None:
-        """Have a new lock, in a forked process where nobody lets the old one go."""
+        """Have new locks, in a forked process, where nobody lets the old ones go."""
         self.__dict__["_lock"] = threading.Lock()
+        self._stub.unlock()
 
     def __get__(self, holder: Any, owner: type | None = None) -> Any:
         # as a class attribute, a function becomes a method and a class does not
@@ -179,3 +183,20 @@ def _signature(original: Any) -> inspect.Signature | None:
         return inspect.signature(original)
     except (TypeError, ValueError):  # one of C's, which does not tell
         return None
+
+
+_all: weakref.WeakSet[StubbedConnect] = weakref.WeakSet()
+
+
+def references(target: object) -> int:
+    """Count the references that stubs have to what they stand for, and to what stands for it."""
+    return sum((each is target) + (each.original is target) for each in _all)
+
+
+def _after_fork() -> None:
+    # a thread that held one is not there in the child
+    for each in _all:
+        each.unlock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -96,6 +96,11 @@ class StubConnection:
         """
         return self._style.error(name, text, **details)
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        # by which the connection is an instance of the driver's class, as those of a Mock are
+        return self._style.connection_class() or type(self)
+
     def __getattr__(self, name: str) -> Any:
         real = self._style.connection_class()
         if name in ERRORS and hasattr(real, name):

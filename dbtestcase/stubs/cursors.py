@@ -159,6 +159,11 @@ class StubCursor:
             answer.described[style.name] = described
         return described
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        # by which the cursor is an instance of the driver's class, as those of a Mock are
+        return self._connection._style.cursor_class(type(self)) or type(self)
+
     def __getattr__(self, name: str) -> Any:
         raise not_scripted(self, self._connection._style.cursor_class(type(self)), name)
 

@@ -45,8 +45,19 @@ def make_engine(stub: ConnectionStub, dialect: str, options: Mapping[str, Any]) 
     :param options: for ``create_engine()``.
     :raises StubError: SQLAlchemy has no such dialect.
     """
-    name = dialect.partition(":")[0].partition("+")[0]
-    style_name, drivername = _STYLES.get(name, ("pep249", dialect.partition(":")[0]))
+    if not isinstance(dialect, str):
+        raise StubError(
+            f"engine() was given {dialect!r:.80}, which is no name of a dialect. Write "
+            f'stub.engine("postgresql"), for example.'
+        )
+    given = dialect.partition(":")[0]
+    name, _, driver = given.partition("+")
+    style_name, drivername = _STYLES.get(name, ("pep249", given))
+    if driver and given != drivername:
+        raise StubError(
+            f'there is no engine on a stub for "{given}", as connections of {driver} are not '
+            f'played. Write stub.engine("{name}"), which has the same SQL.'
+        )
     try:
         real = URL.create(drivername).get_dialect()
     except NoSuchModuleError:

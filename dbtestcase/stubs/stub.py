@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from ..errors import StubError, UnexpectedQueryError
 from .answers import Answer
 from .asserting import Assertions
-from .connecting import StubbedConnect
+from .connecting import StubbedConnect, references
 from .connections import Source, StubConnection, line_of_user
 from .expectations import (
     NO_PARAMETERS,
@@ -91,6 +88,10 @@ class ConnectionStub(Assertions):
         #: what calls the target and cannot be changed, and what stands in its place
         self._wrappers: list[tuple[object, object]] = []
         self._state = "new"
+        self.unlock()
+
+    def unlock(self) -> None:
+        """Have a new lock, at first and in a forked process, where nobody lets the old one go."""
         self._lock = threading.RLock()  # a function of the test may ask the stub
 
     # -- its life
@@ -106,10 +107,9 @@ class ConnectionStub(Assertions):
                 f"another by stub_connection()."
             )
         self._state = "running"
-        _started.add(self)
         try:
             self._wrappers = replace_everywhere(
-                self.connect.original, self.connect, ours=_ours(self.connect.original)
+                self.connect.original, self.connect, ours=references(self.connect.original)
             )
         except BaseException:
             self.stop()
@@ -143,7 +143,7 @@ class ConnectionStub(Assertions):
     def _replace_back(self, original: Any) -> None:
         for wrapper, other in self._wrappers:
             replace_everywhere(other, wrapper, in_mocks=True)
-        replace_everywhere(self.connect, original, in_mocks=True, ours=_ours(self.connect))
+        replace_everywhere(self.connect, original, in_mocks=True, ours=references(self.connect))
 
     def _let_go(self, connection: StubConnection) -> None:
         real, connection._real = connection._real, None
@@ -228,15 +228,7 @@ class ConnectionStub(Assertions):
         :returns: the expectation, which has no answer yet.
         :raises StubError: *statement* is none of these.
         """
-        with contextlib.suppress(TypeError):
-            # what psycopg2.sql composes is a text of its own
-            statement = statement if callable(statement) else self.style.text(statement)
-        is_text = isinstance(statement, str) and statement.strip()
-        if not is_text and not callable(statement) and not isinstance(statement, re.Pattern):
-            raise StubError(
-                f"stub.on() was given {shortened(statement, 80)!r}, which is no statement. Give "
-                f"its text, a compiled pattern, or a function of the text and the parameters."
-            )
+        statement = self._matcher(statement, "stub.on()")
         expected = Expectation(statement, parameters(params))
         with self._lock:
             self._script.add(expected)
@@ -397,21 +389,3 @@ stub.record(connect, path), with the driver's real connect, where its database c
         if many and answer.rowcount is None and answer.rows is None:
             return Answer(None, (), len(params), answer.lastrowid, answer.query_id)
         return answer
-
-
-_started: weakref.WeakSet[ConnectionStub] = weakref.WeakSet()
-
-
-def _ours(target: object) -> int:
-    """Count the references that stubs have to what they stand for, and to what stands for it."""
-    return sum((s.connect is target) + (s.connect.original is target) for s in _started)
-
-
-def _after_fork() -> None:
-    # a thread that held one is not there in the child
-    for stub in _started:
-        stub._lock = threading.RLock()
-        stub.connect.unlock()
-
-
-os.register_at_fork(after_in_child=_after_fork)

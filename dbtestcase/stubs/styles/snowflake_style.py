@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import sys
 import types
 from collections.abc import Generator, Iterable, Mapping, Sized
@@ -11,7 +13,7 @@ from ...errors import StubError
 from ..answers import Answer
 from ..connections import StubConnection
 from ..pep249 import Errors
-from ..statements import split, verb
+from ..statements import is_empty, split, verb
 from .base import Style
 from .snowflake_cursor import DictCursor, SnowflakeCursor
 from .snowflake_values import STATUS, UPDATED, describe
@@ -162,7 +164,7 @@ class SnowflakeConnection(StubConnection):
 
         :returns: a cursor for each.
         """
-        made = list(self._stream(sql_text, cursor_class, kwargs))
+        made = list(self._stream(sql_text, remove_comments, cursor_class, kwargs))
         return made if return_cursors else []
 
     def execute_stream(
@@ -173,12 +175,12 @@ class SnowflakeConnection(StubConnection):
         **kwargs: Any,
     ) -> Generator[Any, None, None]:
         """Execute the statements of a stream, one by one as they are asked for."""
-        yield from self._stream(stream.read(), cursor_class, kwargs)
+        yield from self._stream(stream.read(), remove_comments, cursor_class, kwargs)
 
     def _stream(
-        self, text: str, cursor_class: Any, options: Mapping[str, Any]
+        self, text: str, remove_comments: bool, cursor_class: Any, options: Mapping[str, Any]
     ) -> Generator[Any, None, None]:
-        for statement in split(text):
+        for statement in _statements(text, remove_comments):
             yield self.cursor(cursor_class).execute(statement, **options)
 
     def __enter__(self) -> Self:
@@ -271,6 +273,16 @@ class SnowflakeStyle(Style):
 
     def cursor_class(self, stub: type) -> type | None:
         return _from_connector(stub.__name__)
+
+
+def _statements(text: str, remove_comments: bool) -> list[str]:
+    """Cut a script as the connector does, with its own function where it is installed."""
+    try:
+        theirs: Any = importlib.import_module(f"{_PACKAGE}.util_text")
+    except ImportError:
+        return [each for each in split(text) if not is_empty(each)]
+    found = theirs.split_statements(io.StringIO(text), remove_comments)
+    return [each for each, _ in found if each]
 
 
 def _default_paramstyle() -> str:
