@@ -709,7 +709,7 @@ class TestEngine(BackingTest):
         self.assertText(
             StubError,
             lambda: stub.engine(None),  # type: ignore[arg-type]
-            'engine() was given None, which is no name of a dialect. Write '
+            "engine() was given None, which is no name of a dialect. Write "
             'stub.engine("postgresql"), for example.',
         )
         self.assertText(

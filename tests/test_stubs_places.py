@@ -22,10 +22,10 @@ import snowflake.connector
 from werkzeug.local import LocalProxy
 
 from dbtestcase import ConnectionStubMixin, stub_connection
-from dbtestcase.stubs import places
-from dbtestcase.stubs.connecting import StubbedConnect
 from dbtestcase.stubs.connections import StubConnection
-from dbtestcase.stubs.holders import Swap
+from dbtestcase.stubs.patching import places
+from dbtestcase.stubs.patching.connecting import StubbedConnect
+from dbtestcase.stubs.patching.holders import Swap
 
 ROOT = Path(__file__).parents[1]
 

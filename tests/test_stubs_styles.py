@@ -71,7 +71,7 @@ class TestPsycopg2(StyleTest):
             return self.assertSame(lambda: self.real(real), lambda: stub("dbname=shop"), step)
 
     def real(self, connect: Callable[[], Any]) -> Any:
-        from dbtestcase.stubs.connecting import for_real
+        from dbtestcase.stubs.patching.connecting import for_real
 
         with for_real():
             return connect()

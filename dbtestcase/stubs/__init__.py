@@ -2,15 +2,13 @@
 
 .. code-block:: text
 
-    targets      what a dotted path means
-    places       everything that holds the function that connects; put in and put back
-    connecting   what takes its place, and is asked about it as a Mock is
-    stub         the stub itself: script, history, connections
+    stub           what a test has: script, history, connections; begin reading here
       expectations, answers, statements    what is answered to which statement
       history, asserting                   what was executed, and assertions on it
-    connections, cursors                   what all styles share
-      styles/                              how each driver's behave
-    backing, recording, engines            real databases behind it; SQLAlchemy before it
+      connections                          what the connections of all styles share
+      backing, recording (with values), engines    real databases behind it; SQLAlchemy before it
+    patching/      puts it where the program connects, however that was imported
+    styles/        how the connections of each driver behave; pep249 stands in for a missing one
 
 No database, no server and no setting is needed for any of it.
 """

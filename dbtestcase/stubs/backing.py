@@ -10,9 +10,9 @@ from sqlalchemy.engine import Engine
 
 from ..errors import StubError
 from .answers import Answer
-from .connecting import for_real
 from .connections import StubConnection
 from .expectations import NO_PARAMETERS
+from .patching import for_real
 from .statements import pieces, shortened
 
 __all__ = ["Backing", "execute", "translated"]

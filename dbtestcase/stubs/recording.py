@@ -21,9 +21,9 @@ from urllib.parse import unquote
 from ..errors import StubError
 from .answers import Answer
 from .backing import execute
-from .connecting import StubbedConnect, for_real
 from .connections import StubConnection
 from .expectations import NO_PARAMETERS
+from .patching import StubbedConnect, for_real
 from .statements import canonical, shortened
 from .values import from_json, to_json
 

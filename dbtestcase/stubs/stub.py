@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Self
 from ..errors import StubError, UnexpectedQueryError
 from .answers import Answer
 from .asserting import Assertions
-from .connecting import StubbedConnect, references
 from .connections import Source, StubConnection, line_of_user
 from .expectations import (
     NO_PARAMETERS,
@@ -22,12 +21,10 @@ from .expectations import (
     Script,
     parameters,
 )
-from .history import Executed, History
-from .places import replace_everywhere
+from .history import Executed, History, Swallowed
+from .patching import StubbedConnect, name_of, references, replace_everywhere, resolve
 from .statements import shortened
 from .styles import find_style, style_of
-from .swallowed import Swallowed
-from .targets import name_of, resolve
 
 if TYPE_CHECKING:
     from os import PathLike

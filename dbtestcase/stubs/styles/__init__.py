@@ -11,14 +11,104 @@ import difflib
 import importlib
 import sys
 import types
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from ...errors import StubError
-from .base import READING, Style
+from ..answers import Answer
+from ..pep249 import Errors
 
-__all__ = ["READING", "Style", "find_style", "style_of"]
+if TYPE_CHECKING:
+    from ..connections import StubConnection
+    from ..stub import ConnectionStub
+
+__all__ = ["READING", "Style", "columns", "find_style", "style_of"]
 
 _MODULES = ("pep249", "psycopg2", "snowflake", "sqlite3")
+
+#: The first words of statements that change nothing.
+READING = frozenset(
+    {"BEGIN", "DESC", "DESCRIBE", "EXPLAIN", "FETCH", "LIST", "PRAGMA"}
+    | {"SELECT", "SET", "SHOW", "START", "USE", "VALUES"}
+)
+
+
+class Style:
+    """How the connections of one driver behave.
+
+    :param errors: the driver's exceptions.
+    """
+
+    name = "pep249"
+    #: How the driver writes placeholders, by PEP 249's word for it.
+    paramstyle = "pyformat"
+    connection: type[StubConnection]
+
+    def __init__(self, errors: Errors) -> None:
+        self.errors = errors
+
+    def connect(
+        self, stub: ConnectionStub, args: tuple[Any, ...], kwargs: Mapping[str, Any], number: int
+    ) -> StubConnection:
+        """Make a connection, from what ``connect()`` was given.
+
+        :raises TypeError: the driver would not accept these arguments.
+        """
+        return self.connection(stub, self, kwargs, number)
+
+    def error(self, name: str, text: str, **details: Any) -> Exception:
+        """Make an error of the driver's, by its name in PEP 249."""
+        return self.errors[name](text)
+
+    def describe(self, answer: Answer) -> Any:
+        """Make the ``description`` of a result."""
+        raise NotImplementedError
+
+    def text(self, statement: Any) -> str:
+        """Give the text of what was given to ``execute()``.
+
+        :raises TypeError: the driver would not accept it.
+        """
+        if isinstance(statement, str):
+            return statement
+        raise TypeError(f"execute() needs the text of a statement, not {type(statement).__name__}")
+
+    def check_parameters(self, connection: StubConnection, text: str, params: Any) -> None:
+        """Refuse parameters that do not fit a statement's placeholders, as the driver does.
+
+        What only the server would refuse is let be; so is all where nobody knows how the driver
+        writes placeholders.
+        """
+
+    def prepare(self, answer: Answer, statement: str, params: Any, many: bool) -> Answer:
+        """Complete an answer by what the driver makes of it for one statement."""
+        return answer
+
+    def describes_as(self, driver: str) -> bool:
+        """Tell whether the columns of a driver are described as those of this style."""
+        return False
+
+    def connection_class(self) -> type | None:
+        """Give the driver's own class, where the driver is installed and imported."""
+        return None
+
+    def cursor_class(self, stub: type) -> type | None:
+        """Give the driver's own class that a class of cursors stands for, where it is imported."""
+        return None
+
+
+def columns(
+    answer: Answer, describe: Callable[[str, Any], Any], whole: Callable[[Any], Any]
+) -> list[Any]:
+    """Describe each column.
+
+    :param describe: makes a description from a name and one of the column's values, or None.
+    :param whole: makes one from seven items that the test wrote.
+    """
+    return [
+        describe(each, answer.sample(position)) if isinstance(each, str) else whole(each)
+        for position, each in enumerate(answer.columns)
+    ]
 
 
 def find_style(name: str, target: Any = None) -> Style:

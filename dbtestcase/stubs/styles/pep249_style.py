@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from typing import Any, NoReturn, Self
 
 from ..answers import Answer
-from ..connections import StubConnection
-from ..cursors import StubCursor
+from ..connections import StubConnection, StubCursor
 from ..pep249 import Errors, type_of
-from .base import Style, columns
+from . import Style, columns
 
 __all__ = ["make"]
 

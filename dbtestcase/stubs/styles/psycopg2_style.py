@@ -12,11 +12,10 @@ import psycopg2.extensions
 
 from ...errors import StubError
 from ..answers import Answer
-from ..connections import StubConnection
-from ..cursors import NOTHING, ReadOnly, StubCursor
+from ..connections import NOTHING, ReadOnly, StubConnection, StubCursor
 from ..pep249 import Errors
 from ..statements import verb
-from .base import Style, columns
+from . import Style, columns
 from .psycopg2_values import check_parameters, oid_of, quoted, rendered, rows_maker
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, Self
 
-from ..cursors import NOTHING, StubCursor
+from ..connections import NOTHING, StubCursor
 
 __all__ = ["DictCursor", "SnowflakeCursor"]
 

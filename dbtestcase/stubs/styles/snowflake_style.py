@@ -14,7 +14,7 @@ from ..answers import Answer
 from ..connections import StubConnection
 from ..pep249 import Errors
 from ..statements import is_empty, split, verb
-from .base import Style
+from . import Style
 from .snowflake_cursor import DictCursor, SnowflakeCursor
 from .snowflake_values import STATUS, UPDATED, describe
 

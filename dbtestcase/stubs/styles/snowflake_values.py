@@ -8,7 +8,7 @@ import sys
 from typing import Any, NamedTuple
 
 from ..answers import Answer
-from .base import columns
+from . import columns
 
 __all__ = ["STATUS", "UPDATED", "describe"]
 

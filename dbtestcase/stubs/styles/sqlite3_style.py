@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ...errors import StubError
 from ..answers import Answer
-from ..connections import StubConnection
-from ..cursors import NOTHING, ReadOnly, StubCursor
+from ..connections import NOTHING, ReadOnly, StubConnection, StubCursor
 from ..pep249 import Errors
 from ..statements import is_empty, verb
-from .base import Style, columns
+from . import Style, columns
 from .sqlite3_values import check_parameters, check_single, described, statements
 
 if TYPE_CHECKING:

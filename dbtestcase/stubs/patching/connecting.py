@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 if TYPE_CHECKING:
-    from .stub import ConnectionStub
+    from ..stub import ConnectionStub
 
 __all__ = ["StubbedConnect", "for_real", "references"]
 

@@ -12,7 +12,7 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import StubError
+from ...errors import StubError
 
 __all__ = ["name_of", "resolve"]
 
