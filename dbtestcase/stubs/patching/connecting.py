@@ -65,7 +65,7 @@ class StubbedConnect:
     _stub: ConnectionStub
     _mock: mock.Mock
     _signature: inspect.Signature | None
-    _lock: threading.Lock
+    _lock: threading.RLock
     # not in a dictionary of its own, as replace_everywhere() would have to ask whose that is
     __slots__ = ("__dict__", "__weakref__", "original")
 
@@ -78,7 +78,7 @@ class StubbedConnect:
             _stub=stub,
             _mock=mock.Mock(spec=original if plain else None, name=name, return_value=_CONNECTS),
             _signature=_signature(original),
-            _lock=threading.Lock(),
+            _lock=threading.RLock(),
             __name__=name,
             __qualname__=getattr(original, "__qualname__", name),
             __module__=getattr(original, "__module__", None),
@@ -111,7 +111,7 @@ class StubbedConnect:
 
     def unlock(self) -> None:
         """Have new locks, in a forked process, where nobody lets the old ones go."""
-        self.__dict__["_lock"] = threading.Lock()
+        self.__dict__["_lock"] = threading.RLock()
         self._stub.unlock()
 
     def __get__(self, holder: Any, owner: type | None = None) -> Any:
