@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
+import random
 import re
 import sqlite3
 import unittest
@@ -19,6 +22,7 @@ from dbtestcase import embedded
 from dbtestcase.errors import StubError
 from dbtestcase.stubs import ConnectionStub, pep249, stub_connection
 from dbtestcase.stubs.pep249 import ERRORS
+from dbtestcase.stubs.styles import psycopg2_values, sqlite3_values
 
 from .dbapi_checks import (
     BOUND,
@@ -196,6 +200,65 @@ class TestSnowflake(SameAnswers, unittest.TestCase):
             check_names(self, connection.cursor(), snowflake.connector.cursor.SnowflakeCursor)
             cursor = connection.cursor(snowflake.connector.DictCursor)
             check_names(self, cursor, snowflake.connector.DictCursor)
+
+
+class TestParameters(unittest.TestCase):
+    """Parameters are refused where the driver refuses them, and nowhere else."""
+
+    VALUES = (1, None, "x", b"b", 1.5, object(), datetime.date(2024, 2, 29), decimal.Decimal(1))
+
+    def params(self, random: random.Random) -> Any:
+        def values(most: int) -> list[Any]:
+            return [random.choice(self.VALUES) for _ in range(random.randrange(most))]
+
+        names = random.sample(["a", "b", "1", "2"], random.randrange(4))
+        named = {name: random.choice(self.VALUES) for name in names}
+        return random.choice(
+            [tuple(values(4)), tuple(values(4)), values(3), named, named, None, 5, "ab", {1}]
+        )
+
+    def same(self, pieces: list[str], real: Any, stub: Any) -> None:
+        """Hold both against each other for many statements that are made of these pieces."""
+
+        def told(call: Any, statement: str, params: Any) -> Any:
+            try:
+                return call(statement, params)
+            except (sqlite3.ProgrammingError, psycopg2.Error, ArithmeticError) as error:
+                return type(error).__name__, str(error).partition("\n")[0]
+            except (LookupError, TypeError, ValueError) as error:
+                return type(error).__name__, str(error)
+
+        drawn = random.Random(1)
+        for _ in range(2000):
+            statement = "SELECT " + ", ".join(drawn.choices(pieces, k=drawn.randrange(1, 4)))
+            params = self.params(drawn)
+            with self.subTest(statement=statement, params=params):
+                self.assertEqual(told(stub, statement, params), told(real, statement, params))
+
+    def test_sqlite3(self) -> None:
+        """Placeholders are counted where SQLite finds them."""
+        connection = sqlite3.connect(":memory:")
+        self.addCleanup(connection.close)
+
+        def stub(statement: str, params: Any) -> None:
+            sqlite3_values.check_single(statement)
+            sqlite3_values.check_parameters(statement, params)
+
+        self.same(
+            ["?", "?1", "?2", ":a", "@b", "$b", ":1", "'?'", "NULL -- ?\n", "1 /* :a */", "x'00'"],
+            lambda statement, params: connection.execute(statement, params) and None,
+            stub,
+        )
+
+    def test_psycopg2(self) -> None:
+        """What is sent is what psycopg2 would send."""
+        connection = connect_to_embedded()
+        self.addCleanup(connection.close)
+        self.same(
+            ["%s", "%(a)s", "%(b)s", "%%", "'%'", "%d", "%(a)d", "%(a", "%()s", "%5s", "%", "%%%s"],
+            connection.cursor().mogrify,
+            psycopg2_values.quoted,
+        )
 
 
 def check_names(test: unittest.TestCase, stub: Any, real: type) -> None:

@@ -8,7 +8,7 @@ import decimal
 import functools
 import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import psycopg2
@@ -87,13 +87,15 @@ def quoted(statement: str, params: Any) -> bytes:
     b"select 'it''s'"
     """
     check_parameters(statement, params)
-    if params is None or not _marks(statement)[0]:
-        # where a text has no placeholder, nothing is put in, and %% stands for itself
+    if params is None or "%" not in statement:
         return statement.encode()
-    if isinstance(params, Mapping):
-        named = {key: _adapted(value).decode() for key, value in params.items()}
-        return (statement % named).encode()
-    return (statement % tuple(_adapted(each).decode() for each in params)).encode()
+    marks, _ = _marks(statement)
+    names = [name for name in marks if name is not None]
+    made: Any = {name: _adapted(params[name]).decode() for name in names}
+    if not names:
+        made = tuple(_adapted(params[place]).decode() for place in range(len(marks)))
+    merged: str = statement % made
+    return merged.encode()
 
 
 def check_parameters(statement: str, params: Any) -> None:
@@ -109,25 +111,38 @@ def check_parameters(statement: str, params: Any) -> None:
     if params is None:
         return
     marks, wrong = _marks(statement)
-    names = [name for name in marks if name is not None]
-    if names and len(names) < len(marks):
-        raise psycopg2.ProgrammingError("argument formats can't be mixed")
-    if marks and not names and isinstance(params, Mapping):
-        raise TypeError(f"{type(params).__name__} is not a sequence")
-    if marks and not hasattr(type(params), "__getitem__"):
-        raise TypeError(f"'{type(params).__name__}' object does not support indexing")
-    for place in names or range(len(marks)):
-        value = params[place]
+    # as psycopg2 goes through them: one by one
+    is_named = None
+    for place, name in enumerate(marks):
+        if is_named is not None and is_named != (name is not None):
+            raise psycopg2.ProgrammingError("argument formats can't be mixed")
+        is_named = name is not None
+        if name == _INCOMPLETE:
+            raise psycopg2.ProgrammingError("incomplete placeholder: '%(' without ')'")
+        if not is_named:
+            _check_sequence(params)
+        value = params[place if name is None else name]
         if type(value) not in _PLAIN:
             psycopg2.extensions.adapt(value)
     if wrong:
         raise ValueError(wrong)
-    if marks and not names and len(params) > len(marks):
+    if is_named is False and len(params) > len(marks):
         raise TypeError("not all arguments converted during string formatting")
 
 
-_MARK = re.compile(r"%(?:%|\((?P<name>[^)]*)\)s|(?P<kind>.?))", re.S)
+def _check_sequence(params: Any) -> None:
+    kind = type(params)
+    if kind is tuple or kind is list:
+        return
+    if kind is dict:
+        raise TypeError(f"{kind.__name__} is not a sequence")
+    if not hasattr(kind, "__getitem__"):
+        raise TypeError(f"'{kind.__name__}' object does not support indexing")
+
+
 _PLAIN = frozenset({bool, bytes, decimal.Decimal, float, int, str, type(None)})
+_MARK = re.compile(r"%(?:%|(?:\((?P<name>[^)%]*)(?P<end>\)?))?(?P<kind>.?))", re.S)
+_INCOMPLETE = "%("
 
 
 @functools.lru_cache(maxsize=1024)
@@ -138,10 +153,10 @@ def _marks(statement: str) -> tuple[list[str | None], str]:
     for match in _MARK.finditer(statement):
         if match[0] == "%%":
             continue
-        kind = match["kind"]
-        marks.append(match["name"])
-        if match["name"] is None and kind != "s" and not wrong:
-            index = len(statement[: match.start() + 1].encode())
+        kind, name = match["kind"], match["name"]
+        marks.append(name if name is None or match["end"] else _INCOMPLETE)
+        if kind != "s" and not wrong:
+            index = len(statement[: match.start("kind")].encode())
             wrong = "incomplete format"
             if kind:
                 wrong = f"unsupported format character '{kind}' ({ord(kind):#x}) at index {index}"
@@ -149,6 +164,9 @@ def _marks(statement: str) -> tuple[list[str | None], str]:
 
 
 def _adapted(value: Any) -> bytes:
+    if isinstance(value, bytes | bytearray | memoryview):
+        # the adapter of these asks a connection which way the server knows
+        return b"'\\x" + bytes(value).hex().encode() + b"'::bytea"
     adapted: Any = psycopg2.extensions.adapt(value)
     if hasattr(adapted, "encoding"):
         adapted.encoding = "utf8"

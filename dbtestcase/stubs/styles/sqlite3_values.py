@@ -12,7 +12,7 @@ from ..statements import is_empty, pieces, split
 
 __all__ = ["check_parameters", "check_single", "described", "statements"]
 
-_MARK = re.compile(r"\?(?P<number>\d*)|[:@$](?P<name>\w+)")
+_MARK = re.compile(r"\?(?P<number>\d*)|[:@$]\w+")
 _PLAIN = frozenset({bool, bytearray, bytes, float, int, memoryview, str, type(None)})
 
 
@@ -83,10 +83,10 @@ def _check_named(names: list[str | None], params: Mapping[Any, Any]) -> None:
                 f"names)."
             )
         try:
-            value = params[name]
+            value = params[name[1:]]
         except LookupError:
             raise sqlite3.ProgrammingError(
-                f"You did not supply a value for binding parameter :{name}."
+                f"You did not supply a value for binding parameter :{name[1:]}."
             ) from None
         if type(value) not in _PLAIN:
             _check_value(value, number)
@@ -99,26 +99,27 @@ def _check_value(value: Any, number: int) -> None:
     try:
         memoryview(adapted)
     except TypeError:
+        kind = type(adapted)
+        # classes of C's have their module in their names
+        is_of_c = not kind.__flags__ & (1 << 9) and kind.__module__ != "builtins"
+        name = f"{kind.__module__}.{kind.__name__}" if is_of_c else kind.__name__
         raise sqlite3.ProgrammingError(
-            f"Error binding parameter {number}: type '{type(adapted).__name__}' is not supported"
+            f"Error binding parameter {number}: type '{name}' is not supported"
         ) from None
 
 
 @functools.lru_cache(maxsize=1024)
 def _names(statement: str) -> list[str | None]:
-    """Give the name of each parameter, by its number; None where it has none."""
+    """Give each parameter as it is written, by its number; None where it has no name."""
     names: list[str | None] = []
     for piece, is_verbatim in pieces(statement):
         for match in () if is_verbatim else _MARK.finditer(piece):
-            if match["name"]:
-                if match["name"] not in names:
-                    names.append(match["name"])
-            elif match["number"]:
+            if match["number"]:
                 number = int(match["number"])
                 names.extend([None] * (number - len(names)))
-                names[number - 1] = match["number"]
-            else:
-                names.append(None)
+                names[number - 1] = names[number - 1] or match[0]
+            elif match[0] == "?" or match[0] not in names:
+                names.append(None if match[0] == "?" else match[0])
     return names
 
 
