@@ -258,8 +258,20 @@ class SnowflakeStyle(Style):
         return driver == "snowflake"
 
     def check_parameters(self, connection: Any, text: str, params: Any) -> None:
-        # the server has the placeholders of the other ways to write them
-        if params is None or not connection.is_pyformat:
+        if params is None:
+            return
+        given = connection.paramstyle
+        if given != "pyformat" and isinstance(params, dict):
+            why = (
+                "Dict parameters not supported with format paramstyle. Use pyformat paramstyle for "
+                "named parameters, or use a sequence."
+                if given == "format"
+                else "Named parameters (dict) not supported with qmark/numeric paramstyle. Use "
+                "pyformat paramstyle for named parameters."
+            )
+            raise self.error("ProgrammingError", why, errno=251007)
+        if not connection.is_pyformat:
+            len(params)  # the server has the placeholders, and refuses what does not fit
             return
         if not isinstance(params, Iterable):
             raise TypeError(f"'{type(params).__name__}' object is not iterable")
