@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import types
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, Self
@@ -15,8 +16,15 @@ from ..answers import Answer
 from ..connections import NOTHING, ReadOnly, StubConnection, StubCursor
 from ..pep249 import Errors
 from ..statements import verb
-from . import Style, columns
-from .psycopg2_values import check_parameters, oid_of, quoted, rendered, rows_maker
+from . import Style
+from .psycopg2_values import (
+    check_parameters,
+    describe,
+    quoted,
+    rendered,
+    rows_maker,
+    status_of,
+)
 
 if TYPE_CHECKING:
     from ..stub import ConnectionStub
@@ -34,7 +42,7 @@ class Cursor(StubCursor):
     :param factory: psycopg2's class, which says how rows are given.
     """
 
-    __slots__ = ("_make", "_name", "_query", "itersize")
+    __slots__ = ("_make", "_name", "_query", "_status", "itersize")
 
     def __init__(self, connection: Connection, name: str | None, factory: Any) -> None:
         super().__init__(connection)
@@ -42,6 +50,8 @@ class Cursor(StubCursor):
         self._make = rows_maker(factory)
         #: what was executed last, and its parameters
         self._query: tuple[str, Any] | None = None
+        #: what the server said of what it was sent last
+        self._status: str | None = None
         self.itersize = 2000
 
     def _check_open(self) -> None:
@@ -49,6 +59,8 @@ class Cursor(StubCursor):
             raise self._connection._error("InterfaceError", "cursor already closed")
 
     def _check_rows(self) -> NoReturn:
+        # as psycopg2 asks the server for more then, and finds nothing
+        self._answer = dataclasses.replace(self._answer, rowcount=-1)
         raise self._connection._error("ProgrammingError", "no results to fetch")
 
     def _made(self, rows: list[tuple[Any, ...]]) -> list[Any]:
@@ -67,7 +79,7 @@ class Cursor(StubCursor):
     @ReadOnly
     def rowcount(self) -> int:
         """How many rows were found or changed."""
-        return -1 if self._closed or self._name is not None else self._rowcount()
+        return -1 if self._name is not None else self._rowcount()
 
     @ReadOnly
     def rownumber(self) -> int:
@@ -97,12 +109,7 @@ class Cursor(StubCursor):
     @ReadOnly
     def statusmessage(self) -> str | None:
         """What the server says of the last statement."""
-        if self._query is None:
-            return None
-        word = verb(self._query[0])
-        count = max(self._rowcount(), 0)
-        middle = {"INSERT": " 0"}.get(word, "")
-        return f"{word}{middle} {count}" if word in _COUNTED else word
+        return self._status
 
     def callproc(self, procname: str, parameters: Any = None, /) -> Any:
         """Call a function; the script knows it as ``SELECT * FROM name(%s)``."""
@@ -122,10 +129,9 @@ class Cursor(StubCursor):
 
     def executemany(self, query: Any, vars_list: Iterable[Any]) -> None:
         """Execute a statement once for each set of parameters."""
+        self._answer = dataclasses.replace(self._answer, rowcount=-1)  # psycopg2's first act
         self._check_open()
         self._execute(query, vars_list, many=True)
-        # psycopg2 keeps no rows of it
-        self._rows = None
 
     def _execute(self, query: Any, vars: Any, *, many: bool = False) -> None:
         connection: Any = self._connection
@@ -133,18 +139,28 @@ class Cursor(StubCursor):
         empty = connection._error("ProgrammingError", "can't execute an empty query")
         if not text:
             raise empty
-        self._rows = None
+        if not many:
+            self._rows = self._query = None
         vars = self._check_parameters(text, vars, many=many)
-        self._answer = NOTHING
-        self._query = (text, (vars[-1] if vars else None) if many else vars)
+        if many and not vars:  # nothing is sent
+            self._answer = dataclasses.replace(self._answer, rowcount=0)
+            self._position = len(self._rows or ())
+            return
+        self._answer, self._rows = NOTHING, None
+        self._query = (text, vars[0] if many else vars)
         if not text.strip():  # this one the server refuses
+            self._status = ""
             raise empty
         connection._check_transaction(text)
         try:
             self._run(text, vars, many=many)
         except psycopg2.DatabaseError:
+            self._status = ""
             connection._fail()
             raise
+        if many:  # no rows of it are kept
+            self._rows, self._query = None, (text, vars[-1])
+        self._status = status_of(text, self._rowcount() // (len(vars) if many else 1))
 
     def mogrify(self, query: Any, vars: Any = None) -> bytes:
         """Give what would be sent: the statement with its parameters in it."""
@@ -173,13 +189,13 @@ class Cursor(StubCursor):
 
     def scroll(self, value: int, mode: str = "relative") -> None:
         """Move to another row."""
-        self._check_fetch()
+        self._check_open()
         if mode not in ("relative", "absolute"):
             raise self._connection._error(
                 "ProgrammingError", "scroll mode must be 'relative' or 'absolute'"
             )
         target = value + (self._position if mode == "relative" else 0)
-        if not 0 <= target < len(self._rows or ()):
+        if not 0 <= target < self._rowcount():
             raise self._connection._error("ProgrammingError", "scroll destination out of bounds")
         self._position = target
 
@@ -197,9 +213,6 @@ class Cursor(StubCursor):
 
     def __exit__(self, kind: object, error: object, traceback: object, /) -> None:
         self.close()
-
-
-_COUNTED = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "FETCH", "MOVE", "COPY")
 
 
 class Connection(StubConnection):
@@ -362,13 +375,7 @@ class Psycopg2Style(Style):
         return made
 
     def describe(self, answer: Answer) -> Any:
-        column = psycopg2.extensions.Column
-        made = columns(
-            answer,
-            lambda name, value: column(name, oid_of(value), None, None, None, None, None),
-            lambda given: column(*given),
-        )
-        return tuple(made)
+        return describe(answer)
 
     def text(self, statement: Any) -> str:
         return rendered(statement)

@@ -17,8 +17,19 @@ import psycopg2.extras
 from psycopg2 import sql
 
 from ...errors import StubError
+from ..answers import Answer
+from ..statements import verb
+from . import columns
 
-__all__ = ["check_parameters", "oid_of", "quoted", "rendered", "rows_maker"]
+__all__ = [
+    "check_parameters",
+    "describe",
+    "oid_of",
+    "quoted",
+    "rendered",
+    "rows_maker",
+    "status_of",
+]
 
 #: The type that PostgreSQL is likely to have for values of a class.
 _OIDS: tuple[tuple[type, int], ...] = (
@@ -51,6 +62,33 @@ def oid_of(value: Any) -> int:
     if isinstance(value, datetime.datetime) and value.tzinfo is not None:
         return 1184
     return next((oid for kind, oid in _OIDS if isinstance(value, kind)), 25)
+
+
+def describe(answer: Answer) -> tuple[Any, ...]:
+    """Make the ``description`` of a result, of psycopg2's own class."""
+    column = psycopg2.extensions.Column
+    made = columns(
+        answer,
+        lambda name, value: column(name, oid_of(value), None, None, None, None, None),
+        lambda given: column(*given),
+    )
+    return tuple(made)
+
+
+_COUNTED = ("SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "FETCH", "MOVE", "COPY")
+
+
+def status_of(statement: str, count: int) -> str:
+    """Give what the server says of a statement that it has executed.
+
+    >>> status_of("insert into item values (1), (2)", 2)
+    'INSERT 0 2'
+
+    :param count: how many rows were found or changed.
+    """
+    word = verb(statement)
+    middle = {"INSERT": " 0"}.get(word, "")
+    return f"{word}{middle} {max(count, 0)}" if word in _COUNTED else word
 
 
 def rendered(statement: Any) -> str:

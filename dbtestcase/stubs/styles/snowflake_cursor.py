@@ -138,7 +138,7 @@ class SnowflakeCursor(StubCursor):
         self._check_open()
         parameters = self._one_of(parameters, params, "parameters", "params")
         if isinstance(operation, str) and not operation.strip(" \t\n\r"):
-            self._rows = None
+            self._rows = self._count = None
             return self
         return self._do(operation, parameters)
 

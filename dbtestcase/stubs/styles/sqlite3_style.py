@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 import threading
 import types
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ...errors import StubError
 from ..answers import Answer
@@ -84,8 +85,7 @@ class Cursor(StubCursor):
 
     def execute(self, sql: str, parameters: Any = (), /) -> Self:
         """Execute a statement."""
-        self._check_open()
-        self._answer, self._rows = NOTHING, None
+        self._begin()
         self._check_parameters(sql, parameters, many=False)
         if is_empty(sql):
             return self
@@ -93,16 +93,28 @@ class Cursor(StubCursor):
         self._connection._changed(sql, self._rowcount())
         return self
 
+    def _begin(self) -> None:
+        """Forget the last statement, also where the next is refused."""
+        self._connection._check_thread()
+        try:
+            self._check_open()
+        except sqlite3.ProgrammingError:
+            self._answer = dataclasses.replace(self._answer, rowcount=-1)
+            raise
+        self._answer, self._rows = NOTHING, None
+
     def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
         """Execute a statement that changes rows, once for each set of parameters."""
-        self._check_open()
-        self._answer, self._rows = NOTHING, None
+        self._begin()
         parameters = self._check_parameters(sql, parameters, many=True)
         if verb(sql) not in (*_DML, "WITH"):
             raise self._connection._error(
                 "ProgrammingError", "executemany() can only execute DML statements."
             )
-        self._run(sql, parameters, many=True)
+        if parameters:
+            self._run(sql, parameters, many=True)
+        else:  # nothing is executed, in a transaction all the same
+            self._answer = Answer(rowcount=0)
         self._connection._changed(sql, self._rowcount())
         return self
 
@@ -112,10 +124,11 @@ class Cursor(StubCursor):
         connection: Any = self._connection
         if connection.in_transaction:
             connection.commit()
-        for statement in statements(sql_script):
-            self._run(statement, None)
-            connection._changed(statement, self._rowcount())
-        self._rows = None
+        # the cursor's own rows are not touched, nor does a change open a transaction
+        runs = Cursor(connection)
+        for statement in statements(self._connection._style.text(sql_script)):
+            runs._run(statement, None)
+            connection._changed(statement, runs._rowcount(), in_script=True)
         return self
 
     def fetchone(self) -> Any:
@@ -189,11 +202,11 @@ class Connection(StubConnection):
     def _autocommits(self) -> bool:
         return self.isolation_level is None
 
-    def _changed(self, statement: str, count: int) -> None:
+    def _changed(self, statement: str, count: int, *, in_script: bool = False) -> None:
         """Note what opens a transaction, and how many rows were changed."""
         word = verb(statement)
         if word in _DML:
-            self._in_transaction |= self.isolation_level is not None
+            self._in_transaction |= self.isolation_level is not None and not in_script
             self._changes += max(count, 0)
         elif word == "BEGIN":
             self._in_transaction = True
@@ -203,11 +216,13 @@ class Connection(StubConnection):
     @ReadOnly
     def in_transaction(self) -> bool:
         """Whether something was changed and not committed."""
+        self._check_open()
         return self._in_transaction
 
     @ReadOnly
     def total_changes(self) -> int:
         """How many rows were changed since the connection was made."""
+        self._check_open()
         return self._changes
 
     def close(self) -> None:
@@ -274,13 +289,14 @@ class Connection(StubConnection):
         self._check()
         return self
 
-    def __exit__(self, kind: type | None, error: object, traceback: object, /) -> None:
+    def __exit__(self, kind: type | None, error: object, traceback: object, /) -> Literal[False]:
         # as the driver does, which has nothing to end where nothing was changed
         if self._in_transaction or self._closed:
             if kind is None:
                 self.commit()
             else:
                 self.rollback()
+        return False
 
 
 class SQLite3Style(Style):
