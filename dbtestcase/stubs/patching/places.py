@@ -26,7 +26,7 @@ from collections.abc import Container, Iterator
 from typing import Any
 
 from .holders import CONTAINERS, WRAPPERS, Swap, class_dict, module_dict
-from .remembered import put_where_it_was, remember
+from .remembered import owners_of_arguments, put_where_it_was, remember
 
 __all__ = ["replace_everywhere"]
 
@@ -92,11 +92,14 @@ def _by_collector(swap: Swap) -> list[object]:
     """
     modules = {id(module_dict(each)): each for each in _modules()}
     not_ours = _tuples_of_classes(swap.old)
+    owners = owners_of_arguments(swap.old)
     containers: list[Any] = []
     wrappers: list[object] = []
     for holder in gc.get_referrers(swap.old):
         kind = type(holder)
-        if kind is dict:
+        if id(holder) in owners:
+            swap.in_any(owners[id(holder)])
+        elif kind is dict:
             if id(holder) in modules:
                 swap.in_module(modules[id(holder)])
             elif (owner := _class_of_dict(holder)) is not None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .holders import class_dict, module_dict
 
-__all__ = ["Place", "put_where_it_was", "remember"]
+__all__ = ["Place", "owners_of_arguments", "put_where_it_was", "remember"]
 
 #: What holds an object: a kind, a weak reference to the holder, and a name or an index in it.
 Place = tuple[str, "weakref.ref[Any]", Any]
@@ -58,6 +58,23 @@ def put_where_it_was(old: object, new: object, count: int, ours: int) -> bool:
         _put(place, new)
     remember(new, places)
     return True
+
+
+def owners_of_arguments(old: object) -> dict[int, types.FunctionType]:
+    """Give the functions that had an object as a default when it was put there last.
+
+    :returns: each by the ``id()`` of its tuple or dictionary of defaults, which no other one has.
+    """
+    reference, places = _known.get(id(old), (None, None))
+    if reference is None or places is None or reference() is not old:
+        return {}
+    found = {}
+    for place in places:
+        function = place[1]()
+        if function is not None and place[0] in ("default", "keyword") and _holds(place, old):
+            is_default = place[0] == "default"
+            found[id(function.__defaults__ if is_default else function.__kwdefaults__)] = function
+    return found
 
 
 def _holds(place: Place, value: object) -> bool:
