@@ -309,6 +309,19 @@ class TestSQLite3(StyleTest):
 
         self.same(step)
 
+    def test_class(self) -> None:
+        """The driver's class may be stubbed itself, and stubs are of it all the same."""
+        real = (sqlite3.Connection, sqlite3.Cursor)
+        with stub_connection("sqlite3.Connection") as stub:
+            stub.on("select 1").returns([(1,)], columns=["n"])
+            connection = sqlite3.Connection("shop.db")
+            connection.row_factory = sqlite3.Row
+            cursor = connection.execute("select 1")
+            self.assertEqual(cursor.fetchone()["n"], 1)
+            self.assertIsInstance(connection, real[0])
+            self.assertIsInstance(connection, sqlite3.Connection)
+            self.assertIsInstance(cursor, real[1])
+
     def test_execute_of_the_connection(self) -> None:
         """Connections execute by themselves."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..connections import StubConnection
     from ..stub import ConnectionStub
 
-__all__ = ["READING", "Style", "columns", "find_style", "style_of"]
+__all__ = ["READING", "Style", "columns", "find_style", "style_of", "unstubbed"]
 
 _MODULES = ("pep249", "psycopg2", "snowflake", "sqlite3")
 
@@ -95,6 +95,12 @@ class Style:
     def cursor_class(self, stub: type) -> type | None:
         """Give the driver's own class that a class of cursors stands for, where it is imported."""
         return None
+
+
+def unstubbed(kind: Any) -> type | None:
+    """Give a driver's class, also while a stub stands in its place; None for what is no class."""
+    original = kind if isinstance(kind, type) else getattr(kind, "original", None)
+    return original if isinstance(original, type) else None
 
 
 def columns(

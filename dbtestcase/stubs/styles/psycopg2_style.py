@@ -16,7 +16,7 @@ from ..answers import Answer
 from ..connections import NOTHING, ReadOnly, StubConnection, StubCursor
 from ..pep249 import Errors
 from ..statements import verb
-from . import Style
+from . import Style, unstubbed
 from .psycopg2_values import (
     check_parameters,
     describe,
@@ -387,10 +387,10 @@ class Psycopg2Style(Style):
         return driver == "psycopg2"
 
     def connection_class(self) -> type | None:
-        return psycopg2.extensions.connection
+        return unstubbed(psycopg2.extensions.connection)
 
     def cursor_class(self, stub: type) -> type | None:
-        return psycopg2.extensions.cursor
+        return unstubbed(psycopg2.extensions.cursor)
 
 
 def make(driver: types.ModuleType | None) -> Style:

@@ -14,7 +14,7 @@ from ..answers import Answer
 from ..connections import StubConnection
 from ..pep249 import Errors
 from ..statements import is_empty, split, verb
-from . import Style
+from . import Style, unstubbed
 from .snowflake_cursor import DictCursor, SnowflakeCursor
 from .snowflake_values import STATUS, UPDATED, describe
 
@@ -305,12 +305,7 @@ def _default_paramstyle() -> str:
 
 def _from_connector(name: str) -> type | None:
     connector = sys.modules.get(_PACKAGE)
-    found = vars(connector).get(name) if connector else None
-    if isinstance(found, type):
-        return found
-    # SnowflakeConnection itself is stubbed
-    original = getattr(found, "original", None)
-    return original if isinstance(original, type) else None
+    return unstubbed(vars(connector).get(name)) if connector else None
 
 
 def make(driver: types.ModuleType | None) -> Style:

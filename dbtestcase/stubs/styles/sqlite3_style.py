@@ -14,7 +14,7 @@ from ..answers import Answer
 from ..connections import NOTHING, ReadOnly, StubConnection, StubCursor
 from ..pep249 import Errors
 from ..statements import is_empty, verb
-from . import Style, columns
+from . import Style, columns, unstubbed
 from .sqlite3_values import check_parameters, check_single, described, statements
 
 if TYPE_CHECKING:
@@ -332,10 +332,10 @@ class SQLite3Style(Style):
         return driver in ("pysqlite", "sqlite3")
 
     def connection_class(self) -> type | None:
-        return sqlite3.Connection
+        return unstubbed(sqlite3.Connection)
 
     def cursor_class(self, stub: type) -> type | None:
-        return sqlite3.Cursor
+        return unstubbed(sqlite3.Cursor)
 
 
 def make(driver: types.ModuleType | None) -> Style:

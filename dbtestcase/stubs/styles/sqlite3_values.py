@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..statements import is_empty, pieces, split
+from . import unstubbed
 
 __all__ = ["check_parameters", "check_single", "described", "statements"]
 
@@ -126,7 +127,8 @@ def _names(statement: str) -> list[str | None]:
 def described(names: list[str]) -> sqlite3.Cursor:
     """Make a cursor that has columns of these names, as ``sqlite3.Row`` takes no other."""
     # not by connect(), which is likely to be stubbed
-    connection = sqlite3.Connection(":memory:")
+    kind: Any = unstubbed(sqlite3.Connection)
+    connection: sqlite3.Connection = kind(":memory:")
     try:
         quoted = ", ".join('NULL AS "' + name.replace('"', '""') + '"' for name in names)
         return connection.execute(f"SELECT {quoted}")
