@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 import gc
 import importlib.util
@@ -667,6 +668,41 @@ class TestNothingIsWoken(PlacesTest):
             self.assertIs(module.connect, stub.connect)
             self.assertEqual(loaded, [1])
         self.assertIs(module.connect, driver.connect)
+
+
+    def test_own_containers(self) -> None:
+        """Methods of a program's own containers are not called."""
+        self.driver()
+        shop = self.module(
+            "shop_of_tests",
+            """
+            from collections import deque
+            from driver_of_tests import connect
+
+            def refuse(self, *args):
+                raise AssertionError("woken")
+
+            made = []
+            for base in (list, dict, deque, tuple):
+                names = ("__iter__", "__getitem__", "__setitem__", "items", "__len__", "__eq__")
+                Own = type("Own", (base,), dict.fromkeys(names, refuse))
+                made.append(Own({"connect": connect} if base is dict else [connect]))
+            a_list, a_dict, a_queue, a_tuple = made
+            del made
+            """,
+        )
+
+        def held() -> list[Any]:
+            return [
+                *list.__iter__(shop.a_list),
+                *dict.values(shop.a_dict),
+                *collections.deque.__iter__(shop.a_queue),
+                *tuple.__iter__(shop.a_tuple),
+            ]
+
+        with stub_connection("driver_of_tests.connect") as stub:
+            self.assertEqual([each is stub.connect for each in held()], [True] * 4)
+        self.assertEqual([each is shop.connect for each in held()], [True] * 4)
 
 
 class TestStubbedConnect(PlacesTest):

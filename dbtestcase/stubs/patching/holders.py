@@ -119,9 +119,10 @@ class Swap:
                 if (other := made(value)) is not value:
                     dict.__setitem__(container, key, other)
         elif issubclass(kind, list | deque):
-            for position, value in enumerate(list(kind.__iter__(container))):
+            base: Any = list if issubclass(kind, list) else deque
+            for position, value in enumerate(list(base.__iter__(container))):
                 if (other := made(value)) is not value:
-                    container[position] = other
+                    base.__setitem__(container, position, other)
         elif issubclass(kind, tuple):
             values = list(tuple.__iter__(container))
             others = [made(value) for value in values]
