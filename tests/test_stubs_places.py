@@ -14,7 +14,7 @@ import textwrap
 import types
 import unittest
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 from unittest import mock
 
 import psycopg2
@@ -40,7 +40,8 @@ class PlacesTest(ConnectionStubMixin, unittest.TestCase):
         module.__dict__.update(names)
         sys.modules[name] = module
         self.addCleanup(sys.modules.pop, name, None)
-        exec(textwrap.dedent(text), module.__dict__)
+        # not as if the future features of this module were that one's
+        exec(compile(textwrap.dedent(text), name, "exec", dont_inherit=True), module.__dict__)
         return module
 
     def driver(self, **names: Any) -> Any:
@@ -202,7 +203,7 @@ class TestImportStyles(PlacesTest):
             "new object of a dataclass": lambda: shop.Data().connect,
             "dictionary of a class": lambda: shop.Registry.drivers["snowflake"],
             "tuple in a list of a class": lambda: shop.Registry.listed[0][1],
-            "class with a base": lambda: vars(shop.Derived)["go"],
+            "class with a base": lambda: shop.Derived.go,
             "named tuple": lambda: shop.named.connect,
             "tuple": lambda: shop.tuples[0][1],
             "nested": lambda: shop.deep["drivers"][0]["connect"],
@@ -669,6 +670,32 @@ class TestNothingIsWoken(PlacesTest):
             self.assertEqual(loaded, [1])
         self.assertIs(module.connect, driver.connect)
 
+    def test_annotations(self) -> None:
+        """What tells of types goes on to do so, also where a class is stubbed that it names."""
+        driver = self.module("driver_of_tests", "class Connection: pass")
+        shop = self.module(
+            "shop_of_tests",
+            """
+            from typing import Optional, Union
+            from driver_of_tests import Connection
+
+            either: Union[Connection, int] = 1
+
+            def use(connection: Connection = None, *, other: Optional[Connection] = None):
+                return connection
+
+            class Api:
+                connection: Connection
+            """,
+        )
+        real = (driver.Connection,)
+        with stub_connection("driver_of_tests.Connection") as stub:
+            for _ in range(2):
+                self.assertIs(shop.Connection, stub.connect)
+                self.assertIs(get_type_hints(shop.use)["connection"], real[0])
+                self.assertEqual(get_type_hints(shop.use)["other"], real[0] | None)
+                self.assertIs(get_type_hints(shop.Api)["connection"], real[0])
+                self.assertEqual(shop.__annotations__, {"either": real[0] | int})
 
     def test_own_containers(self) -> None:
         """Methods of a program's own containers are not called."""

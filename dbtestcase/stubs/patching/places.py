@@ -22,7 +22,7 @@ import functools
 import gc
 import sys
 import types
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from .holders import CONTAINERS, WRAPPERS, Swap, class_dict, module_dict
@@ -140,13 +140,13 @@ def _in_containers(swap: Swap, level: list[Any], modules: Container[int]) -> Non
             if kind is dict and id(owner) in modules:
                 _in_names(swap, owner, known)
             elif kind is dict and (of := _class_of_dict(owner)) is not None:
-                _in_owner(swap, of, class_dict(of).values(), known)
+                _in_owner(swap, of, known)
             elif issubclass(kind, CONTAINERS):
                 if id(owner) not in known:
                     known.add(id(owner))
                     above.append(owner)
             else:
-                _in_owner(swap, owner, None, known)
+                _in_owner(swap, owner, known)
         if not above:
             return
         level = above
@@ -161,14 +161,25 @@ def _in_names(swap: Swap, names: dict[str, Any], known: set[int]) -> None:
                 names[name] = made
 
 
-def _in_owner(swap: Swap, owner: Any, held: Any, known: set[int]) -> None:
+def _in_owner(swap: Swap, owner: Any, known: set[int]) -> None:
     """Put it into the containers that a class, function or object has."""
     kind = type(owner)
-    if kind in (types.FunctionType, functools.partial):
-        swap.in_any(owner)  # a tuple of arguments is made anew
+    held: Iterable[Any]
+    if issubclass(kind, type):
+        # not into its dictionary itself, past which Python remembers what a class has
+        swap.in_any(owner)
+        held = [each for name, each in class_dict(owner).items() if not name.startswith("__")]
+    elif kind is types.FunctionType:
+        swap.in_any(owner)
+        held = (owner.__defaults__, owner.__kwdefaults__, owner.__dict__)  # and no annotations
+    elif issubclass(kind, functools.partial):
+        swap.in_any(owner)
+        held = gc.get_referents(owner)
     elif not _has_attributes(kind) or swap.keeps_on_purpose(kind):
         return
-    for value in gc.get_referents(owner) if held is None else list(held):
+    else:
+        held = gc.get_referents(owner)
+    for value in held:
         if id(value) in known:
             made = swap.in_container(value, known)
             if made is not value:
@@ -177,7 +188,7 @@ def _in_owner(swap: Swap, owner: Any, held: Any, known: set[int]) -> None:
 
 def _has_attributes(kind: type) -> bool:
     """Tell objects of programs from iterators and the like, which a test may have of its own."""
-    if kind in (types.CellType, types.SimpleNamespace) or issubclass(kind, type):
+    if kind in (types.CellType, types.SimpleNamespace):
         return True
     return bool(kind.__flags__ & _HEAP_TYPE) and kind not in WRAPPERS
 
