@@ -14,6 +14,9 @@ from . import unstubbed
 __all__ = ["check_parameters", "check_single", "described", "statements"]
 
 _MARK = re.compile(r"\?(?P<number>\d*)|[:@$]\w+")
+#: The flag of classes that nobody can change, as those of C's are.
+_IMMUTABLE = 1 << 8
+
 _PLAIN = frozenset({bool, bytearray, bytes, float, int, memoryview, str, type(None)})
 
 
@@ -102,7 +105,7 @@ def _check_value(value: Any, number: int) -> None:
     except TypeError:
         kind = type(adapted)
         # classes of C's have their module in their names
-        is_of_c = not kind.__flags__ & (1 << 9) and kind.__module__ != "builtins"
+        is_of_c = kind.__flags__ & _IMMUTABLE and kind.__module__ != "builtins"
         name = f"{kind.__module__}.{kind.__name__}" if is_of_c else kind.__name__
         raise sqlite3.ProgrammingError(
             f"Error binding parameter {number}: type '{name}' is not supported"
