@@ -13,16 +13,21 @@ from .errors import (
     ServerError,
     SettingsError,
     SetUpError,
+    StubError,
     TestDataError,
     UncommittedDataWarning,
+    UnexpectedQueryError,
     UnsafeDatabaseError,
 )
-from .mixins import EngineMixin, FlaskMixin, SandboxMixin
+from .mixins import ConnectionStubMixin, EngineMixin, FlaskMixin, SandboxMixin
 from .sandbox import sandboxed
 from .schemas import MetadataSchema, SQLSchema
+from .stubs import ConnectionStub, stub_connection
 
 __all__ = [
     "AppError",
+    "ConnectionStub",
+    "ConnectionStubMixin",
     "DatabaseTestCase",
     "DatabaseTestError",
     "DatabaseTestWarning",
@@ -39,9 +44,12 @@ __all__ = [
     "ServerError",
     "SetUpError",
     "SettingsError",
+    "StubError",
     "TestDataError",
     "UncommittedDataWarning",
+    "UnexpectedQueryError",
     "UnsafeDatabaseError",
     "requires",
     "sandboxed",
+    "stub_connection",
 ]

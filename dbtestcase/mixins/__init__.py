@@ -6,6 +6,8 @@
     FlaskMixin     the app, its client and contexts, requests as in production
     SandboxMixin   every test is undone, class data are new for each
 
+    ConnectionStubMixin    scripted connections, with no database at all
+
 They are plain classes and stand left of ``TestCase``: right of it unittest would never run
 them, which is refused. What surrounds a test does not depend on ``super().setUp()``: ``run()``
 puts it around the instance's ``setUp``, so that it happens where the test runs, and undoing is
@@ -18,5 +20,6 @@ needs is kept in one object per class, :class:`ClassState`, and never read from 
 from .app import FlaskMixin
 from .engines import EngineMixin
 from .sandbox import SandboxMixin
+from .stubs import ConnectionStubMixin
 
-__all__ = ["EngineMixin", "FlaskMixin", "SandboxMixin"]
+__all__ = ["ConnectionStubMixin", "EngineMixin", "FlaskMixin", "SandboxMixin"]
