@@ -717,8 +717,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f"a deferred constraint was checked when {self.connection(2, 'B')} committed, and "
                 f"is not checked again when {self.connection(1, 'A')} commits, which became READ "
                 f"ONLY after it wrote: real connections might refuse to check it then. Let the one "
-                f"end before the other commits, or test this code on real connections, on a "
-                f"database of its own."
+                f"end before the other commits, or test this code on real connections: in a "
+                f"unittest.TestCase, on a database of its own."
             ],
         )
 
