@@ -646,6 +646,41 @@ class TestEngine(BackingTest):
                 stub.assert_closed()
                 stub.connect.assert_not_called()
 
+    def test_numbers_that_are_not_there(self) -> None:
+        """A column of numbers may have no values, or only NULLs."""
+        table = sa.Table(
+            "item",
+            sa.MetaData(),
+            sa.Column("price", sa.Numeric(10, 2)),
+            sa.Column("weight", sa.Float),
+            sa.Column("length", sa.Numeric(asdecimal=False)),
+            sa.Column("height", sa.Float(asdecimal=True)),
+            sa.Column("depth", sa.Double),
+        )
+        one = decimal.Decimal("1.50")
+        for dialect in ("postgresql", "sqlite", "mysql", "snowflake"):
+            for rows in ([], [(None,) * 5], [(None, 1.5, 2.5, None, 3.5)], [(one, *[None] * 4)]):
+                with self.subTest(dialect, rows=rows), stub_connection("psycopg2.connect") as stub:
+                    stub.on(re.compile("^SELECT")).returns(rows, columns=[*table.c.keys()])
+                    stub.on(re.compile("^SELECT sum")).returns([(None,)])
+                    with stub.engine(dialect).connect() as connection:
+                        found = connection.execute(sa.select(table)).all()
+                        self.assertEqual(found, rows)
+                        total = connection.scalar(sa.select(sa.func.sum(table.c.price)))
+                        self.assertIsNone(total)
+
+    def test_not_found(self) -> None:
+        """What is not there is None, also for a class with numbers, from a database behind it."""
+        engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+        self.addCleanup(engine.dispose)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("create table item (id integer, price numeric)")
+        stub = self.stub_connection("psycopg2.connect").backed_by(engine)
+        item = sa.table("item", sa.column("id"), sa.column("price", sa.Numeric))
+        with stub.engine("postgresql").connect() as connection:
+            found = connection.execute(sa.select(item).where(item.c.id == 1)).first()
+            self.assertIsNone(found)
+
     def test_snowflake(self) -> None:
         """Its dialect is that of snowflake-sqlalchemy, whose keys come from a sequence."""
         table = sa.Table(
