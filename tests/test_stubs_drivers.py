@@ -8,6 +8,7 @@ import random
 import re
 import sqlite3
 import unittest
+import uuid
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -42,6 +43,8 @@ from .dbapi_checks import (
     play,
 )
 from .snowflake_offline import offline
+
+NOW = datetime.datetime(2024, 2, 29, 12, 30, tzinfo=datetime.UTC)
 
 
 def script(stub: ConnectionStub, mark: str, error: Exception, upper: bool = False) -> None:
@@ -274,8 +277,13 @@ class TestParameters(unittest.TestCase):
                 ["%s", "%(a)s", "%(b)s", "%%", "'%'", "%d", "%(a", "%()s", "%", "%%%s", "1"],
                 lambda statement, params, real=real: bool(real.cursor().execute(statement, params)),
                 lambda statement, params, c=played: bool(c.cursor().execute(statement, params)),
-                # the connector knows other types than a test could write down
-                values=(1, None, "x", b"b", 1.5, True),
+                values=(
+                    *(1, None, "x", b"b", 1.5, True, decimal.Decimal(1), bytearray(b"b"), NOW),
+                    *(NOW.date(), NOW.time(), NOW - NOW, NOW.timetuple(), object(), {"a": 1}),
+                    *(uuid.UUID(int=0), 1j, memoryview(b"b"), (1, 2), ("FIXED", 1), ("A", {})),
+                    *([1, 2], [(1,), (2,)], [[1], [2]], [1, {}], ("A", [1]), [("A", 1)], {1}),
+                    *([1, [("A", [1])]], [], (), ["x", None], ("A", 1, 2), ("A", ("A", 1))),
+                ),
             )
 
 

@@ -16,7 +16,7 @@ from ..pep249 import Errors
 from ..statements import is_empty, split, verb
 from . import Style, unstubbed
 from .snowflake_cursor import DictCursor, SnowflakeCursor
-from .snowflake_values import STATUS, UPDATED, describe
+from .snowflake_values import STATUS, UPDATED, describe, unbindable
 
 if TYPE_CHECKING:
     from ..stub import ConnectionStub
@@ -272,13 +272,26 @@ class SnowflakeStyle(Style):
             raise self.error("ProgrammingError", why, errno=251007)
         if not connection.is_pyformat:
             len(params)  # the server has the placeholders, and refuses what does not fit
+            self._check_values(params, on_server=True)
             return
         if not isinstance(params, Iterable):
             raise TypeError(f"'{type(params).__name__}' object is not iterable")
         if isinstance(params, Sized) and len(params):
             is_mapping = isinstance(params, Mapping)
+            self._check_values(params.values() if is_mapping else params, on_server=False)
             # values are texts of SQL by then
             text % (dict.fromkeys(params, "") if is_mapping else ("",) * len(params))
+
+    def _check_values(self, values: Iterable[Any], *, on_server: bool) -> None:
+        kind = unbindable(values, on_server=on_server)
+        if kind is not None:
+            raise self.error(
+                "ProgrammingError",
+                f"Binding data in type ({kind}) is not supported. Convert the value to a "
+                f"supported Python type (str, int, float, bool, bytes, "
+                f"date/datetime/time/timedelta) before binding it.",
+                errno=255001,
+            )
 
     def connection_class(self) -> type | None:
         return _from_connector("SnowflakeConnection")
