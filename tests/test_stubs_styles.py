@@ -486,6 +486,64 @@ class TestSnowflake(StyleTest):
         self.assertTrue(connection.is_valid())
         self.assertFalse(connection.is_expired())
 
+    def test_paramstyle(self) -> None:
+        """Only PEP 249's names of what the connector knows are accepted."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            def change(value: Any) -> str:
+                connection.paramstyle = value
+                return str(connection.paramstyle)
+
+            for value in ("QMARK ", "named", 5, "numeric", "format"):
+                bench.note("paramstyle", lambda value=value: change(value))
+
+        self.same(step)
+        with self.assertRaisesRegex(
+            snowflake.connector.ProgrammingError,
+            r"Invalid paramstyle: 'bogus'\. Supported: format, numeric, pyformat, qmark$",
+        ):
+            self.stub.connect(**self.options, paramstyle="bogus")
+
+    def test_sets_of_several_sizes(self) -> None:
+        """What is bound on the server is sent as columns, which must be of one size."""
+        insert = "INSERT INTO item VALUES (?, ?)"
+        self.stub.on(insert, params=ANY).returns(rowcount=2)
+
+        def step(bench: Bench, connection: Any) -> None:
+            connection.paramstyle = "qmark"
+            for sets in ([(1, "a"), (2,)], [(1,), (2, "b")], [(1, "a"), 5]):
+                cursor = connection.cursor()
+                bench.note("sizes", lambda c=cursor, sets=sets: bool(c.executemany(insert, sets)))
+
+        self.same(step)
+
+    def test_forced_qmark(self) -> None:
+        """A call may have placeholders of its own, as those of write_pandas() have."""
+        connection = self.stub.connect(**self.options)
+        self.stub.on("select ?, '%s'", params=(1,)).returns([(1, "%s")])
+        self.stub.on("insert into item values (?)", params=[(1,), (2,)]).returns(rowcount=2)
+        cursor = connection.cursor()
+        cursor.execute("select ?, '%s'", (1,), _force_qmark_paramstyle=True)
+        self.assertEqual(cursor.fetchall(), [(1, "%s")])
+        cursor.executemany(
+            "insert into item values (?)", [(1,), (2,)], _force_qmark_paramstyle=True
+        )
+        self.assertEqual((cursor.rowcount, connection.paramstyle), (2, "pyformat"))
+        with self.assertRaisesRegex(TypeError, "^not all arguments converted"):
+            cursor.execute("select ?", (1,))
+
+        def step(bench: Bench, connection: Any) -> None:
+            cursor = connection.cursor()
+            statement = "SELECT id, name FROM item WHERE id = ?"
+            for params in ((1,), {"id": 1}, ({},)):
+                bench.note(
+                    "forced",
+                    lambda: bool(cursor.execute(statement, params, _force_qmark_paramstyle=True)),
+                )
+
+        self.stub.on("SELECT id, name FROM item WHERE id = ?", params=ANY).returns([])
+        self.same(step)
+
     def test_autocommit(self) -> None:
         """autocommit() wants True or False."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import uuid
 from collections.abc import Iterable, Iterator
@@ -129,6 +130,7 @@ class SnowflakeCursor(StubCursor):
         _skip_upload_on_content_match: bool = False,
         *,
         params: Any = None,
+        _force_qmark_paramstyle: bool = False,
         **kwargs: Any,
     ) -> Self:
         """Execute a statement.
@@ -140,7 +142,25 @@ class SnowflakeCursor(StubCursor):
         if isinstance(operation, str) and not operation.strip(" \t\n\r"):
             self._rows = self._count = None
             return self
-        return self._do(operation, parameters)
+        with self._writing("qmark" if _force_qmark_paramstyle else None):
+            return self._do(operation, parameters)
+
+    @contextlib.contextmanager
+    def _writing(self, paramstyle: str | None) -> Iterator[None]:
+        """Have placeholders written in another way, where one is given."""
+        connection: Any = self._connection
+        before = connection.paramstyle
+        try:
+            self._set_paramstyle(paramstyle or before)
+            yield
+        finally:
+            self._set_paramstyle(before)
+
+    def _set_paramstyle(self, paramstyle: str) -> None:
+        connection: Any = self._connection
+        if paramstyle != connection.paramstyle:
+            connection.paramstyle = paramstyle
+            connection._tell_real(lambda real: setattr(real, "paramstyle", paramstyle))
 
     def _do(self, operation: Any, params: Any, *, many: bool = False) -> Self:
         self._count = None
@@ -168,6 +188,7 @@ class SnowflakeCursor(StubCursor):
         num_statements: int | None = None,
         *,
         seqparams: Iterable[Any] | None = None,
+        _force_qmark_paramstyle: bool = False,
         **kwargs: Any,
     ) -> Self:
         """Execute a statement once for each set of parameters.
@@ -184,7 +205,25 @@ class SnowflakeCursor(StubCursor):
                 errno=251007,
             )
         sets = list(sets or ())
-        return self._do(operation, sets, many=True) if sets else self
+        if not sets:
+            return self
+        with self._writing("qmark" if _force_qmark_paramstyle else None):
+            return self._do(operation, sets, many=True)
+
+    def _check_parameters(self, text: str, params: Any, *, many: bool) -> Any:
+        connection: Any = self._connection
+        if many and not connection.is_pyformat and not isinstance(params[0], dict):
+            # all go to the server at once, as columns
+            size = len(params[0])
+            for each in params:
+                if len(each) != size:
+                    raise connection._error(
+                        "InterfaceError",
+                        f"Bulk data size don't match. expected: {size}, got: {len(each)}, "
+                        f"command: {text}",
+                        errno=251007,
+                    )
+        return super()._check_parameters(text, params, many=many)
 
     def execute_async(self, command: str, params: Any = None, **kwargs: Any) -> dict[str, Any]:
         """Execute a statement at once, and give its id; ``get_results_from_sfqid()`` takes it."""

@@ -61,7 +61,6 @@ class SnowflakeConnection(StubConnection):
         super().__init__(stub, style, arguments, number)
         # Snowflake's own default; the program's is sent when it connects
         self._auto = bool(arguments.get("autocommit", True))
-        #: How placeholders are written: ``pyformat``, ``qmark`` or another.
         self.paramstyle = arguments.get("paramstyle") or _default_paramstyle()
         #: Errors and warnings of the connection, which a stub has none of.
         self.messages: list[Any] = []
@@ -74,6 +73,27 @@ class SnowflakeConnection(StubConnection):
 
     def _autocommits(self) -> bool:
         return self._auto
+
+    @property
+    def paramstyle(self) -> str:
+        """How placeholders are written: ``format``, ``numeric``, ``pyformat`` or ``qmark``."""
+        return self._paramstyle
+
+    @paramstyle.setter
+    def paramstyle(self, value: str) -> None:
+        if not isinstance(value, str):
+            raise self._error(
+                "ProgrammingError",
+                f"paramstyle must be str or ParamStyle, got {type(value).__name__}",
+            )
+        known = ("format", "numeric", "pyformat", "qmark")
+        style = str(value).strip().lower()
+        if style not in known:
+            raise self._error(
+                "ProgrammingError",
+                f"Invalid paramstyle: {value!r}. Supported: {', '.join(known)}",
+            )
+        self._paramstyle = style
 
     @property
     def is_pyformat(self) -> bool:
