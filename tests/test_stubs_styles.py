@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import decimal
+import functools
 import importlib.util
 import re
 import sqlite3
@@ -99,6 +100,55 @@ class TestPsycopg2(StyleTest):
         cursor = self.stub.connect("dbname=shop").cursor()
         self.assertRaises(psycopg2.errors.UndefinedTable, cursor.execute, WRONG)
         self.assertRaises(psycopg2.errors.InFailedSqlTransaction, cursor.execute, SELECT)
+
+    def test_with_in_autocommit(self) -> None:
+        """A ``with`` begins a transaction in autocommit, too, which fails as others do."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            for _ in range(2):
+                with connection:
+                    bench.note("in with", connection.get_transaction_status)
+                    bench.note("execute", lambda: cursor.execute(SELECT))
+                    bench.note("executed", connection.get_transaction_status)
+                    bench.note("change", lambda: setattr(connection, "autocommit", False))
+                    bench.note("error", lambda: cursor.execute(WRONG))
+                    bench.note("failed", connection.get_transaction_status)
+                    bench.note("again", lambda: cursor.execute(SELECT))
+                    bench.note("rollback", connection.rollback)
+                    bench.note("after", lambda: cursor.execute(SELECT))
+                    bench.note("anew", connection.get_transaction_status)
+                bench.note("at its end", connection.get_transaction_status)
+            bench.note("error", lambda: cursor.execute(WRONG))
+            bench.note("without", lambda: cursor.execute(SELECT))
+
+        self.same(step)
+        connection = self.stub.connect("dbname=shop")
+        connection.autocommit = True
+        self.stub.on("insert").returns(rowcount=1)
+        with contextlib.suppress(ZeroDivisionError), connection:
+            connection.cursor().execute("insert")
+            raise ZeroDivisionError
+        self.assertRolledBack(self.stub)
+
+    def test_with_in_with(self) -> None:
+        """A connection's ``with`` cannot be in another one of it."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            def twice() -> None:
+                with connection:
+                    connection.cursor().execute(SELECT)
+                    with connection:
+                        pass
+
+            bench.note("twice", twice)
+            bench.note("status", connection.get_transaction_status)
+            for _ in range(2):
+                with connection:
+                    bench.note("once", connection.get_transaction_status)
+
+        self.same(step)
 
     def test_rows_of_classes(self) -> None:
         """The cursor classes of psycopg2.extras give their rows."""
@@ -495,7 +545,7 @@ class TestSnowflake(StyleTest):
                 return str(connection.paramstyle)
 
             for value in ("QMARK ", "named", 5, "numeric", "format"):
-                bench.note("paramstyle", lambda value=value: change(value))
+                bench.note("paramstyle", functools.partial(change, value))
 
         self.same(step)
         with self.assertRaisesRegex(
@@ -512,8 +562,8 @@ class TestSnowflake(StyleTest):
         def step(bench: Bench, connection: Any) -> None:
             connection.paramstyle = "qmark"
             for sets in ([(1, "a"), (2,)], [(1,), (2, "b")], [(1, "a"), 5]):
-                cursor = connection.cursor()
-                bench.note("sizes", lambda c=cursor, sets=sets: bool(c.executemany(insert, sets)))
+                many = functools.partial(connection.cursor().executemany, insert, sets)
+                bench.note("sizes", many)
 
         self.same(step)
 
@@ -535,11 +585,13 @@ class TestSnowflake(StyleTest):
         def step(bench: Bench, connection: Any) -> None:
             cursor = connection.cursor()
             statement = "SELECT id, name FROM item WHERE id = ?"
-            for params in ((1,), {"id": 1}, ({},)):
-                bench.note(
-                    "forced",
-                    lambda: bool(cursor.execute(statement, params, _force_qmark_paramstyle=True)),
-                )
+            several: list[Any] = [(1,), {"id": 1}, ({},)]
+            for params in several:
+
+                def forced(params: Any = params) -> bool:
+                    return bool(cursor.execute(statement, params, _force_qmark_paramstyle=True))
+
+                bench.note("forced", forced)
 
         self.stub.on("SELECT id, name FROM item WHERE id = ?", params=ANY).returns([])
         self.same(step)

@@ -79,9 +79,8 @@ def describe(answer: Answer) -> list[Any]:
 
 
 _BINDABLE = (
-    (type(None), bool, int, float, decimal.Decimal, str, bytes, bytearray)
-    + (datetime.date, datetime.time, datetime.timedelta)
-    + (time.struct_time,)
+    *(type(None), bool, int, float, decimal.Decimal, str, bytes, bytearray),
+    *(datetime.date, datetime.time, datetime.timedelta, time.struct_time),
 )
 _NUMPY = ("bool", "bool_", "float", "int", "uint")
 
