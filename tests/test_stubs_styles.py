@@ -372,6 +372,68 @@ class TestSQLite3(StyleTest):
             self.assertIsInstance(connection, sqlite3.Connection)
             self.assertIsInstance(cursor, real[1])
 
+    def test_wrong_arguments(self) -> None:
+        """What connect() was given is refused as the driver refuses it."""
+        for args, options in (
+            ((), {"bogus": 1}),
+            ((), {"isolation_level": "foo"}),
+            ((), {"isolation_level": 5}),
+            ((), {"isolation_level": "deferred"}),
+            ((), {"isolation_level": None}),
+            ((), {"timeout": "x"}),
+            ((), {"timeout": None}),
+            ((), {"detect_types": "a"}),
+            ((), {"cached_statements": "a"}),
+            ((5, 0, ""), {}),
+            ((5, "a", ""), {}),
+            ((), {"database": "other"}),
+        ):
+            with self.subTest(args=args, options=options):
+                told = []
+                for connect in (self.stub.connect.original, self.stub.connect):
+                    try:
+                        connection = connect(":memory:", *args, **options)
+                    except Exception as error:  # whatever it is
+                        told.append((type(error).__name__, str(error)))
+                    else:
+                        told.append((connection.isolation_level, ""))
+                        connection.close()
+                self.assertEqual(told[1], told[0])
+        for database in (None, 5.5):
+            with self.assertRaisesRegex(TypeError, "^expected str, bytes or os.PathLike object"):
+                self.stub.connect(database)
+
+    def test_isolation_level(self) -> None:
+        """A level that there is none of is refused; None ends a transaction."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            for level in ("x", 5, "immediate", None, "", "EXCLUSIVE"):
+                bench.note("set", functools.partial(setattr, connection, "isolation_level", level))
+                bench.note("level", lambda: connection.isolation_level)
+            connection.execute(UPDATE)
+            bench.note("begun", lambda: connection.in_transaction)
+            connection.isolation_level = None
+            bench.note("ended", lambda: connection.in_transaction)
+
+        self.same(step)
+
+    def test_own_factory(self) -> None:
+        """A connection class of the program's own is refused, and the driver's own is not."""
+
+        class Own(sqlite3.Connection):
+            pass
+
+        for args, options in (((), {"factory": Own}), ((5.0, 0, "", True, Own), {})):
+            with self.assertRaises(StubError) as caught:
+                self.stub.connect("shop.db", *args, **options)
+            self.assertEqual(
+                str(caught.exception),
+                f"sqlite3.connect was given the factory {Own!r}, and the stub of a connection "
+                f"cannot be of that class. Replace the code that needs it in the test, or use a "
+                f"real database in memory.",
+            )
+        self.stub.connect("shop.db", factory=sqlite3.Connection).close()
+
     def test_execute_of_the_connection(self) -> None:
         """Connections execute by themselves."""
 

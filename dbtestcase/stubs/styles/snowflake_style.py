@@ -298,7 +298,10 @@ class SnowflakeStyle(Style):
             raise TypeError(f"'{type(params).__name__}' object is not iterable")
         if isinstance(params, Sized) and len(params):
             is_mapping = isinstance(params, Mapping)
-            self._check_values(params.values() if is_mapping else params, on_server=False)
+            values: Iterable[Any] = params
+            if isinstance(params, Mapping):
+                values = params.values()
+            self._check_values(values, on_server=False)
             # values are texts of SQL by then
             text % (dict.fromkeys(params, "") if is_mapping else ("",) * len(params))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sqlite3
 import threading
 import types
@@ -14,7 +15,7 @@ from ..answers import Answer
 from ..connections import NOTHING, ReadOnly, StubConnection, StubCursor
 from ..pep249 import Errors
 from ..statements import is_empty, verb
-from . import Style, columns, unstubbed
+from . import Style, columns, style_of, unstubbed
 from .sqlite3_values import check_parameters, check_single, described, statements
 
 if TYPE_CHECKING:
@@ -164,8 +165,8 @@ class Connection(StubConnection):
     __slots__ = (
         "_changes",
         "_in_transaction",
+        "_level",
         "_thread",
-        "isolation_level",
         "row_factory",
         "text_factory",
     )
@@ -176,11 +177,30 @@ class Connection(StubConnection):
         super().__init__(stub, style, arguments, number)
         self.row_factory: Any = None
         self.text_factory: Any = str
-        self.isolation_level = arguments.get("isolation_level", "")
         self._in_transaction = False
+        self._level: str | None = None
+        self.isolation_level = arguments.get("isolation_level", "")
         self._changes = 0
         same = arguments.get("check_same_thread", True)
         self._thread = threading.get_ident() if same else None
+
+    @property
+    def isolation_level(self) -> str | None:
+        """How transactions begin by themselves; None where they do not."""
+        return self._level
+
+    @isolation_level.setter
+    def isolation_level(self, level: str | None) -> None:
+        if level is not None and not isinstance(level, str):
+            raise TypeError("isolation_level must be str or None")
+        if level is not None and level.upper() not in ("", "DEFERRED", "IMMEDIATE", "EXCLUSIVE"):
+            raise ValueError(
+                "isolation_level string must be '', 'DEFERRED', 'IMMEDIATE', or 'EXCLUSIVE'"
+            )
+        self._level = level if level is None else level.upper()
+        if level is None and self._in_transaction and not self._closed:
+            self.commit()  # as the driver does
+        self._tell_real(lambda real: setattr(real, "isolation_level", level))
 
     def _check_thread(self) -> None:
         if self._thread is not None and self._thread != threading.get_ident():
@@ -310,7 +330,9 @@ class SQLite3Style(Style):
         self, stub: ConnectionStub, args: tuple[Any, ...], kwargs: Mapping[str, Any], number: int
     ) -> StubConnection:
         names = ("database", "timeout", "detect_types", "isolation_level", "check_same_thread")
-        arguments = {**dict(zip(names, args, strict=False)), **kwargs}
+        arguments = {**dict(zip((*names, "factory"), args, strict=False)), **kwargs}
+        if style_of("", stub.connect.original) == self.name:
+            _check_arguments(stub.name, arguments, args, kwargs)
         if "database" not in arguments:
             raise TypeError("function missing required argument 'database' (pos 1)")
         return super().connect(stub, args, arguments, number)
@@ -336,6 +358,27 @@ class SQLite3Style(Style):
 
     def cursor_class(self, stub: type) -> type | None:
         return unstubbed(sqlite3.Cursor)
+
+
+def _check_arguments(
+    name: str, given: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
+    """Refuse what the driver refuses, which says so itself: of a database in memory."""
+    real = unstubbed(sqlite3.Connection)
+    factory = given.get("factory", real)
+    if isinstance(factory, type) and factory not in (real, sqlite3.Connection):
+        raise StubError(
+            f"{name} was given the factory {factory!r}, and the stub of a connection cannot be of "
+            f"that class. Replace the code that needs it in the test, or use a real database in "
+            f"memory."
+        )
+    if real is None or "database" not in given:
+        return
+    os.fspath(given["database"])
+    options = {key: value for key, value in kwargs.items() if key not in ("database", "factory")}
+    if "database" in kwargs:
+        options["database"] = ":memory:"
+    real(*(":memory:", *args[1:])[: len(args)], **options).close()
 
 
 def make(driver: types.ModuleType | None) -> Style:
