@@ -193,6 +193,40 @@ class TestOn(StubTest):
             "a function of the text and the parameters.",
         )
 
+    def test_parameters_that_are_a_function(self) -> None:
+        """No parameters are equal to a function, which is refused."""
+        stub, _ = self.connected()
+
+        def odd(params: Any) -> bool:
+            return bool(params[0] % 2)
+
+        self.assertText(
+            StubError,
+            lambda: stub.on("select ?", params=odd),
+            f"stub.on() was given params={repr(odd)[:80]}… ({len(repr(odd))} characters), which "
+            f"no parameters are equal to. Write the parameters or ANY; or give a function of the "
+            f"text and the parameters in the place of the statement.",
+        )
+
+    def test_count_by_a_function(self) -> None:
+        """A function may give the number of rows that were changed, and True is none."""
+        stub, connection = self.connected()
+        stub.on("delete ?", params=ANY).returns(lambda params: params[0])
+        self.assertEqual(connection.execute("delete ?", (3,)).rowcount, 3)
+        with self.assertRaises(StubError):
+            connection.execute("delete ?", (True,))
+
+    def test_space_in_strings(self) -> None:
+        """Texts that differ within a string are shown as they differ."""
+        stub, connection = self.connected()
+        stub.on("select  'a  b',\n 'c\n'").returns([(1, 2)])
+        with self.assertRaises(UnexpectedQueryError) as caught:
+            connection.execute("select 'a b',  'c\n'")
+        shown = str(caught.exception)
+        self.assertIn("  select 'a b', 'c\\n'\n", shown)
+        self.assertIn("  select 'a  b', 'c\\n' -- without", shown)
+        connection.execute("select 'a  b', 'c\n'")
+
     def test_huge_text(self) -> None:
         """A statement of megabytes is matched, and shown by its beginning."""
         stub, connection = self.connected()
@@ -600,8 +634,9 @@ class TestUnexpected(StubTest):
         """A fixture of pytest's does not tell again what its test has failed with."""
         script = """
             import sqlite3
+            import unittest
             import pytest
-            from dbtestcase import stub_connection
+            from dbtestcase import UnexpectedQueryError, stub_connection
 
             @pytest.fixture
             def stub():
@@ -611,6 +646,19 @@ class TestUnexpected(StubTest):
             def test_fails(stub):
                 stub.on("select 2").returns([(2,)])
                 sqlite3.connect("shop.db").execute("select 1")
+
+            def test_fails_by_itself(stub):
+                stub.on("select 2").returns([(2,)])
+                assert 1 == 2
+
+            def test_expects():
+                with pytest.raises(UnexpectedQueryError):
+                    with stub_connection("sqlite3.connect"):
+                        sqlite3.connect("shop.db").execute("select 1")
+
+            def test_expects_within_a_fixture(stub):
+                with unittest.TestCase().assertRaises(UnexpectedQueryError):
+                    sqlite3.connect("shop.db").execute("select 1")
 
             def test_swallows(stub):
                 try:
@@ -631,9 +679,14 @@ class TestUnexpected(StubTest):
                 text=True,
             )
         told = re.findall(r"^(\w+) \S*::test_(\w+)", done.stdout, re.M)
-        expected = [("FAILED", "fails"), ("ERROR", "swallows"), ("ERROR", "leaves_one")]
+        expected = [
+            ("FAILED", "fails"),
+            ("FAILED", "fails_by_itself"),
+            ("ERROR", "swallows"),
+            ("ERROR", "leaves_one"),
+        ]
         self.assertEqual(told, expected, done.stdout)
-        self.assertIn("1 failed, 2 passed, 2 errors", done.stdout)
+        self.assertIn("2 failed, 4 passed, 2 errors", done.stdout)
 
     def test_swallowed_in_a_failing_set_up(self) -> None:
         """What led to another error is told beside it, as nothing else says so."""

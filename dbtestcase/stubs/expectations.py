@@ -104,7 +104,7 @@ class Expectation:
                 made = function(params)
                 if isinstance(made, Answer):
                     return made
-                if isinstance(made, int):
+                if isinstance(made, int) and not isinstance(made, bool):
                     return answer(None, to=text, **{**options, "rowcount": made})
                 return answer(made, names if made is not None else None, to=text, **options)
 

@@ -147,13 +147,32 @@ def shortened(value: object, limit: int = 300) -> str:
     :param limit: how many characters are shown.
     """
     if isinstance(value, str):
-        text = " ".join(value.split())
+        text = _on_one_line(value)
     else:
         try:
             text = repr(value)
         except Exception as error:  # what a test gives may be anything
             text = f"<{type(value).__name__}, whose repr() raises {type(error).__name__}>"
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
+
+
+def _on_one_line(text: str) -> str:
+    # two texts that differ in a string must not look the same
+    if "  " not in text and not any(each in text for each in "\t\n\r\f\v"):
+        return text.strip()
+    made = []
+    for piece, is_verbatim in pieces(text[:_MOST]):
+        if is_verbatim and piece[0] in "'\"$":
+            made.append(piece.translate(_ESCAPED))
+        else:
+            made.append(_SPACE.sub(" ", piece))
+    return "".join((*made, text[_MOST:])).strip()
+
+
+#: No message shows more of a text.
+_MOST = 10_000
+_SPACE = re.compile(r"\s+")
+_ESCAPED = str.maketrans({"\n": "\\n", "\t": "\\t", "\r": "\\r"})
 
 
 def pieces(text: str) -> list[tuple[str, bool]]:

@@ -21,7 +21,7 @@ from .expectations import (
     Script,
     parameters,
 )
-from .history import Executed, History, Swallowed
+from .history import Executed, History, Swallowed, has_failed
 from .patching import StubbedConnect, name_of, references, replace_everywhere, resolve
 from .statements import shortened
 from .styles import find_style, style_of
@@ -189,7 +189,7 @@ class ConnectionStub(Assertions):
         self.stop()
         if kind is None:
             # a fixture of pytest's goes on as if nothing was when its test has failed
-            if self._swallowed.told_by("_pytest.runner"):
+            if self._swallowed.told_by("_pytest.runner") or has_failed("_pytest.runner"):
                 self.strict = False
             self.verify()
 
@@ -223,9 +223,15 @@ class ConnectionStub(Assertions):
             ``unittest.mock.ANY`` may stand for a value or for all. By default there are none, and
             for a function any. ``executemany()`` has a list of them.
         :returns: the expectation, which has no answer yet.
-        :raises StubError: *statement* is none of these.
+        :raises StubError: *statement* is none of these, or *params* is a function.
         """
         statement = self._matcher(statement, "stub.on()")
+        if callable(params):
+            raise StubError(
+                f"stub.on() was given params={shortened(params, 80)}, which no parameters are "
+                f"equal to. Write the parameters or ANY; or give a function of the text and the "
+                f"parameters in the place of the statement."
+            )
         expected = Expectation(statement, parameters(params))
         with self._lock:
             self._script.add(expected)
