@@ -288,6 +288,58 @@ class TestPsycopg2(StyleTest):
 
         self.same(step)
 
+    def test_life_of_a_named_cursor(self) -> None:
+        """A cursor on the server is executed once, and ends with its transaction."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            def fetches(cursor: Any) -> None:
+                bench.note("description", lambda: cursor.description is None)
+                bench.note("one", cursor.fetchone)
+                bench.note("count", lambda: (cursor.rowcount, cursor.rownumber))
+                bench.note("described", lambda: cursor.description is None)
+                bench.note("all", cursor.fetchall)
+                bench.note("end", cursor.fetchone)
+                bench.note("status", connection.get_transaction_status)
+
+            new = connection.cursor("new")
+            fetches(new)
+            connection.rollback()
+            cursor = connection.cursor("of_test")
+            bench.note("many", lambda: cursor.executemany(SELECT, [()]))
+            bench.note("callproc", lambda: cursor.callproc("now"))
+            bench.note("empty", lambda: cursor.execute(""))
+            bench.note("execute", lambda: cursor.execute(SELECT))
+            bench.note("count", lambda: (cursor.rowcount, cursor.rownumber))
+            fetches(cursor)
+            bench.note("again", lambda: cursor.execute(SELECT))
+            connection.commit()
+            bench.note("committed", cursor.fetchone)
+            bench.note("iterated", lambda: next(cursor))
+            bench.note("many", lambda: cursor.fetchmany(1))
+            bench.note("close", cursor.close)
+            cursor = connection.cursor("late")
+            connection.commit()
+            bench.note("late", lambda: cursor.execute(SELECT))
+            held = connection.cursor("held", withhold=True)
+            held.execute(SELECT)
+            connection.commit()
+            bench.note("held", held.fetchone)
+            bench.note("closed", held.close)
+            connection.commit()
+            wrong = connection.cursor("wrong")
+            bench.note("wrong", lambda: wrong.execute(WRONG) and None)
+            bench.note("after it", wrong.fetchone)
+            bench.note("again", lambda: wrong.execute(SELECT))
+            connection.rollback()
+            connection.autocommit = True
+            auto = connection.cursor("auto")
+            bench.note("auto", lambda: auto.execute(SELECT))
+            bench.note("nothing", auto.fetchone)
+            with connection:
+                bench.note("in with", lambda: auto.execute(SELECT))
+
+        self.same(step)
+
     def test_autocommit(self) -> None:
         """Nothing that is committed by itself waits for a commit."""
         self.stub.on("insert").returns(rowcount=1)

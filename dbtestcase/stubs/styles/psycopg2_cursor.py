@@ -59,7 +59,7 @@ class Cursor(StubCursor):
     @ReadOnly
     def rowcount(self) -> int:
         """How many rows were found or changed."""
-        return -1 if self._name is not None else self._rowcount()
+        return self._rowcount()
 
     @ReadOnly
     def rownumber(self) -> int:

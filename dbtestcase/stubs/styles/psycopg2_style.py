@@ -17,6 +17,7 @@ from ..pep249 import Errors
 from ..statements import verb
 from . import Style, unstubbed
 from .psycopg2_cursor import Cursor
+from .psycopg2_named import NamedCursor
 from .psycopg2_values import check_parameters, describe, rendered
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Connection(StubConnection):
         "_autocommit",
         "_dsn",
         "_entered",
+        "_mark",
         "_status",
         "cursor_factory",
         "isolation_level",
@@ -52,6 +54,8 @@ class Connection(StubConnection):
         self._autocommit = False
         #: whether a ``with`` is about it, which begins a transaction also in autocommit
         self._entered = False
+        #: a number of the transaction, as cursors on the server end with it
+        self._mark = 0
         #: 0 idle, 2 in a transaction, 3 in one that failed; libpq's numbers
         self._status = 0
         self._dsn = ""
@@ -102,6 +106,7 @@ class Connection(StubConnection):
     def commit(self) -> None:
         """Commit."""
         self._check()
+        self._mark += bool(self._status)
         failed, self._status = self._status == 3, 0
         # the server rolls a transaction back that has failed
         self._rollback() if failed else self._commit()
@@ -109,6 +114,7 @@ class Connection(StubConnection):
     def rollback(self) -> None:
         """Roll back."""
         self._check()
+        self._mark += bool(self._status)
         self._status = 0
         self._rollback()
 
@@ -126,7 +132,10 @@ class Connection(StubConnection):
         """Make a cursor."""
         self._check()
         self._stub.check_running()
-        return Cursor(self, name, cursor_factory or self.cursor_factory)
+        factory = cursor_factory or self.cursor_factory
+        if name is not None:
+            return NamedCursor(self, name, factory, withhold)
+        return Cursor(self, None, factory)
 
     def set_session(
         self,
