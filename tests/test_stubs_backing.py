@@ -741,6 +741,13 @@ class TestEngine(BackingTest):
                 f'SQLAlchemy has no dialect "{dialect}" here, so there can be no engine for it. '
                 + text,
             )
+        for dialect in ("oracle", "mssql"):
+            with self.assertRaisesRegex(
+                StubError,
+                rf'^there is no engine on a stub for "{dialect}", as its dialect asks the driver '
+                r"for \w+, which is not in PEP 249\. Test this code against a real database\.$",
+            ):
+                stub.engine(dialect)
         self.assertText(
             StubError,
             lambda: stub.engine(None),  # type: ignore[arg-type]

@@ -90,6 +90,13 @@ def make_engine(stub: ConnectionStub, dialect: str, options: Mapping[str, Any]) 
                 **options,
             },
         )
+    except AttributeError as error:
+        if error.obj is not pep249:
+            raise
+        raise StubError(
+            f'there is no engine on a stub for "{given}", as its dialect asks the driver for '
+            f"{error.name}, which is not in PEP 249. Test this code against a real database."
+        ) from None
     finally:
         del sqlalchemy.dialects.registry.impls[registered]
 
