@@ -650,6 +650,23 @@ class TestSnowflake(StyleTest):
         self.assertTrue(connection.is_valid())
         self.assertFalse(connection.is_expired())
 
+    def test_several_statements(self) -> None:
+        """Several statements in one text, whose results nextset() would give, are refused."""
+        cursor = self.stub.connect(**self.options).cursor()
+        for call in (
+            lambda: cursor.execute("select 1; select 2", num_statements=2),
+            lambda: cursor.executemany("select %s; select 2", [(1,)], num_statements=2),
+        ):
+            with self.assertRaises(StubError) as caught:
+                call()
+            self.assertEqual(
+                str(caught.exception),
+                "num_statements=2 was given to a cursor, and the stub of a connection plays one "
+                "statement at a time. Let the program use execute_string(), or replace the code "
+                "that needs it in the test.",
+            )
+        self.assertEqual(cursor.execute(SELECT, num_statements=1).fetchall(), ROWS)
+
     def test_paramstyle(self) -> None:
         """Only PEP 249's names of what the connector knows are accepted."""
 

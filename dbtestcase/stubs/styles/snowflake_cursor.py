@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, Self
 
+from ...errors import StubError
 from ..connections import NOTHING, StubCursor
 
 __all__ = ["DictCursor", "SnowflakeCursor"]
@@ -138,6 +139,7 @@ class SnowflakeCursor(StubCursor):
         :returns: the cursor.
         """
         self._check_open()
+        _check_count(num_statements)
         parameters = self._one_of(parameters, params, "parameters", "params")
         if isinstance(operation, str) and not operation.strip(" \t\n\r"):
             self._rows = self._count = None
@@ -196,6 +198,7 @@ class SnowflakeCursor(StubCursor):
         :returns: the cursor.
         """
         self._check_open()
+        _check_count(num_statements)
         sets = self._one_of(seq_of_parameters, seqparams, "seq_of_parameters", "seqparams")
         if not isinstance(sets, Iterable | None):
             raise self._connection._error(
@@ -342,6 +345,15 @@ class SnowflakeCursor(StubCursor):
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         self.close()
+
+
+def _check_count(statements: int | None) -> None:
+    if statements not in (None, 1):
+        raise StubError(
+            f"num_statements={statements!r} was given to a cursor, and the stub of a connection "
+            f"plays one statement at a time. Let the program use execute_string(), or replace the "
+            f"code that needs it in the test."
+        )
 
 
 class DictCursor(SnowflakeCursor):
