@@ -1,9 +1,8 @@
-"""Places that held an object when it was put there, so that most stubs need no search for them.
+"""Places that held an object when it was put there, whose owners need not be searched for.
 
-A search asks the garbage collector, which looks at every object of the process. But most tests stub
-what the test before has stubbed, and in between nothing was imported. Whether that is so, Python
-knows: where all places still hold the object, and it has as many references as there are places,
-nothing else can hold it. In all other cases the search goes ahead as if nothing was remembered.
+The garbage collector tells of a tuple of default arguments that holds an object, and not whose it
+is: that is a second search, as long as the first. A function that had the object among its defaults
+when it was put there last, and is the only one that has that tuple, is its owner still.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Any
 
 from .holders import class_dict, module_dict
 
-__all__ = ["Place", "owners_of_arguments", "put_where_it_was", "remember"]
+__all__ = ["Place", "owners_of_arguments", "remember"]
 
 #: What holds an object: a kind, a weak reference to the holder, and a name or an index in it.
 Place = tuple[str, "weakref.ref[Any]", Any]
@@ -37,27 +36,6 @@ def remember(held: object, places: list[Place] | None) -> None:
         except TypeError:  # not every class allows it
             return
         _known[key] = (reference, places)
-
-
-def put_where_it_was(old: object, new: object, count: int, ours: int) -> bool:
-    """Put an object in the place of another one, if all places of that are known.
-
-    :param count: what ``sys.getrefcount()`` said of *old* in the caller, which has it as a
-        parameter.
-    :param ours: how many of these references are the library's own.
-    :returns: whether they were; otherwise nothing was done.
-    """
-    reference, places = _known.get(id(old), (None, None))
-    if reference is None or places is None or reference() is not old:
-        return False
-    if count - ours - _OF_A_PARAMETER != len(places):
-        return False
-    if not all(_holds(place, old) for place in places):
-        return False
-    for place in places:
-        _put(place, new)
-    remember(new, places)
-    return True
 
 
 def owners_of_arguments(old: object) -> dict[int, types.FunctionType]:
@@ -95,28 +73,8 @@ def _holds(place: Place, value: object) -> bool:
     return is_alone and key < len(defaults) and defaults[key] is value
 
 
-def _put(place: Place, value: Any) -> None:
-    kind, reference, key = place
-    holder = reference()
-    if holder is None:  # with its last reference, a moment ago
-        return
-    if kind == "global":
-        module_dict(holder)[key] = value
-    elif kind == "attribute":
-        type.__setattr__(holder, key, value)
-    elif kind == "keyword":
-        holder.__kwdefaults__[key] = value
-    else:
-        defaults = holder.__defaults__
-        holder.__defaults__ = (*defaults[:key], value, *defaults[key + 1 :])
-
-
 # How many references there are besides those that are looked for differs between versions of
 # Python. They are counted in the same way as above.
-
-
-def _count_parameter(old: object) -> int:
-    return sys.getrefcount(old)
 
 
 def _count_defaults(holder: Any) -> int:
@@ -128,5 +86,4 @@ def _with_default(option: object = object()) -> object:
     return option
 
 
-_OF_A_PARAMETER = _count_parameter(types.SimpleNamespace())
 _OF_DEFAULTS = _count_defaults(_with_default)
