@@ -72,9 +72,8 @@ def replace_everywhere(
     for wrapper in {id(each): each for each in wrappers}.values():
         other = swap.wrapper(wrapper)
         if other is not None:
-            swap.places = None
             pairs += [(wrapper, other), *replace_everywhere(wrapper, other, in_mocks=in_mocks)]
-    remember(new, swap.places)
+    remember(new, swap.functions)
     return pairs
 
 
