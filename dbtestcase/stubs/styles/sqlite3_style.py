@@ -16,7 +16,7 @@ from ..connections import NOTHING, ReadOnly, StubConnection, StubCursor
 from ..pep249 import Errors
 from ..statements import is_empty, verb
 from . import Style, columns, style_of, unstubbed
-from .sqlite3_values import check_parameters, check_single, described, statements
+from .sqlite3_values import check_parameters, check_script, check_single, described, statements
 
 if TYPE_CHECKING:
     from ..stub import ConnectionStub
@@ -123,11 +123,13 @@ class Cursor(StubCursor):
         """Execute several statements; the script answers each by itself."""
         self._check_open()
         connection: Any = self._connection
+        script = connection._style.text(sql_script)
+        check_script(script)
         if connection.in_transaction:
             connection.commit()
         # the cursor's own rows are not touched, nor does a change open a transaction
         runs = Cursor(connection)
-        for statement in statements(self._connection._style.text(sql_script)):
+        for statement in statements(script):
             runs._run(statement, None)
             connection._changed(statement, runs._rowcount(), in_script=True)
         return self
