@@ -28,11 +28,13 @@ from snowflake.connector import DictCursor
 from dbtestcase import ConnectionStub, ConnectionStubMixin, StubError, stub_connection
 from dbtestcase.stubs import pep249
 
-from .dbapi_checks import BY_ID, ROWS, SELECT, UPDATE, WRONG, Bench
+from .dbapi_checks import BY_ID, COUNT, ROWS, SELECT, UPDATE, WRONG, Bench
 from .snowflake_offline import offline
 from .test_stubs_drivers import connect_to_embedded, script
 
 Step = Callable[[Bench, Any], None]
+
+NOON = datetime.datetime(2024, 2, 29, 12, tzinfo=datetime.UTC)
 
 
 class StyleTest(ConnectionStubMixin, unittest.TestCase):
@@ -650,22 +652,178 @@ class TestSnowflake(StyleTest):
         self.assertTrue(connection.is_valid())
         self.assertFalse(connection.is_expired())
 
+    SEVERAL = f"{SELECT}; {UPDATE};\n{COUNT};"
+
+    def state(self, bench: Bench, cursor: Any) -> None:
+        """Note what a cursor tells of the result that it has."""
+        for name in ("rowcount", "rownumber", "query", "sqlstate"):
+            bench.note(name, lambda name=name: getattr(cursor, name))  # type: ignore[misc]
+        bench.note("columns", lambda: [column.name for column in cursor.description])
+        bench.note("ids", lambda: len(cursor.multi_statement_savedIds))
+        bench.note("parent", lambda: cursor.multi_statement_parent_sfqid is None)
+        bench.note(
+            "id", lambda: cursor.sfqid and cursor.sfqid in [*cursor.multi_statement_savedIds]
+        )
+
+    def results(self, bench: Bench, cursor: Any) -> None:
+        """Note all results that a cursor has, one after the other."""
+        self.state(bench, cursor)
+        bench.note("rows", cursor.fetchmany)
+        while bench.note("next", lambda: cursor.nextset() is cursor):
+            self.state(bench, cursor)
+            bench.note("rows", cursor.fetchall)
+        self.state(bench, cursor)
+        bench.note("no more", cursor.fetchall)
+
     def test_several_statements(self) -> None:
-        """Several statements in one text, whose results nextset() would give, are refused."""
+        """Several statements in one text have a result each, which ``nextset()`` goes to."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            cursor = connection.cursor()
+            bench.note("new", cursor.nextset)
+            self.state(bench, cursor)
+            bench.note("several", lambda: cursor.execute(self.SEVERAL, num_statements=3) is cursor)
+            self.results(bench, cursor)
+            cursor.execute(SELECT)
+            self.results(bench, cursor)
+            cursor.execute(self.SEVERAL, num_statements=0)
+            bench.note("reset", cursor.reset)
+            bench.note("next", cursor.nextset)
+            cursor.set_statement_parameter("MULTI_STATEMENT_COUNT", 3)
+            cursor.execute(self.SEVERAL)
+            self.results(bench, cursor)
+            cursor.execute(SELECT, num_statements=1)
+            self.results(bench, cursor)
+            bench.note("error", lambda: cursor.execute(f"{SELECT}; {WRONG}", num_statements=2))
+            self.results(bench, cursor)
+            cursor = connection.cursor(DictCursor)
+            cursor.execute(self.SEVERAL, num_statements=3)
+            self.results(bench, cursor)
+            cursor.execute(self.SEVERAL, _statement_params={"MULTI_STATEMENT_COUNT": 3})
+            cursor.close()
+            bench.note("next", cursor.nextset)
+            bench.note("set", lambda: cursor.set_statement_parameter("QUERY_TAG", "test"))
+
+        self.same(step)
+        self.assertExecuted(self.stub, UPDATE, times=5)
+
+    def test_several_statements_of_many(self) -> None:
+        """``executemany()`` executes several statements for each set of parameters."""
+        statements = f"{BY_ID}; {UPDATE}".format("%s")
+
+        def step(bench: Bench, connection: Any) -> None:
+            cursor = connection.cursor()
+            several = functools.partial(cursor.executemany, statements, [(1,), (2,)])
+            bench.note("many", lambda: several(num_statements=2) is cursor)
+            self.results(bench, cursor)
+
+        self.same(step)
+        self.assertExecuted(self.stub, UPDATE, times=2)
+        self.assertExecuted(self.stub, BY_ID.format("%s"), (2,), times=1)
+
+    def test_parameters_of_several_statements(self) -> None:
+        """Each statement has the parameters whose placeholders are in it."""
+        cases: list[tuple[str, str, Any, list[tuple[str, Any]]]] = [
+            (
+                "pyformat",
+                "insert into a values (%s, '%%'); delete from b; insert into c values (%s, %s)",
+                (1, 2, 3),
+                [
+                    ("insert into a values (%s, '%%')", (1,)),
+                    ("delete from b", None),
+                    ("insert into c values (%s, %s)", (2, 3)),
+                ],
+            ),
+            (
+                "pyformat",
+                "insert into a values (%(x)s); delete from b where y = %(y)s or x = %(x)s",
+                {"x": 1, "y": 2, "z": 3},
+                [
+                    ("insert into a values (%(x)s)", {"x": 1}),
+                    ("delete from b where y = %(y)s or x = %(x)s", {"x": 1, "y": 2}),
+                ],
+            ),
+            (
+                "qmark",
+                "insert into a values (?, '?'); delete from b where y = ?",
+                [1, 2, 3],
+                [
+                    ("insert into a values (?, '?')", (1,)),
+                    # one too many is the server's to refuse, and so is not what was expected
+                    ("delete from b where y = ?", (2, 3)),
+                ],
+            ),
+            (
+                "numeric",
+                "insert into a values (:2); delete from b; select a::int from c where x = :1",
+                (1, 2),
+                [
+                    ("insert into a values (:2)", (1, 2)),
+                    ("delete from b", None),
+                    ("select a::int from c where x = :1", (1, 2)),
+                ],
+            ),
+        ]
+        for style, text, params, expected in cases:
+            with (
+                self.subTest(text),
+                stub_connection("snowflake.connector.connect") as stub,
+                stub.connect(**self.options, paramstyle=style) as connection,
+            ):
+                for statement, given in expected:
+                    stub.on(statement, params=given).returns(rowcount=1)
+                connection.cursor().execute(text, params, num_statements=0)
+                stub.assert_executed_in_order(*expected)
+
+    def test_count_of_statements(self) -> None:
+        """Snowflake refuses another number of statements than it was told, which is one."""
+        text = "select 1; -- all\nselect 2;;"
+        self.stub.on("select 1;").returns([(1,)])
+        self.stub.on("-- all\nselect 2").returns([(2,)])
         cursor = self.stub.connect(**self.options).cursor()
-        for call in (
-            lambda: cursor.execute("select 1; select 2", num_statements=2),
-            lambda: cursor.executemany("select %s; select 2", [(1,)], num_statements=2),
-        ):
-            with self.assertRaises(StubError) as caught:
-                call()
+        for given, wanted in ((None, 1), (1, 1), (3, 3)):
+            with self.assertRaises(snowflake.connector.ProgrammingError) as caught:
+                cursor.execute(text, num_statements=given)
             self.assertEqual(
                 str(caught.exception),
-                "num_statements=2 was given to a cursor, and the stub of a connection plays one "
-                "statement at a time. Let the program use execute_string(), or replace the code "
-                "that needs it in the test.",
+                f"000008 (0A000): Actual statement count 2 did not match the desired statement "
+                f"count {wanted}.",
             )
-        self.assertEqual(cursor.execute(SELECT, num_statements=1).fetchall(), ROWS)
+            self.assertRaises(
+                snowflake.connector.ProgrammingError, cursor.execute_async, text, None, given
+            )
+        session = {"session_parameters": {"MULTI_STATEMENT_COUNT": 0}}
+        other = self.stub.connect(**self.options, **session).cursor()
+        self.stub.on("alter session set MULTI_STATEMENT_COUNT = 0").returns()
+        cursor.execute("ALTER SESSION SET MULTI_STATEMENT_COUNT=0")
+        for each in (cursor, other):
+            self.assertEqual(each.execute(text).fetchall(), [(1,)])
+            self.assertEqual(each.nextset().fetchall(), [(2,)])
+
+    def test_blocks(self) -> None:
+        """A block of Snowflake's language is one statement, whatever is in it."""
+        cursor = self.stub.connect(**self.options).cursor()
+        blocks = (
+            "begin\n  let x := 1;\n  return x;\nend;",
+            "declare x int; begin x := 1; return x; end",
+            "create procedure p() returns int as begin delete from a; return 1; end",
+            "execute immediate $$ begin delete from a; return 1; end $$",
+        )
+        for text in blocks:
+            self.stub.on(text).returns([(1,)])
+            self.assertEqual(cursor.execute(text).fetchall(), [(1,)])
+        for text in ("begin", "begin transaction", "select 1"):
+            self.stub.on(text).returns()
+        cursor.execute("begin; select 1", num_statements=2)
+        cursor.execute("begin transaction; select 1; ", num_statements=2)
+        with self.assertRaises(StubError) as caught:
+            cursor.execute("select 1; begin let x := 1; end", num_statements=2)
+        self.assertEqual(
+            str(caught.exception),
+            '"select 1; begin let x := 1; end" was executed as several statements, and a stub does '
+            "not know where a block of Snowflake's language ends. Put the block into EXECUTE "
+            "IMMEDIATE $$...$$, or execute it by itself.",
+        )
 
     def test_paramstyle(self) -> None:
         """Only PEP 249's names of what the connector knows are accepted."""
@@ -727,6 +885,37 @@ class TestSnowflake(StyleTest):
         self.stub.on("SELECT id, name FROM item WHERE id = ?", params=ANY).returns([])
         self.same(step)
 
+    def test_query(self) -> None:
+        """The text of a statement is told with the parameters that the connector puts into it."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            cursor = connection.cursor()
+            for params in ((1,), ("it's",), (None,), ([1, "a"],), None):
+                cursor.execute("SELECT id, name FROM item WHERE id = %s", params)
+                bench.note("query", lambda: cursor.query)
+            cursor.execute("SELECT id, name FROM item WHERE id = %(a)s", {"a": NOON})
+            bench.note("query", lambda: cursor.query)
+            connection.paramstyle = "qmark"
+            cursor.execute("SELECT id, name FROM item WHERE id = ?", (1,))
+            bench.note("query", lambda: cursor.query)
+
+        self.stub.on(re.compile("WHERE id = "), params=ANY).returns([])
+        self.stub.on(re.compile("WHERE id = ")).returns([])
+        self.same(step)
+
+    def test_settings_of_the_session(self) -> None:
+        """Autocommit may be switched off by what connect() is given, and by a statement."""
+        self.stub.on("alter session set AUTOCOMMIT = false").returns()
+        for options, expected in (
+            ({"autocommit": False}, False),
+            ({"autocommit": None}, True),
+            ({"session_parameters": {"autocommit": False}}, False),
+        ):
+            connection = self.stub.connect(**self.options, **options)
+            self.assertEqual(connection.get_autocommit(), expected)
+            connection.cursor().execute("ALTER SESSION SET AUTOCOMMIT = FALSE")
+            self.assertFalse(connection.get_autocommit())
+
     def test_autocommit(self) -> None:
         """autocommit() wants True or False."""
 
@@ -741,6 +930,20 @@ class TestSnowflake(StyleTest):
 
     def test_asynchronous(self) -> None:
         """What is executed asynchronously is fetched by its id."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute(COUNT)
+            for text, count in ((SELECT, None), (self.SEVERAL, 3)):
+                given = cursor.execute_async(text, num_statements=count)
+                bench.note("given", lambda given=given: given == {"queryId": cursor.sfqid})  # type: ignore[misc]
+                self.state(bench, cursor)
+                bench.note("too early", cursor.fetchone)
+                bench.note("none", lambda: cursor.get_results_from_sfqid(cursor.sfqid))
+                bench.note("rows", cursor.fetchone)
+                self.results(bench, cursor)
+
+        self.same(step)
         cursor = self.stub.connect(**self.options).cursor()
         query_id = cursor.execute_async(SELECT)["queryId"]
         cursor.get_results_from_sfqid(query_id)

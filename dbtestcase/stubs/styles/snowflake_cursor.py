@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn, Self
 
-from ...errors import StubError
+from ..answers import Answer
 from ..connections import NOTHING, StubCursor
+from ..statements import verb
+from .snowflake_texts import COUNT, interpolated, session_settings, shares, statements
 
 __all__ = ["DictCursor", "SnowflakeCursor"]
 
@@ -24,11 +26,17 @@ class SnowflakeCursor(StubCursor):
 
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
-        self._executed: str | None = None
+        #: the last statement, and what of its parameters the connector puts into the text
+        self._executed: tuple[str, Any] | None = None
         self._id: str | None = None
         self._count: int | None = None
         self._metadata: Any = None
         self._fetched = -1
+        #: the answers to several statements in one text, the ids of their queries and of them all
+        self._several: list[Answer] = []
+        self._ids: list[str] = []
+        self._parent: str | None = None
+        self._settings: dict[str, Any] = {}
         #: Errors and warnings of the cursor, which a stub has none of.
         self.messages: list[Any] = []
 
@@ -76,14 +84,24 @@ class SnowflakeCursor(StubCursor):
     @property
     def sfqid(self) -> str | None:
         """The id of the last query; a new one for each, where the script names none."""
-        if self._id is None and self._executed is not None:
-            self._id = self._answer.query_id or str(uuid.uuid4())
+        if self._id == "":
+            self._id = _id_of(self._answer)
         return self._id
 
     @property
+    def multi_statement_savedIds(self) -> list[str]:
+        """The ids of several statements in one text."""
+        return self._ids
+
+    @property
+    def multi_statement_parent_sfqid(self) -> str | None:
+        """The id of all of several statements in one text."""
+        return self._parent
+
+    @property
     def query(self) -> str | None:
-        """The text of the last statement."""
-        return self._executed
+        """The text of the last statement, with the parameters that the connector puts into it."""
+        return None if self._executed is None else interpolated(*self._executed)
 
     @property
     def sqlstate(self) -> None:
@@ -98,7 +116,7 @@ class SnowflakeCursor(StubCursor):
     @property
     def is_file_transfer(self) -> bool:
         """Whether the last statement was a PUT or GET."""
-        return (self._executed or "").lstrip()[:4].upper() in ("PUT ", "GET ")
+        return verb(self._executed[0] if self._executed else "") in ("PUT", "GET")
 
     def is_closed(self) -> bool:
         """Tell whether the cursor is closed, or its connection."""
@@ -119,8 +137,14 @@ class SnowflakeCursor(StubCursor):
         """Give up the rows."""
         self._check_cursor()
         self._rows = None
+        self._several, self._ids, self._parent = [], [], None
         if not closing:
             self._count = None
+
+    def set_statement_parameter(self, key: str, value: Any) -> None:
+        """Set a parameter for all statements of the cursor."""
+        self._check_open()
+        self._settings[key] = value
 
     def execute(
         self,
@@ -132,20 +156,25 @@ class SnowflakeCursor(StubCursor):
         *,
         params: Any = None,
         _force_qmark_paramstyle: bool = False,
+        _statement_params: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Execute a statement.
+        """Execute a statement, or several in one text where their number is told.
 
         :returns: the cursor.
         """
         self._check_open()
-        _check_count(num_statements)
         parameters = self._one_of(parameters, params, "parameters", "params")
+        self.reset()
+        connection: Any = self._connection
         if isinstance(operation, str) and not operation.strip(" \t\n\r"):
-            self._rows = self._count = None
             return self
         with self._writing("qmark" if _force_qmark_paramstyle else None):
-            return self._do(operation, parameters)
+            several = self._do(operation, parameters, num_statements, _statement_params)
+            self._take(several[0], (operation, parameters if connection.is_pyformat else None))
+            if len(several) > 1:
+                self._have(several)
+        return self
 
     @contextlib.contextmanager
     def _writing(self, paramstyle: str | None) -> Iterator[None]:
@@ -164,17 +193,54 @@ class SnowflakeCursor(StubCursor):
             connection.paramstyle = paramstyle
             connection._tell_real(lambda real: setattr(real, "paramstyle", paramstyle))
 
-    def _do(self, operation: Any, params: Any, *, many: bool = False) -> Self:
-        self._count = None
-        self._answer, self._rows = NOTHING, None
-        params = self._check_parameters(operation, params, many=many)
-        self._run(operation, params, many=many)
-        self._executed, self._id, self._fetched = operation, None, -1
+    def _do(
+        self, text: Any, params: Any, count: int | None, settings: Mapping[str, Any] | None = None
+    ) -> list[Answer]:
+        """Let the script answer each statement of a text.
+
+        :param count: how many statements it was said to have, None where nobody said it.
+        :param settings: of this call only.
+        """
+        connection: Any = self._connection
+        params = self._check_parameters(text, params, many=False)
+        if count is None:
+            count = {**connection._settings, **self._settings, **(settings or {})}.get(COUNT, 1)
+        try:
+            found = statements(text, int(count))
+        except ValueError as error:
+            kind, text = "ProgrammingError", str(error)
+            raise connection._error(kind, text, errno=8, sqlstate="0A000") from None
+        if len(found) == 1:
+            self._run(text, params)
+            return [self._answer]
+        answers = []
+        for each, given in zip(found, shares(found, params, connection.paramstyle), strict=True):
+            self._run(each, given)
+            answers.append(self._answer)
+        return answers
+
+    def _run(self, statement: Any, params: Any, *, many: bool = False) -> None:
+        super()._run(statement, params, many=many)
+        connection: Any = self._connection
+        connection._set(session_settings(statement))
+
+    def _take(self, answer: Answer, query: tuple[str, Any] | None, query_id: str = "") -> None:
+        """Have this answer, as that to the last statement.
+
+        :param query: the statement and its parameters, where the connector knows them.
+        :param query_id: its id; by default one that is made when it is asked for.
+        """
+        self._answer, self._rows, self._position = answer, answer.rows, 0
+        self._executed, self._id, self._fetched = query, query_id, -1
         self._count = self._rowcount()
         # made when it is asked for, and kept when later statements fail
-        answer = self._answer
         self._metadata = lambda: self._description_of(answer)
-        return self
+
+    def _have(self, several: list[Answer]) -> None:
+        """Have these answers, of which the first is taken already."""
+        self._several, self._parent = several[1:], str(uuid.uuid4())
+        self._ids = [_id_of(each) for each in several]
+        self._id = self._ids[0]
 
     def _description_of(self, answer: Any) -> Any:
         current, self._answer = self._answer, answer
@@ -198,7 +264,6 @@ class SnowflakeCursor(StubCursor):
         :returns: the cursor.
         """
         self._check_open()
-        _check_count(num_statements)
         sets = self._one_of(seq_of_parameters, seqparams, "seq_of_parameters", "seqparams")
         if not isinstance(sets, Iterable | None):
             raise self._connection._error(
@@ -210,8 +275,19 @@ class SnowflakeCursor(StubCursor):
         sets = list(sets or ())
         if not sets:
             return self
+        if num_statements not in (None, 1):
+            counts = [
+                self.execute(operation, each, num_statements=num_statements).rowcount or 0
+                for each in sets
+            ]
+            self._count = sum(counts)
+            return self
+        self.reset()
         with self._writing("qmark" if _force_qmark_paramstyle else None):
-            return self._do(operation, sets, many=True)
+            sets = self._check_parameters(operation, sets, many=True)
+            self._run(operation, sets, many=True)
+            self._take(self._answer, (operation, None))
+        return self
 
     def _check_parameters(self, text: str, params: Any, *, many: bool) -> Any:
         connection: Any = self._connection
@@ -228,26 +304,37 @@ class SnowflakeCursor(StubCursor):
                     )
         return super()._check_parameters(text, params, many=many)
 
-    def execute_async(self, command: str, params: Any = None, **kwargs: Any) -> dict[str, Any]:
+    def execute_async(
+        self,
+        command: str,
+        params: Any = None,
+        num_statements: int | None = None,
+        *,
+        _statement_params: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
         """Execute a statement at once, and give its id; ``get_results_from_sfqid()`` takes it."""
         self._check_open()
-        self._do(command, params)
+        self.reset()
+        several = self._do(command, params, num_statements, _statement_params)
+        self._answer, self._rows, self._executed, self._metadata = NOTHING, None, None, None
+        self._id = _id_of(several[0])
         style: Any = self._connection._style
-        style.waiting[self.sfqid] = self._answer
-        self._rows = None
-        return {"queryId": self.sfqid}
+        style.waiting[self._id] = several
+        return {"queryId": self._id}
 
     def get_results_from_sfqid(self, sfqid: str) -> None:
         """Give the rows of what ``execute_async()`` has executed."""
         self._check_open()
         style: Any = self._connection._style
         # the rows can be asked for once, so that nothing is kept of what was fetched
-        answer = style.waiting.pop(sfqid, None)
-        if answer is None:
+        several = style.waiting.pop(sfqid, None)
+        if several is None:
             raise self._connection._error("ProgrammingError", f"Query {sfqid} failed", errno=-1)
-        self._answer, self._rows, self._position = answer, answer.rows, 0
-        self._id, self._fetched, self._count = sfqid, -1, self._rowcount()
-        self._metadata = lambda: self._description_of(answer)
+        self.reset()
+        self._take(several[0], None, sfqid)
+        if len(several) > 1:
+            self._have(several)
 
     def callproc(self, procname: str, args: Any = None) -> Any:
         """Call a procedure; the script knows it as ``CALL name(%s)``."""
@@ -310,9 +397,17 @@ class SnowflakeCursor(StubCursor):
             style: Any = self._connection._style
             raise style.missing("pandas") from None
 
-    def nextset(self) -> None:
-        """There is no second result: ``execute_string()`` gives a cursor for each."""
+    def nextset(self) -> Self | None:
+        """Go to the result of the next of several statements in one text.
+
+        :returns: the cursor, None where there are no more.
+        """
         self._check_open()
+        if not self._several:
+            return None
+        answer = self._several.pop(0)
+        self._take(answer, None, self._ids[-1 - len(self._several)])
+        return self
 
     def scroll(self, value: int, mode: str = "relative") -> NoReturn:
         """Snowflake does not have it."""
@@ -347,13 +442,8 @@ class SnowflakeCursor(StubCursor):
         self.close()
 
 
-def _check_count(statements: int | None) -> None:
-    if statements not in (None, 1):
-        raise StubError(
-            f"num_statements={statements!r} was given to a cursor, and the stub of a connection "
-            f"plays one statement at a time. Let the program use execute_string(), or replace the "
-            f"code that needs it in the test."
-        )
+def _id_of(answer: Answer) -> str:
+    return answer.query_id or str(uuid.uuid4())
 
 
 class DictCursor(SnowflakeCursor):

@@ -59,8 +59,12 @@ class SnowflakeConnection(StubConnection):
         self, stub: ConnectionStub, style: Style, arguments: Mapping[str, Any], number: int
     ) -> None:
         super().__init__(stub, style, arguments, number)
-        # Snowflake's own default; the program's is sent when it connects
-        self._auto = bool(arguments.get("autocommit", True))
+        #: of the session; Snowflake's own defaults are not in it
+        self._settings: dict[str, Any] = {}
+        self._auto = True
+        self._set(arguments.get("session_parameters") or {})
+        if arguments.get("autocommit") is not None:
+            self._auto = bool(arguments["autocommit"])
         self.paramstyle = arguments.get("paramstyle") or _default_paramstyle()
         #: Errors and warnings of the connection, which a stub has none of.
         self.messages: list[Any] = []
@@ -73,6 +77,13 @@ class SnowflakeConnection(StubConnection):
 
     def _autocommits(self) -> bool:
         return self._auto
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        """Note settings of the session."""
+        for name, value in settings.items():
+            self._settings[name.upper()] = value
+            if name.upper() == "AUTOCOMMIT":
+                self._auto = str(value).lower() in ("true", "on", "1")
 
     @property
     def paramstyle(self) -> str:
