@@ -75,12 +75,33 @@ class Connection(snowflake.connector.SnowflakeConnection):  # type: ignore[misc]
         return QueryStatus.SUCCESS, None
 
 
+class _Tables:
+    """Stands for the iterator over an answer as tables of Arrow's."""
+
+    def __init__(self, answer: Answer) -> None:
+        import pyarrow
+
+        rows, columns, _ = answer
+        kinds = {"FIXED": pyarrow.int64(), "TEXT": pyarrow.string()}
+        self._schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns])
+        names = [name for name, _ in columns]
+        values = [dict(zip(names, row, strict=True)) for row in rows or []]
+        self._batch = pyarrow.RecordBatch.from_pylist(values, self._schema)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self._batch] if self._batch.num_rows else [])
+
+    def get_converted_schema(self) -> Any:
+        return self._schema
+
+
 class _Server:
     """Executes statements at once, in the place of the library that has the network."""
 
     def __init__(self) -> None:
         #: the text of each statement, by its query's id
         self.executed: dict[str, str] = {}
+        self._ids: list[str] = []
 
     def execute(self, text: str) -> Any:
         """Answer a text: of one statement by its result, of several by the ids of theirs."""
@@ -99,6 +120,7 @@ class _Server:
     def note(self, text: str) -> str:
         query_id = str(uuid.uuid4())
         self.executed[query_id] = text
+        self._ids.append(query_id)
         return query_id
 
     def answer(self, query_id: str) -> Answer:
@@ -114,8 +136,11 @@ class _Server:
         descriptor.rows_affected = count
         for name, kind in columns:
             descriptor.columns.add(name=name, type=kind, nullable=True)
-        response.result_set_handle.id = 1
+        response.result_set_handle.id = self._ids.index(query_id) + 1
         return response
+
+    def tables(self, *, stream_ptr: int, **options: Any) -> _Tables:
+        return _Tables(self.answer(self._ids[stream_ptr - 1]))
 
     def rows(self, cursor: Any) -> _Rows:
         cursor._result_set._require_handle()
@@ -144,7 +169,7 @@ def offline() -> Iterator[type[Connection]]:
 
     server = _Server()
     with contextlib.ExitStack() as stack:
-        base = _base.SnowflakeCursorBase
+        base, wrapper = _base.SnowflakeCursorBase, _base._ResultSetWrapper
         for owner, name, value in (
             (_base, "statement", statement),
             (_base, "core_driver", server),
@@ -152,8 +177,10 @@ def offline() -> Iterator[type[Connection]]:
             (base, "_execute_query", lambda self, text, bindings: server.execute(text)),
             (base, "_fetch_result_set_by_query_id", lambda self, number: server.result(number)),
             (base, "_create_row_iterator", lambda self: server.rows(self)),
+            (_base, "create_table_iterator", server.tables),
+            (wrapper, "get_arrow_stream_ptr", lambda self: self._require_handle().id),
             (Connection, "_autocommit_enabled", lambda self: self.of_test_autocommit),
-            (_base._ResultSetWrapper, "_do_release", lambda self: self._take_handle()),
+            (wrapper, "_do_release", lambda self: self._take_handle()),
         ):
             stack.enter_context(mock.patch.object(owner, name, value))
         Connection.of_test_autocommit = True  # what Snowflake has where nobody says otherwise

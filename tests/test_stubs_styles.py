@@ -11,6 +11,7 @@ import re
 import sqlite3
 import sys
 import threading
+import types
 import unittest
 import uuid
 import warnings
@@ -28,7 +29,7 @@ from snowflake.connector import DictCursor
 from dbtestcase import ConnectionStub, ConnectionStubMixin, StubError, stub_connection
 from dbtestcase.stubs import pep249
 
-from .dbapi_checks import BY_ID, COUNT, ROWS, SELECT, UPDATE, WRONG, Bench
+from .dbapi_checks import BY_ID, COUNT, NONE, ROWS, SELECT, UPDATE, WRONG, Bench
 from .snowflake_offline import offline
 from .test_stubs_drivers import connect_to_embedded, script
 
@@ -957,22 +958,75 @@ class TestSnowflake(StyleTest):
         cursor = self.stub.connect(**self.options).cursor()
         self.assertEqual(cursor.execute("select 1").sfqid, "of-the-test")
 
+    @unittest.skipUnless(importlib.util.find_spec("pyarrow"), "needs pandas and pyarrow")
     def test_pandas(self) -> None:
-        """Frames are given where pandas is, and refused as by the connector where it is not."""
-        cursor = self.stub.connect(**self.options).cursor()
-        cursor.execute(SELECT)
-        if importlib.util.find_spec("pandas") is not None:
-            frame = cursor.fetch_pandas_all()
-            self.assertEqual(list(frame.columns), ["ID", "NAME"])
-            self.assertEqual(list(frame["ID"]), [1, 2, 3])
-            return
+        """Frames are those that the connector makes."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            for kind in (None, DictCursor):
+                cursor = connection.cursor(kind)
+                bench.note("new", cursor.fetch_pandas_all)
+                for statement in (SELECT, COUNT, UPDATE):
+                    cursor.execute(statement)
+                    frame = cursor.fetch_pandas_all(force_microsecond_precision=True)
+                    bench.note("frame", lambda f=frame: f.to_dict())  # type: ignore[misc]
+                    bench.note("types", lambda f=frame: [*map(str, f.dtypes)])  # type: ignore[misc]
+                cursor.execute(SELECT)
+                batches = cursor.fetch_pandas_batches(split_blocks=True)
+                bench.note("batches", lambda b=batches: [frame.to_dict() for frame in b])  # type: ignore[misc]
+                cursor.execute(NONE)
+                frame = cursor.fetch_pandas_all()
+                bench.note("none", lambda f=frame: (len(f), list(f.columns)))  # type: ignore[misc]
+                cursor.close()
+                bench.note("closed", cursor.fetch_pandas_all)
+
+        self.same(step)
+
+    @unittest.skipUnless(importlib.util.find_spec("pyarrow"), "needs pandas and pyarrow")
+    def test_types_of_frames(self) -> None:
+        """Decimals are floats in a frame where connect() does not say otherwise."""
+        value = decimal.Decimal("1.5")
+        self.stub.on("select price").returns([(value,), (None,)], columns=["PRICE"])
+        self.stub.on("select of two types").returns([(1,), ("one",)], columns=["N"])
+        for options, expected in (({}, 1.5), ({"arrow_number_to_decimal": True}, value)):
+            cursor = self.stub.connect(**self.options, **options).cursor()
+            frame = cursor.execute("select price").fetch_pandas_all()
+            self.assertEqual(frame["PRICE"][0], expected)
+            self.assertIsInstance(frame["PRICE"][0], type(expected))
+            with self.assertRaisesRegex(
+                StubError,
+                "^the answer to 'select of two types' has a column whose values are not of one "
+                "type, and no frame can be made of it: ",
+            ):
+                cursor.execute("select of two types").fetch_pandas_all()
+
+    def test_without_pandas(self) -> None:
+        """Frames are refused as by the connector where something is missing."""
 
         def step(bench: Bench, connection: Any) -> None:
             cursor = connection.cursor()
             cursor.execute(SELECT)
-            bench.note("pandas", cursor.fetch_pandas_all)
+            bench.note("frame", cursor.fetch_pandas_all)
 
-        self.same(step)
+        if importlib.util.find_spec("pandas") is None:
+            self.same(step)
+        cursor = self.stub.connect(**self.options).cursor().execute(SELECT)
+        there: Any = types.ModuleType("pandas")
+        for modules, missing in (
+            ({"pandas": None}, "pandas"),
+            ({"pandas": there, "pyarrow": None}, "pyarrow"),
+        ):
+            with (
+                mock.patch.dict(sys.modules, modules),
+                self.assertRaises(snowflake.connector.ProgrammingError) as caught,
+            ):
+                cursor.fetch_pandas_all()
+            self.assertTrue(
+                str(caught.exception).startswith(
+                    f"255002: Optional dependency: '{missing}' is not installed, please see"
+                ),
+                caught.exception,
+            )
 
     def test_other_cursor_class(self) -> None:
         """A cursor class of the program's own is refused."""

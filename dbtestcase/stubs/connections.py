@@ -165,8 +165,11 @@ class StubCursor:
         return -1 if self._answer.rows is None else len(self._answer.rows)
 
     def _describe(self) -> Any:
-        """Give the ``description``, made once for each answer."""
-        answer = self._answer
+        """Give the ``description`` of what was executed last."""
+        return self._description_of(self._answer)
+
+    def _description_of(self, answer: Answer) -> Any:
+        """Give the ``description`` of an answer, which is made once."""
         if answer.rows is None:
             return None
         style = self._connection._style

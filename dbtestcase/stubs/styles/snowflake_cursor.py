@@ -3,143 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 from ..answers import Answer
-from ..connections import NOTHING, StubCursor
-from ..statements import verb
-from .snowflake_texts import COUNT, interpolated, session_settings, shares, statements
+from ..connections import NOTHING
+from .snowflake_results import Results, id_of
+from .snowflake_texts import COUNT, session_settings, shares, statements
 
 __all__ = ["DictCursor", "SnowflakeCursor"]
 
 
-class SnowflakeCursor(StubCursor):
+class SnowflakeCursor(Results):
     """A cursor that behaves as ``SnowflakeCursor`` does.
 
     :param connection: that made it.
     """
 
-    # it has attributes of all kinds, as the real one has
-
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
-        #: the last statement, and what of its parameters the connector puts into the text
-        self._executed: tuple[str, Any] | None = None
-        self._id: str | None = None
-        self._count: int | None = None
-        self._metadata: Any = None
-        self._fetched = -1
-        #: the answers to several statements in one text, the ids of their queries and of them all
-        self._several: list[Answer] = []
-        self._ids: list[str] = []
-        self._parent: str | None = None
         self._settings: dict[str, Any] = {}
-        #: Errors and warnings of the cursor, which a stub has none of.
-        self.messages: list[Any] = []
-
-    def _check_cursor(self) -> None:
-        if self._closed:
-            raise self._connection._error("InterfaceError", "Cursor is closed.", errno=252006)
-
-    def _check_open(self) -> None:
-        if self._closed or self._connection._closed:
-            raise self._connection._error("InterfaceError", "Cursor is closed.", errno=252006)
-
-    def _check_rows(self) -> NoReturn:
-        raise self._connection._error(
-            "ProgrammingError",
-            "No results available (not produced by this query)",
-            errno=252009,
-        )
-
-    def _check_fetch(self) -> None:
-        # rows that came are still given when the connection is closed
-        self._check_cursor()
-        if self._rows is None:
-            self._check_rows()
-
-    @property
-    def connection(self) -> Any:
-        """The connection that made the cursor."""
-        return self._connection
-
-    @property
-    def description(self) -> Any:
-        """A ``ResultMetadata`` for each column, also after the cursor is closed."""
-        return self._metadata() if callable(self._metadata) else self._metadata
-
-    @property
-    def rowcount(self) -> int | None:
-        """How many rows were found or changed; None before the first statement."""
-        return self._count
-
-    @property
-    def rownumber(self) -> int | None:
-        """The position of the row that was fetched last, from 0."""
-        return self._fetched if self._fetched >= 0 else None
-
-    @property
-    def sfqid(self) -> str | None:
-        """The id of the last query; a new one for each, where the script names none."""
-        if self._id == "":
-            self._id = _id_of(self._answer)
-        return self._id
-
-    @property
-    def multi_statement_savedIds(self) -> list[str]:
-        """The ids of several statements in one text."""
-        return self._ids
-
-    @property
-    def multi_statement_parent_sfqid(self) -> str | None:
-        """The id of all of several statements in one text."""
-        return self._parent
-
-    @property
-    def query(self) -> str | None:
-        """The text of the last statement, with the parameters that the connector puts into it."""
-        return None if self._executed is None else interpolated(*self._executed)
-
-    @property
-    def sqlstate(self) -> None:
-        """The SQLSTATE, which a success has none of."""
-        return None
-
-    @property
-    def lastrowid(self) -> None:
-        """Snowflake has none."""
-        return None
-
-    @property
-    def is_file_transfer(self) -> bool:
-        """Whether the last statement was a PUT or GET."""
-        return verb(self._executed[0] if self._executed else "") in ("PUT", "GET")
-
-    def is_closed(self) -> bool:
-        """Tell whether the cursor is closed, or its connection."""
-        return self._closed or self._connection._closed
-
-    def close(self) -> bool:
-        """Close the cursor.
-
-        :returns: whether it was open.
-        """
-        if self._closed:
-            return False
-        self._closed = True
-        self._rows = None
-        return True
-
-    def reset(self, closing: bool = False) -> None:
-        """Give up the rows."""
-        self._check_cursor()
-        self._rows = None
-        self._several, self._ids, self._parent = [], [], None
-        if not closing:
-            self._count = None
 
     def set_statement_parameter(self, key: str, value: Any) -> None:
         """Set a parameter for all statements of the cursor."""
@@ -193,29 +76,34 @@ class SnowflakeCursor(StubCursor):
             connection.paramstyle = paramstyle
             connection._tell_real(lambda real: setattr(real, "paramstyle", paramstyle))
 
-    def _do(
-        self, text: Any, params: Any, count: int | None, settings: Mapping[str, Any] | None = None
-    ) -> list[Answer]:
-        """Let the script answer each statement of a text.
+    def _statements(
+        self, text: str, count: int | None, settings: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """Give the statements of a text.
 
-        :param count: how many statements it was said to have, None where nobody said it.
+        :param count: how many it was said to have, None where nobody said it.
         :param settings: of this call only.
         """
         connection: Any = self._connection
-        params = self._check_parameters(text, params, many=False)
         if count is None:
             count = {**connection._settings, **self._settings, **(settings or {})}.get(COUNT, 1)
         try:
-            found = statements(text, int(count))
+            return statements(connection._style.text(text), int(count))
         except ValueError as error:
-            kind, text = "ProgrammingError", str(error)
-            raise connection._error(kind, text, errno=8, sqlstate="0A000") from None
-        if len(found) == 1:
-            self._run(text, params)
-            return [self._answer]
+            kind, told = "ProgrammingError", str(error)
+            raise connection._error(kind, told, errno=8, sqlstate="0A000") from None
+
+    def _do(
+        self, text: str, params: Any, count: int | None, settings: Mapping[str, Any] | None
+    ) -> list[Answer]:
+        """Let the script answer each statement of a text."""
+        connection: Any = self._connection
+        params = self._check_parameters(text, params, many=False)
+        found = self._statements(text, count, settings)
+        given = shares(found, params, connection.paramstyle) if len(found) > 1 else [params]
         answers = []
-        for each, given in zip(found, shares(found, params, connection.paramstyle), strict=True):
-            self._run(each, given)
+        for each, share in zip(found, given, strict=True):
+            self._run(each, share)
             answers.append(self._answer)
         return answers
 
@@ -223,31 +111,6 @@ class SnowflakeCursor(StubCursor):
         super()._run(statement, params, many=many)
         connection: Any = self._connection
         connection._set(session_settings(statement))
-
-    def _take(self, answer: Answer, query: tuple[str, Any] | None, query_id: str = "") -> None:
-        """Have this answer, as that to the last statement.
-
-        :param query: the statement and its parameters, where the connector knows them.
-        :param query_id: its id; by default one that is made when it is asked for.
-        """
-        self._answer, self._rows, self._position = answer, answer.rows, 0
-        self._executed, self._id, self._fetched = query, query_id, -1
-        self._count = self._rowcount()
-        # made when it is asked for, and kept when later statements fail
-        self._metadata = lambda: self._description_of(answer)
-
-    def _have(self, several: list[Answer]) -> None:
-        """Have these answers, of which the first is taken already."""
-        self._several, self._parent = several[1:], str(uuid.uuid4())
-        self._ids = [_id_of(each) for each in several]
-        self._id = self._ids[0]
-
-    def _description_of(self, answer: Any) -> Any:
-        current, self._answer = self._answer, answer
-        try:
-            return self._describe()
-        finally:
-            self._answer = current
 
     def executemany(
         self,
@@ -275,15 +138,15 @@ class SnowflakeCursor(StubCursor):
         sets = list(sets or ())
         if not sets:
             return self
-        if num_statements not in (None, 1):
-            counts = [
-                self.execute(operation, each, num_statements=num_statements).rowcount or 0
-                for each in sets
-            ]
-            self._count = sum(counts)
-            return self
         self.reset()
         with self._writing("qmark" if _force_qmark_paramstyle else None):
+            if len(self._statements(operation, num_statements)) > 1:
+                counts = []
+                for each in sets:
+                    self.execute(operation, each, num_statements=num_statements)
+                    counts.append(self._count or 0)
+                self._count = sum(counts)
+                return self
             sets = self._check_parameters(operation, sets, many=True)
             self._run(operation, sets, many=True)
             self._take(self._answer, (operation, None))
@@ -317,8 +180,8 @@ class SnowflakeCursor(StubCursor):
         self._check_open()
         self.reset()
         several = self._do(command, params, num_statements, _statement_params)
-        self._answer, self._rows, self._executed, self._metadata = NOTHING, None, None, None
-        self._id = _id_of(several[0])
+        self._answer, self._rows, self._executed, self._described = NOTHING, None, None, NOTHING
+        self._id = id_of(several[0])
         style: Any = self._connection._style
         style.waiting[self._id] = several
         return {"queryId": self._id}
@@ -342,77 +205,6 @@ class SnowflakeCursor(StubCursor):
         self.execute(f"CALL {procname}({marks})", args)
         return args
 
-    def fetchone(self) -> Any:
-        """Fetch the next row, or None."""
-        self._check_fetch()
-        row = self._next()
-        if row is not None:
-            self._fetched += 1
-        return row
-
-    def fetchmany(self, size: int | None = None) -> list[Any]:
-        """Fetch the next rows."""
-        self._check_cursor()
-        size = self.arraysize if size is None else size
-        if size < 0:
-            raise self._connection._error(
-                "ProgrammingError",
-                f"The number of rows is not zero or positive number: {size}",
-                errno=251007,
-            )
-        if size == 0:
-            return []
-        self._check_fetch()
-        rows = self._some(size)
-        self._fetched += len(rows)
-        return rows
-
-    def fetchall(self) -> list[Any]:
-        """Fetch all rows that are left."""
-        self._check_fetch()
-        rows = self._rest()
-        self._fetched += len(rows)
-        return rows
-
-    def fetch_pandas_all(self, **kwargs: Any) -> Any:
-        """Give all rows as a ``DataFrame``, where pandas is installed."""
-        self._check_open()
-        pandas = self._pandas()
-        self._check_fetch()
-        return pandas.DataFrame(self._tuples(self._position), columns=self._answer.names())
-
-    def fetch_pandas_batches(self, **kwargs: Any) -> Iterator[Any]:
-        """Give all rows as one ``DataFrame``, where pandas is installed."""
-        yield self.fetch_pandas_all(**kwargs)
-
-    def _tuples(self, start: int) -> list[tuple[Any, ...]]:
-        rows = self._rows or []
-        self._position = len(rows)
-        return rows[start:]
-
-    def _pandas(self) -> Any:
-        try:
-            return importlib.import_module("pandas")
-        except ModuleNotFoundError:
-            style: Any = self._connection._style
-            raise style.missing("pandas") from None
-
-    def nextset(self) -> Self | None:
-        """Go to the result of the next of several statements in one text.
-
-        :returns: the cursor, None where there are no more.
-        """
-        self._check_open()
-        if not self._several:
-            return None
-        answer = self._several.pop(0)
-        self._take(answer, None, self._ids[-1 - len(self._several)])
-        return self
-
-    def scroll(self, value: int, mode: str = "relative") -> NoReturn:
-        """Snowflake does not have it."""
-        raise self._connection._error("NotSupportedError", "scroll is not supported")
-
     def _one_of(self, value: Any, alias: Any, name: str, other: str) -> Any:
         if value is not None and alias is not None:
             raise self._connection._error(
@@ -421,30 +213,6 @@ class SnowflakeCursor(StubCursor):
                 errno=251007,
             )
         return alias if value is None else value
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        row = self.fetchone()
-        if row is None:
-            raise StopIteration
-        return row
-
-    def next(self) -> Any:
-        """Give the next row, as Python 2 asked for it."""
-        return self.__next__()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        self.close()
-
-
-def _id_of(answer: Answer) -> str:
-    return answer.query_id or str(uuid.uuid4())
-
 
 class DictCursor(SnowflakeCursor):
     """A cursor whose rows are dictionaries."""
