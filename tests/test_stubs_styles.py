@@ -940,17 +940,37 @@ class TestSnowflake(StyleTest):
                 bench.note("given", lambda given=given: given == {"queryId": cursor.sfqid})  # type: ignore[misc]
                 self.state(bench, cursor)
                 bench.note("too early", cursor.fetchone)
-                bench.note("none", lambda: cursor.get_results_from_sfqid(cursor.sfqid))
-                bench.note("rows", cursor.fetchone)
-                self.results(bench, cursor)
+                for method in ("get_query_status", "get_query_status_throw_if_error"):
+                    status = getattr(connection, method)(cursor.sfqid)
+                    bench.note("status", lambda status=status: status.name)  # type: ignore[misc]
+                    bench.note("runs", lambda status=status: connection.is_still_running(status))  # type: ignore[misc]
+                    bench.note("failed", lambda status=status: connection.is_an_error(status))  # type: ignore[misc]
+                for _ in range(2):
+                    bench.note("none", lambda: cursor.get_results_from_sfqid(given["queryId"]))  # noqa: B023
+                    bench.note("rows", cursor.fetchone)
+                    self.results(bench, cursor)
 
         self.same(step)
         cursor = self.stub.connect(**self.options).cursor()
         query_id = cursor.execute_async(SELECT)["queryId"]
         cursor.get_results_from_sfqid(query_id)
         self.assertEqual((cursor.fetchall(), cursor.sfqid), (ROWS, query_id))
-        with self.assertRaises(snowflake.connector.ProgrammingError):
-            cursor.get_results_from_sfqid("another")
+        for ask in (cursor.get_results_from_sfqid, cursor.connection.get_query_status):
+            with self.assertRaisesRegex(snowflake.connector.ProgrammingError, "Query another"):
+                ask("another")
+
+    def test_memory_of_asynchronous(self) -> None:
+        """A bounded history bounds the results that wait, too."""
+        with stub_connection("snowflake.connector.connect", keep_history=2) as stub:
+            stub.on("select 1").returns([(1,)])
+            cursor = stub.connect(**self.options).cursor()
+            ids = [cursor.execute_async("select 1")["queryId"] for _ in range(5)]
+            self.assertRaises(
+                snowflake.connector.ProgrammingError, cursor.get_results_from_sfqid, ids[0]
+            )
+            for each in ids[-2:]:
+                cursor.get_results_from_sfqid(each)
+                self.assertEqual(cursor.fetchall(), [(1,)])
 
     def test_query_id_of_the_script(self) -> None:
         """A script may say the query's id."""

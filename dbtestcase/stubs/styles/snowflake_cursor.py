@@ -182,18 +182,15 @@ class SnowflakeCursor(Results):
         several = self._do(command, params, num_statements, _statement_params)
         self._answer, self._rows, self._executed, self._described = NOTHING, None, None, NOTHING
         self._id = id_of(several[0])
-        style: Any = self._connection._style
-        style.waiting[self._id] = several
+        connection: Any = self._connection
+        connection._style.keep_results(self._id, several, connection._stub.keep_history)
         return {"queryId": self._id}
 
     def get_results_from_sfqid(self, sfqid: str) -> None:
         """Give the rows of what ``execute_async()`` has executed."""
         self._check_open()
-        style: Any = self._connection._style
-        # the rows can be asked for once, so that nothing is kept of what was fetched
-        several = style.waiting.pop(sfqid, None)
-        if several is None:
-            raise self._connection._error("ProgrammingError", f"Query {sfqid} failed", errno=-1)
+        connection: Any = self._connection
+        several = connection._style.results_of(sfqid)
         self.reset()
         self._take(several[0], None, sfqid)
         if len(several) > 1:

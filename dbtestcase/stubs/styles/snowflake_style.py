@@ -165,6 +165,28 @@ class SnowflakeConnection(StubConnection):
         """Tell whether each statement is committed by itself."""
         return self._auto
 
+    def get_query_status(self, sf_qid: str) -> Any:
+        """Tell the state of what ``execute_async()`` was given, which is done at once."""
+        style: Any = self._style
+        style.results_of(sf_qid)
+        return importlib.import_module(f"{_PACKAGE}.constants").QueryStatus.SUCCESS
+
+    def get_query_status_throw_if_error(self, sf_qid: str) -> Any:
+        """Tell the same: what has failed raised its error at once."""
+        return self.get_query_status(sf_qid)
+
+    @staticmethod
+    def is_still_running(status: Any) -> bool:
+        """Tell whether a state is that of a query which goes on."""
+        real: Any = _from_connector("SnowflakeConnection")
+        return bool(real.is_still_running(status))
+
+    @staticmethod
+    def is_an_error(status: Any) -> bool:
+        """Tell whether a state is that of a query which has failed."""
+        real: Any = _from_connector("SnowflakeConnection")
+        return bool(real.is_an_error(status))
+
     def cursor(self, cursor_class: Any = None) -> Any:
         """Make a cursor.
 
@@ -250,8 +272,26 @@ class SnowflakeStyle(Style):
 
     def __init__(self, errors: Errors) -> None:
         super().__init__(errors)
-        #: the answers to what was executed asynchronously, by the ids of the queries
-        self.waiting: dict[str, Answer] = {}
+        self._results: dict[str, list[Answer]] = {}
+
+    def keep_results(self, query_id: str, answers: list[Answer], keep: int | None) -> None:
+        """Keep the answers to what was executed asynchronously.
+
+        :param keep: how many of these, None for all.
+        """
+        self._results[query_id] = answers
+        while keep is not None and len(self._results) > max(keep, 1):
+            del self._results[next(iter(self._results))]
+
+    def results_of(self, query_id: str) -> list[Answer]:
+        """Give the answers to what was executed asynchronously.
+
+        :raises ProgrammingError: of the connector, as nothing was executed by this id.
+        """
+        try:
+            return self._results[query_id]
+        except KeyError:
+            raise self.error("ProgrammingError", f"Query {query_id} failed", errno=-1) from None
 
     def missing(self, package: str) -> Exception:
         """Make the error for a package that the connector wants and that is not installed."""
