@@ -527,6 +527,54 @@ class TestUnexpected(StubTest):
         self.assertEqual(len(report.problems), 1)
         self.assertTrue(report.messages[0].startswith("UnexpectedQueryError: the stub of sqlite3"))
 
+    def test_swallowed_refusals(self) -> None:
+        """So does one whose program swallows what a stub cannot play."""
+        lite = {"database": "x"}
+        swallowed: list[tuple[str, dict[str, Any], Callable[[Any], object], str]] = [
+            ("sqlite3.connect", lite, lambda c: c.iterdump(), "iterdump is not played"),
+            ("sqlite3.connect", lite, lambda c: c.cursor(int), "was given the factory"),
+            (
+                "sqlite3.connect",
+                {**lite, "factory": type("Own", (sqlite3.Connection,), {})},
+                lambda c: None,
+                "was given the factory",
+            ),
+            (
+                "psycopg2.connect",
+                {"dbname": "x"},
+                lambda c: c.cursor(cursor_factory=int),
+                "a cursor of class int was asked for",
+            ),
+            ("psycopg2.connect", {"dbname": "x"}, lambda c: c.cursor().copy_to, "is not played"),
+            (
+                "snowflake.connector.connect",
+                {"account": "a"},
+                lambda c: c.cursor(int),
+                "a cursor of class int was asked for",
+            ),
+            (
+                "snowflake.connector.connect",
+                {"account": "a"},
+                lambda c: c.cursor().execute("begin let x := 1; end", num_statements=2),
+                "was executed as several statements",
+            ),
+        ]
+
+        for target, options, use, text in swallowed:
+
+            class Swallows(ConnectionStubMixin, unittest.TestCase):
+                def test(self, given: Any = (target, options, use)) -> None:
+                    target, options, use = given
+                    stub = self.stub_connection(target)
+                    with contextlib.suppress(Exception):
+                        use(stub.connect(**options))
+
+            with self.subTest(text):
+                messages = run(Swallows).messages
+                self.assertEqual(len(messages), 1)
+                self.assertTrue(messages[0].startswith("StubError: "), messages)
+                self.assertIn(text, messages[0])
+
     def test_asserted(self) -> None:
         """A test that asserts it has looked at it."""
 

@@ -1015,8 +1015,9 @@ class TestSnowflake(StyleTest):
             self.assertIsInstance(frame["PRICE"][0], type(expected))
             with self.assertRaisesRegex(
                 StubError,
-                "^the answer to 'select of two types' has a column whose values are not of one "
-                "type, and no frame can be made of it: ",
+                '^the answer to "select of two types" has a column whose values are not of one '
+                r"type, and no frame can be made of it \(.*\)\. Give the column values of one "
+                r"type\.$",
             ):
                 cursor.execute("select of two types").fetch_pandas_all()
 

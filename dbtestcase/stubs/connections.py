@@ -185,7 +185,9 @@ class StubCursor:
         return self._connection._style.cursor_class(type(self)) or type(self)
 
     def __getattr__(self, name: str) -> Any:
-        raise not_scripted(self, self._connection._style.cursor_class(type(self)), name)
+        connection = self._connection
+        with connection._stub.noting():
+            raise not_scripted(self, connection._style.cursor_class(type(self)), name)
 
     # -- what all drivers have
 
@@ -298,7 +300,8 @@ class StubConnection:
         real = self._style.connection_class()
         if name in ERRORS and hasattr(real, name):
             return self._style.errors[name]
-        raise not_scripted(self, real, name)
+        with self._stub.noting():
+            raise not_scripted(self, real, name)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -106,6 +106,7 @@ class ConnectionStub(Assertions):
         self._state = "running"
         try:
             self._wrappers = replace_everywhere(self.connect.original, self.connect)
+            self.connect.guard()
         except BaseException:
             self.stop()
             raise
@@ -139,6 +140,7 @@ class ConnectionStub(Assertions):
         for wrapper, other in self._wrappers:
             replace_everywhere(other, wrapper, in_mocks=True)
         replace_everywhere(self.connect, original, in_mocks=True)
+        self.connect.let_go()
 
     def _let_go(self, connection: StubConnection) -> None:
         real, connection._real = connection._real, None
@@ -190,6 +192,20 @@ class ConnectionStub(Assertions):
             if self._swallowed.told_by("_pytest.runner") or has_failed("_pytest.runner"):
                 self.strict = False
             self.verify()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and not stopped."""
+        return self._state == "running"
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note an error that the program is about to get, as it may swallow it."""
+        try:
+            yield
+        except (UnexpectedQueryError, StubError) as error:
+            self._swallowed.add(error)
+            raise
 
     def check_running(self) -> None:
         """Refuse the program's use of a stub that is over.
@@ -343,7 +359,8 @@ stub.record(connect, path), with the driver's real connect, where its database c
         with self._lock:
             self._made += 1
             number = self._made
-        connection: StubConnection = (style or self.style).connect(self, args, kwargs, number)
+        with self.noting():
+            connection: StubConnection = (style or self.style).connect(self, args, kwargs, number)
         connection._where = line_of_user()
         if self._source is not None and style is None:
             self._source.opened(connection, args, kwargs)

@@ -156,9 +156,10 @@ def style_of(path: str, target: Any) -> str:
     :param path: by which the user named it.
     :param target: the function.
     """
-    module = getattr(target, "__module__", None) or ""
-    for name in (str(module).lstrip("_"), path):
-        top = name.partition(".")[0]
+    # a class of a program's own comes from what it is derived from
+    modules = [each.__module__ for each in getattr(target, "__mro__", (target,))]
+    for name in (*modules, path):
+        top = str(name).lstrip("_").partition(".")[0]
         if top in _MODULES:
             return top
     return "pep249"

@@ -133,9 +133,10 @@ class Connection(StubConnection):
         self._check()
         self._stub.check_running()
         factory = cursor_factory or self.cursor_factory
-        if name is not None:
-            return NamedCursor(self, name, factory, withhold)
-        return Cursor(self, None, factory)
+        with self._stub.noting():
+            if name is not None:
+                return NamedCursor(self, name, factory, withhold)
+            return Cursor(self, None, factory)
 
     def set_session(
         self,

@@ -88,7 +88,8 @@ class SnowflakeCursor(Results):
         if count is None:
             count = {**connection._settings, **self._settings, **(settings or {})}.get(COUNT, 1)
         try:
-            return statements(connection._style.text(text), int(count))
+            with connection._stub.noting():
+                return statements(connection._style.text(text), int(count))
         except ValueError as error:
             kind, told = "ProgrammingError", str(error)
             raise connection._error(kind, told, errno=8, sqlstate="0A000") from None

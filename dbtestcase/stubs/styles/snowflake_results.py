@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self
 from ...errors import StubError
 from ..answers import Answer
 from ..connections import NOTHING, StubCursor
-from ..statements import verb
+from ..statements import shortened, verb
 from .snowflake_texts import interpolated
 
 __all__ = ["Results", "id_of"]
@@ -223,10 +223,12 @@ class Results(StubCursor):
         try:
             arrays = [pyarrow.array(each) for each in columns]
         except (pyarrow.ArrowInvalid, pyarrow.ArrowTypeError) as error:
-            raise StubError(
-                f"the answer to {self.query!r:.80} has a column whose values are not of one type, "
-                f"and no frame can be made of it: {error}"
-            ) from None
+            with self._connection._stub.noting():
+                raise StubError(
+                    f'the answer to "{shortened(self.query, 80)}" has a column whose values are '
+                    f"not of one type, and no frame can be made of it ({error}). Give the column "
+                    f"values of one type."
+                ) from None
         kwargs.pop("force_microsecond_precision", None)
         return pyarrow.Table.from_arrays(arrays, names).to_pandas(**kwargs)
 

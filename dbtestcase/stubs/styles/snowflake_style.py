@@ -194,16 +194,8 @@ class SnowflakeConnection(StubConnection):
         """
         self._check()
         self._stub.check_running()
-        name = "SnowflakeCursor" if cursor_class is None else cursor_class.__name__
-        module = getattr(cursor_class, "__module__", _PACKAGE)
-        kind = {"SnowflakeCursor": SnowflakeCursor, "DictCursor": DictCursor}.get(name)
-        if kind is None or not str(module).startswith((_PACKAGE, __name__.rpartition(".")[0])):
-            raise StubError(
-                f"a cursor of class {name} was asked for, and the stub of a connection plays only "
-                f"SnowflakeCursor and DictCursor. Replace the code that needs this class in the "
-                f"test."
-            )
-        return kind(self)
+        with self._stub.noting():
+            return _kind_of(cursor_class)(self)
 
     def execute_string(
         self,
@@ -372,6 +364,18 @@ class SnowflakeStyle(Style):
 
     def cursor_class(self, stub: type) -> type | None:
         return _from_connector(stub.__name__)
+
+
+def _kind_of(cursor_class: Any) -> type[SnowflakeCursor]:
+    name = "SnowflakeCursor" if cursor_class is None else cursor_class.__name__
+    module = getattr(cursor_class, "__module__", _PACKAGE)
+    kind = {"SnowflakeCursor": SnowflakeCursor, "DictCursor": DictCursor}.get(name)
+    if kind is None or not str(module).startswith((_PACKAGE, __name__.rpartition(".")[0])):
+        raise StubError(
+            f"a cursor of class {name} was asked for, and the stub of a connection plays only "
+            f"SnowflakeCursor and DictCursor. Replace the code that needs this class in the test."
+        )
+    return kind
 
 
 def _statements(text: str, remove_comments: bool) -> list[str]:

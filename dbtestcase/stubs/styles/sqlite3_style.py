@@ -268,12 +268,13 @@ class Connection(StubConnection):
         """Make a cursor."""
         self._check()
         self._stub.check_running()
-        if factory is not Cursor and factory is not sqlite3.Cursor:
-            raise StubError(
-                f"cursor() was given the factory {factory!r}, and the stub of a connection can "
-                f"only make cursors of its own. Replace the code that needs this class in the "
-                f"test, or use a real database in memory."
-            )
+        with self._stub.noting():
+            if factory is not Cursor and factory is not sqlite3.Cursor:
+                raise StubError(
+                    f"cursor() was given the factory {factory!r}, and the stub of a connection can "
+                    f"only make cursors of its own. Replace the code that needs this class in the "
+                    f"test, or use a real database in memory."
+                )
         return Cursor(self)
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
