@@ -7,6 +7,7 @@ import datetime
 import decimal
 import functools
 import importlib.util
+import itertools
 import re
 import sqlite3
 import sys
@@ -22,6 +23,7 @@ from unittest.mock import ANY
 
 import psycopg2
 import psycopg2.extras
+import psycopg2.pool
 import snowflake.connector
 from psycopg2 import sql
 from snowflake.connector import DictCursor
@@ -354,6 +356,96 @@ class TestPsycopg2(StyleTest):
         self.assertEqual(connection.closed, 0)
         connection.close()
         self.assertEqual(connection.closed, 1)
+
+
+    def test_settings(self) -> None:
+        """How transactions begin is set between them, and read as psycopg2 reads it."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            names = ("isolation_level", "readonly", "deferrable", "autocommit")
+
+            def states() -> list[Any]:
+                return [getattr(connection, name) for name in names]
+
+            for name, value in itertools.product(
+                names[:-1],
+                (*(1, 3, 0, 9, None, "serializable", "READ COMMITTED", "repeatable  read"),
+                 *("default", "bogus", True, False, 1.5)),
+            ):  # fmt: skip
+                bench.note(name, lambda n=name, v=value: setattr(connection, n, v))  # type: ignore[misc]
+                bench.note("is", lambda name=name: getattr(connection, name))  # type: ignore[misc]
+            calls: list[dict[str, Any]] = [
+                {"isolation_level": 0},
+                {"isolation_level": "SERIALIZABLE", "readonly": True},
+                {"readonly": "x"},
+                {"deferrable": True, "autocommit": True},
+                {"readonly": "default", "autocommit": False},
+            ]
+            for options in calls:
+                bench.note("session", lambda o=options: connection.set_session(**o))  # type: ignore[misc]
+                bench.note("are", states)
+            for level in (0, 3, 5, None, 1):
+                bench.note("level", lambda v=level: connection.set_isolation_level(v))  # type: ignore[misc]
+                bench.note("are", states)
+            connection.cursor().execute(SELECT)
+            for name in names:
+                bench.note("in transaction", lambda name=name: setattr(connection, name, None))  # type: ignore[misc]
+            bench.note("in transaction", connection.set_session)
+            bench.note("level", lambda: connection.set_isolation_level(1))
+            bench.note("rolls back", connection.get_transaction_status)
+            connection.close()
+            for name in names:
+                bench.note("closed", lambda name=name: setattr(connection, name, None))  # type: ignore[misc]
+            bench.note("closed", connection.set_session)
+            bench.note("are", states)
+
+        self.same(step)
+
+    def test_info(self) -> None:
+        """``info`` tells what a pool asks for, and what connect() was given."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            info = connection.info
+
+            def note() -> None:
+                for name in ("transaction_status", "status"):
+                    bench.note(name, lambda name=name: getattr(info, name))  # type: ignore[misc]
+
+            note()
+            connection.cursor().execute(SELECT)
+            note()
+            bench.note("wrong", lambda: connection.cursor().execute(WRONG))
+            note()
+            connection.close()
+            note()
+            bench.note("name", lambda: info.dbname)
+
+        self.same(step)
+        connection = self.stub.connect("postgresql://ann:geheim@shop.example:5433/shop")
+        info = connection.info
+        self.assertEqual(
+            (info.dbname, info.user, info.host, info.port, info.password),
+            ("shop", "ann", "shop.example", 5433, "geheim"),
+        )
+        self.assertEqual(
+            connection.dsn, "user=ann password=xxx dbname=shop host=shop.example port=5433"
+        )
+        with self.assertRaisesRegex(StubError, "^ConnectionInfo.options is not played by the stub"):
+            _ = info.options
+        with self.assertRaisesRegex(AttributeError, "^'ConnectionInfo' object has no attribute"):
+            _ = info.nothing
+
+    def test_pool(self) -> None:
+        """Connections of psycopg2's pools are the stub's."""
+        self.stub.on("insert").returns(rowcount=1)
+        pool = psycopg2.pool.SimpleConnectionPool(1, 2, dbname="shop")
+        connection = pool.getconn()
+        connection.cursor().execute("insert")
+        pool.putconn(connection)
+        self.assertRolledBack(self.stub, times=1)
+        self.assertIs(pool.getconn(), connection)
+        pool.closeall()
+        self.assertClosed(self.stub)
 
 
 class TestSQLite3(StyleTest):

@@ -18,6 +18,7 @@ from ..statements import verb
 from . import Style, unstubbed
 from .psycopg2_cursor import Cursor
 from .psycopg2_named import NamedCursor
+from .psycopg2_settings import Info, Setting, flag_of, level_of, without_password
 from .psycopg2_values import check_parameters, describe, rendered
 
 if TYPE_CHECKING:
@@ -36,15 +37,19 @@ class Connection(StubConnection):
         "_dsn",
         "_entered",
         "_mark",
+        "_session",
         "_status",
         "cursor_factory",
-        "isolation_level",
         "notices",
     )
 
     encoding = ReadOnly(lambda connection: "UTF8")
     server_version = ReadOnly(lambda connection: 160000)
-    dsn = ReadOnly(lambda connection: connection._dsn)
+    dsn = ReadOnly(lambda connection: without_password(connection._dsn))
+    info = ReadOnly(Info)
+    isolation_level = Setting(level_of)
+    readonly = Setting(flag_of)
+    deferrable = Setting(flag_of)
     status = ReadOnly(lambda connection: 1 if connection._status == 0 else 2)
 
     def __init__(
@@ -59,13 +64,18 @@ class Connection(StubConnection):
         #: 0 idle, 2 in a transaction, 3 in one that failed; libpq's numbers
         self._status = 0
         self._dsn = ""
+        self._session: dict[str, Any] = {}
         self.cursor_factory: Any = arguments.get("cursor_factory")
-        self.isolation_level: Any = None
         self.notices: list[str] = []
 
     def _check(self) -> None:
         if self._closed:
             raise self._error("InterfaceError", "connection already closed")
+
+    def _check_between(self) -> None:
+        self._check()
+        if self._status:
+            raise self._error("ProgrammingError", "set_session cannot be used inside a transaction")
 
     def _autocommits(self) -> bool:
         return self._autocommit and not self._entered
@@ -93,9 +103,7 @@ class Connection(StubConnection):
 
     @autocommit.setter
     def autocommit(self, value: bool) -> None:
-        self._check()
-        if self._status:
-            raise self._error("ProgrammingError", "set_session cannot be used inside a transaction")
+        self._check_between()
         self._autocommit = bool(value)
         self._tell_real(lambda real: setattr(real, "autocommit", self._autocommit))
 
@@ -146,19 +154,26 @@ class Connection(StubConnection):
         autocommit: bool | None = None,
     ) -> None:
         """Set how transactions begin."""
-        self._check()
+        self._check_between()
         if isolation_level is not None:
             self.isolation_level = isolation_level
-        self._tell_real(lambda real: real.set_session(isolation_level, readonly, deferrable))
+        if readonly is not None:
+            self.readonly = readonly
+        if deferrable is not None:
+            self.deferrable = deferrable
         if autocommit is not None:
             self.autocommit = autocommit
 
     def set_isolation_level(self, level: int | None, /) -> None:
         """Set the isolation level; 0 is autocommit."""
         self._check()
-        self._status = 0
+        if level is not None and not 0 <= level <= 4:
+            raise ValueError("isolation level must be between 0 and 4")
+        if self._status:
+            self.rollback()
         self._autocommit = level == 0
-        self.isolation_level = level or None
+        if level != 0:
+            self._session["isolation_level"] = level
         self._tell_real(lambda real: real.set_isolation_level(level))
 
     def set_client_encoding(self, encoding: str, /) -> None:
