@@ -491,7 +491,8 @@ class TestUnexpected(StubTest):
             "  select name from item where id = ? -- with the parameters (1,)\n"
             "  select name from item -- without parameters\n"
             "  delete from audit -- without parameters\n"
-            "Script it by stub.on(statement, params=...).returns(...), or correct the program.",
+            "It is expected with other parameters. Write those of the program, or params=ANY for "
+            "any, or correct the program.",
         )
 
     def test_nothing_scripted(self) -> None:

@@ -70,24 +70,25 @@ class TestBackedBy(BackingTest):
     """``stub.backed_by(engine)``: a database answers."""
 
     def test_snowflake_on_sqlite(self) -> None:
-        """Placeholders are translated; results are those of the style."""
+        """Placeholders are translated; results and names of columns are those of the style."""
         engine = self.sqlite()
         stub = self.stub_connection("snowflake.connector.connect").backed_by(engine)
         stub.on("select current_warehouse()").returns([("small",)])
         connection: Any = snowflake.connector.connect(account="a", user="u")
         cursor = connection.cursor(snowflake.connector.DictCursor)
         cursor.execute("select id, name from item where name like %s or id = %s", ("p%", 7))
-        self.assertEqual(cursor.fetchall(), [{"id": 1, "name": "pen"}])
+        self.assertEqual(cursor.fetchall(), [{"ID": 1, "NAME": "pen"}])
         self.assertEqual(type(cursor.description[0]).__name__, "ResultMetadata")
         cursor.execute("select name from item where id = %(id)s", {"id": 2})
-        self.assertEqual(cursor.fetchone(), {"name": "100%"})
+        self.assertEqual(cursor.fetchone(), {"NAME": "100%"})
         cursor.execute("select name from item where name = '100%' and name like '%%%%'")
-        self.assertEqual(cursor.fetchone(), {"name": "100%"})
+        self.assertEqual(cursor.fetchone(), {"NAME": "100%"})
         cursor.execute(
-            "select name, '%%' as p from item where name like '%%\\%%' escape '\\' and id = %s",
+            'select name as "name", \'%%\' as p from item '
+            "where name like '%%\\%%' escape '\\' and id = %s",
             (2,),
         )
-        self.assertEqual(cursor.fetchone(), {"name": "100%", "p": "%"})
+        self.assertEqual(cursor.fetchone(), {"name": "100%", "P": "%"})
         cursor.execute("insert into item (name) values (%s)", ("ink",))
         self.assertEqual((cursor.rowcount, cursor.fetchone()), (1, {"number of rows inserted": 1}))
         cursor.executemany("insert into item (name) values (%s)", [("a",), ("b",)])

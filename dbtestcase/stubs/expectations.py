@@ -274,9 +274,15 @@ class Script:
                 shown.append(f"  {each}{given}")
         else:
             shown.append(f"None of its {count} expectations is like it.")
-        shown.append(
-            "Script it by stub.on(statement, params=...).returns(...), or correct the program."
-        )
+        if any(not each.exhausted and canonical(each.text()) == canonical(text) for each in near):
+            shown.append(
+                "It is expected with other parameters. Write those of the program, or params=ANY "
+                "for any, or correct the program."
+            )
+        else:
+            shown.append(
+                "Script it by stub.on(statement, params=...).returns(...), or correct the program."
+            )
         return "\n".join(shown)
 
 

@@ -84,6 +84,10 @@ class Style:
         """Complete an answer by what the driver makes of it for one statement."""
         return answer
 
+    def named(self, name: str, statement: str) -> str:
+        """Give the name of a column as the driver's server has it, from that of another's."""
+        return name
+
     def describes_as(self, driver: str) -> bool:
         """Tell whether the columns of a driver are described as those of this style."""
         return False

@@ -119,7 +119,7 @@ def without_password(dsn: str) -> str:
     """Hide the password of a connection, as its ``dsn`` does.
 
     >>> without_password("dbname=shop password=geheim")
-    'dbname=shop password=xxx'
+    'password=xxx dbname=shop'
     """
     given: Any = psycopg2.extensions.parse_dsn(dsn)
     if "password" not in given:

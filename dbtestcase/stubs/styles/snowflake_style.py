@@ -317,6 +317,10 @@ class SnowflakeStyle(Style):
             return statement
         raise TypeError(f"execute() needs the text of a statement, not {type(statement).__name__}")
 
+    def named(self, name: str, statement: str) -> str:
+        # Snowflake has those in capitals that are not quoted
+        return name if f'"{name}"' in statement else name.upper()
+
     def describes_as(self, driver: str) -> bool:
         return driver == "snowflake"
 
