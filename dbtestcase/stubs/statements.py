@@ -89,14 +89,13 @@ def split(text: str) -> list[str]:
 
     :param text: statements with semicolons between them.
     """
-    found, current = [], ""
+    found, start = [], 0
     for match in _TOKEN.finditer(text):
         if match[0] == ";":
-            found.append(current)
-            current = ""
-        else:
-            current += match[0]
-    return [each.strip() for each in (*found, current) if each.strip()]
+            found.append(text[start : match.start()])
+            start = match.end()
+    found.append(text[start:])
+    return [each.strip() for each in found if each.strip()]
 
 
 def is_empty(text: str) -> bool:
@@ -184,11 +183,10 @@ def pieces(text: str) -> list[tuple[str, bool]]:
     :param text: of a statement.
     :returns: pairs of a piece and whether it is to be left as it stands.
     """
-    found: list[tuple[str, bool]] = []
+    found, start = [], 0
     for match in _TOKEN.finditer(text):
-        verbatim = match.lastgroup in ("verbatim", "comment")
-        if found and not verbatim and not found[-1][1]:
-            found[-1] = (found[-1][0] + match[0], False)
-        else:
-            found.append((match[0], verbatim))
-    return found
+        if match.lastgroup in ("verbatim", "comment"):
+            found += [(text[start : match.start()], False), (match[0], True)]
+            start = match.end()
+    found.append((text[start:], False))
+    return [each for each in found if each[0]]
