@@ -1171,23 +1171,38 @@ class TestLife(StubTest):
         self.assertExecuted(stub, "select 1", times=1)
 
     def test_memory_is_flat(self) -> None:
-        """100,000 executions leave no more behind than a thousand, where the history is bounded."""
-        stub = self.stub_connection("sqlite3.connect", keep_history=100)
-        stub.on("select ?", params=ANY).returns([(1,)])
-        connection = sqlite3.connect("shop.db")
+        """Executions leave nothing behind in any style, where the history is bounded."""
+        for style, mark, times in (
+            ("sqlite3", "?", 100_000),
+            ("psycopg2", "%s", 20_000),
+            ("snowflake", "%s", 20_000),
+            ("pep249", "?", 20_000),
+        ):
+            with (
+                self.subTest(style),
+                stub_connection("sqlite3.connect", style=style, keep_history=100) as stub,
+            ):
+                text = f"select {mark}"
+                stub.on(text, params=ANY).returns([(1,)])
+                connection: Any = stub.connect(database="shop.db")
 
-        def execute(times: int) -> None:
-            for number in range(times):
-                connection.execute("select ?", (number,)).fetchall()
+                def execute(times: int, connection: Any = connection, text: str = text) -> None:
+                    for number in range(times):
+                        cursor = connection.cursor()
+                        cursor.execute(text, (number,))
+                        cursor.fetchall()
+                        cursor.close()
 
-        execute(1000)
-        gc.collect()
-        tracemalloc.start()
-        self.addCleanup(tracemalloc.stop)
-        before = tracemalloc.get_traced_memory()[0]
-        execute(100_000)
-        gc.collect()
-        self.assertLess(tracemalloc.get_traced_memory()[0] - before, 50_000)
+                execute(1000)
+                gc.collect()
+                tracemalloc.start()
+                try:
+                    before = tracemalloc.get_traced_memory()[0]
+                    execute(times)
+                    gc.collect()
+                    self.assertLess(tracemalloc.get_traced_memory()[0] - before, 50_000)
+                finally:
+                    tracemalloc.stop()
 
     def test_what_it_costs(self) -> None:
         """The command that measures runs; what it measures is no matter here."""

@@ -52,7 +52,7 @@ class SnowflakeCursor(Results):
         connection: Any = self._connection
         if isinstance(operation, str) and not operation.strip(" \t\n\r"):
             return self
-        with self._writing("qmark" if _force_qmark_paramstyle else None):
+        with self._in_qmark() if _force_qmark_paramstyle else contextlib.nullcontext():
             several = self._do(operation, parameters, num_statements, _statement_params)
             self._take(several[0], (operation, parameters if connection.is_pyformat else None))
             if len(several) > 1:
@@ -60,12 +60,12 @@ class SnowflakeCursor(Results):
         return self
 
     @contextlib.contextmanager
-    def _writing(self, paramstyle: str | None) -> Iterator[None]:
-        """Have placeholders written in another way, where one is given."""
+    def _in_qmark(self) -> Iterator[None]:
+        """Have placeholders written as question marks."""
         connection: Any = self._connection
         before = connection.paramstyle
         try:
-            self._set_paramstyle(paramstyle or before)
+            self._set_paramstyle("qmark")
             yield
         finally:
             self._set_paramstyle(before)
@@ -85,11 +85,17 @@ class SnowflakeCursor(Results):
         :param settings: of this call only.
         """
         connection: Any = self._connection
+        text = connection._style.text(text)
         if count is None:
-            count = {**connection._settings, **self._settings, **(settings or {})}.get(COUNT, 1)
+            count = 1
+            if connection._settings or self._settings or settings:
+                given = {**connection._settings, **self._settings, **(settings or {})}
+                count = int(given.get(COUNT, 1))
+        if count == 1 and ";" not in text:
+            return [text]
         try:
             with connection._stub.noting():
-                return statements(connection._style.text(text), int(count))
+                return statements(text, count)
         except ValueError as error:
             kind, told = "ProgrammingError", str(error)
             raise connection._error(kind, told, errno=8, sqlstate="0A000") from None
@@ -140,7 +146,7 @@ class SnowflakeCursor(Results):
         if not sets:
             return self
         self.reset()
-        with self._writing("qmark" if _force_qmark_paramstyle else None):
+        with self._in_qmark() if _force_qmark_paramstyle else contextlib.nullcontext():
             if len(self._statements(operation, num_statements)) > 1:
                 counts = []
                 for each in sets:

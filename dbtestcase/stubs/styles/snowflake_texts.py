@@ -38,8 +38,6 @@ def statements(text: str, count: int) -> list[str]:
     :raises ValueError: there are others than so many, in the words of Snowflake's.
     :raises StubError: a block of Snowflake's language is among them.
     """
-    if count == 1 and ";" not in text:
-        return [text]
     found = [each for each in split(text) if not is_empty(each)]
     if any(map(_is_of_block, found)):
         if count == 1:
