@@ -506,6 +506,64 @@ class TestSQLite3(StyleTest):
 
         self.same(step)
 
+    @unittest.skipUnless(hasattr(sqlite3.Connection, "autocommit"), "needs Python 3.12")
+    def test_autocommit(self) -> None:
+        """``autocommit`` of Python 3.12 says how transactions begin, and the level no more."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            def state() -> tuple[Any, ...]:
+                return connection.autocommit, connection.in_transaction
+
+            def changes() -> None:
+                bench.note("begun", state)
+                connection.execute(SELECT)
+                bench.note("selected", state)
+                connection.execute(UPDATE)
+                bench.note("updated", state)
+                connection.isolation_level = None
+                connection.isolation_level = ""
+                bench.note("level", state)
+                connection.executescript(f"{UPDATE}; {UPDATE}")
+                bench.note("script", state)
+                connection.commit()
+                bench.note("committed", state)
+                with connection:
+                    connection.execute(UPDATE)
+                    bench.note("with", state)
+                bench.note("after", state)
+                bench.note("error", lambda: connection.execute(WRONG))
+                connection.rollback()
+                bench.note("rolled back", state)
+
+            for value in (True, False, sqlite3.LEGACY_TRANSACTION_CONTROL, False, True, 1, "x", 0):
+                bench.note("set", functools.partial(setattr, connection, "autocommit", value))
+                changes()
+            connection.autocommit = True
+            for end in (connection.commit, connection.rollback):
+                bench.note("begin", lambda: bool(connection.execute("BEGIN")))
+                bench.note("in it", state)
+                end()
+                bench.note("goes on", state)
+                with connection:
+                    pass
+                bench.note("goes on", state)
+                bench.note("end", lambda: bool(connection.execute("COMMIT")))
+                bench.note("ended", state)
+            connection.close()
+            bench.note("closed", lambda: connection.autocommit)
+            bench.note("closed", lambda: setattr(connection, "autocommit", True))
+
+        for statement in ("BEGIN", "COMMIT"):
+            self.stub.on(statement).returns()
+        self.same(step)
+        for value in (True, False):
+            connection = self.stub.connect("shop.db", autocommit=value)
+            self.assertEqual((connection.autocommit, connection.in_transaction), (value, not value))
+            connection.execute(UPDATE)
+            connection.close()
+        with self.assertRaisesRegex(ValueError, "^autocommit must be True, False, or"):
+            self.stub.connect("shop.db", autocommit="x")
+
     def test_class(self) -> None:
         """The driver's class may be stubbed itself, and stubs are of it all the same."""
         real = (sqlite3.Connection, sqlite3.Cursor)
