@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import doctest
 import gc
@@ -678,6 +679,33 @@ class TestUnexpected(StubTest):
             with self.subTest(case.__name__):
                 kinds = [type(error) for _, error in run(case).problems]
                 self.assertEqual(kinds, [UnexpectedQueryError] * count)
+
+    def test_asynchronous_tests(self) -> None:
+        """Tests that are coroutines are checked as others are."""
+
+        class Asynchronous(ConnectionStubMixin, unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self) -> None:
+                self.stub = self.stub_connection("sqlite3.connect")
+                self.stub.on("select 1").returns([(1,)])
+
+            async def test_right(self) -> None:
+                def work() -> Any:
+                    return sqlite3.connect("shop.db").execute("select 1").fetchall()
+
+                self.assertEqual(await asyncio.to_thread(work), [(1,)])
+
+            async def test_swallows(self) -> None:
+                with contextlib.suppress(Exception):
+                    sqlite3.connect("shop.db").execute("select 2")
+
+            async def test_unused(self) -> None:
+                pass
+
+        report = run(Asynchronous)
+        self.assertEqual(report.ran, 3)
+        self.assertEqual(
+            [type(error) for _, error in report.problems], [UnexpectedQueryError, AssertionError]
+        )
 
     def test_told_once_by_pytest(self) -> None:
         """A fixture of pytest's does not tell again what its test has failed with."""

@@ -28,7 +28,13 @@ import snowflake.connector
 from psycopg2 import sql
 from snowflake.connector import DictCursor
 
-from dbtestcase import ConnectionStub, ConnectionStubMixin, StubError, stub_connection
+from dbtestcase import (
+    ConnectionStub,
+    ConnectionStubMixin,
+    StubError,
+    UnexpectedQueryError,
+    stub_connection,
+)
 from dbtestcase.stubs import pep249
 
 from .dbapi_checks import BY_ID, COUNT, NONE, ROWS, SELECT, UPDATE, WRONG, Bench
@@ -950,6 +956,20 @@ class TestSnowflake(StyleTest):
         for each in (cursor, other):
             self.assertEqual(each.execute(text).fetchall(), [(1,)])
             self.assertEqual(each.nextset().fetchall(), [(2,)])
+
+    def test_one_statement(self) -> None:
+        """A semicolon in a string, a comment or a path, or at the end, begins no other one."""
+        cursor = self.stub.connect(**self.options).cursor()
+        for text in (
+            "select 'a; b', \"c;d\", $$ e; 'f $$; -- g;",
+            "select 'it\\'s; a';",
+            "select 1; // don't; a",
+            "/* ; */ select 1;;",
+        ):
+            self.stub.on(text).returns([(1,)])
+            self.assertEqual(cursor.execute(text).fetchall(), [(1,)])
+        for text in (" -- nothing;", "// nothing;", ";"):
+            self.assertRaises(UnexpectedQueryError, cursor.execute, text)
 
     def test_blocks(self) -> None:
         """A block of Snowflake's language is one statement, whatever is in it."""

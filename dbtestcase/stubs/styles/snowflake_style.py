@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import sys
 import types
 from collections.abc import Generator, Iterable, Mapping, Sized
@@ -13,9 +12,10 @@ from ...errors import StubError
 from ..answers import Answer
 from ..connections import StubConnection
 from ..pep249 import Errors
-from ..statements import is_empty, split, verb
+from ..statements import verb
 from . import Style, unstubbed
 from .snowflake_cursor import DictCursor, SnowflakeCursor
+from .snowflake_texts import cut
 from .snowflake_values import STATUS, UPDATED, describe, unbindable
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class SnowflakeConnection(StubConnection):
     def _stream(
         self, text: str, remove_comments: bool, cursor_class: Any, options: Mapping[str, Any]
     ) -> Generator[Any, None, None]:
-        for statement in _statements(text, remove_comments):
+        for statement in cut(text, remove_comments):
             yield self.cursor(cursor_class).execute(statement, **options)
 
     def __enter__(self) -> Self:
@@ -380,16 +380,6 @@ def _kind_of(cursor_class: Any) -> type[SnowflakeCursor]:
             f"SnowflakeCursor and DictCursor. Replace the code that needs this class in the test."
         )
     return kind
-
-
-def _statements(text: str, remove_comments: bool) -> list[str]:
-    """Cut a script as the connector does, with its own function where it is installed."""
-    try:
-        theirs: Any = importlib.import_module(f"{_PACKAGE}.util_text")
-    except ImportError:
-        return [each for each in split(text) if not is_empty(each)]
-    found = theirs.split_statements(io.StringIO(text), remove_comments)
-    return [each for each, _ in found if each]
 
 
 def _default_paramstyle() -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import io
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...errors import StubError
 from ..expectations import NO_PARAMETERS
-from ..statements import is_empty, pieces, shortened, split, verb
+from ..statements import SNOWFLAKE, is_empty, pieces, shortened, split, verb
 
-__all__ = ["COUNT", "interpolated", "session_settings", "shares", "statements"]
+__all__ = ["COUNT", "cut", "interpolated", "session_settings", "shares", "statements"]
 
 #: What a client may set to another number of statements in a text; 0 is any.
 COUNT = "MULTI_STATEMENT_COUNT"
@@ -27,18 +28,28 @@ _MARKS = {
 }
 
 
+def cut(text: str, remove_comments: bool = False) -> list[str]:
+    """Cut a script as the connector does, with its own function where it is installed."""
+    try:
+        theirs: Any = importlib.import_module("snowflake.connector.util_text")
+    except ImportError:
+        return [each for each in split(text) if not is_empty(each)]
+    found = theirs.split_statements(io.StringIO(text), remove_comments)
+    return [each for each, _ in found if each]
+
+
 def statements(text: str, count: int) -> list[str]:
     """Give the statements of a text that is executed at once.
 
-    >>> statements("select 1; select ';';", 2)
-    ['select 1', "select ';'"]
+    >>> statements("select 1; select ';' // ;", 2)
+    ['select 1', "select ';' // ;"]
 
     :param count: how many Snowflake was told of, 0 for any.
     :returns: the whole text where it is one.
     :raises ValueError: there are others than so many, in the words of Snowflake's.
     :raises StubError: a block of Snowflake's language is among them.
     """
-    found = [each for each in split(text) if not is_empty(each)]
+    found = [each for each in split(text, SNOWFLAKE) if not is_empty(each, SNOWFLAKE)]
     if any(map(_is_of_block, found)):
         if count == 1:
             return [text]
@@ -47,7 +58,7 @@ def statements(text: str, count: int) -> list[str]:
             f"know where a block of Snowflake's language ends. Put the block into EXECUTE "
             f"IMMEDIATE $$...$$, or execute it by itself."
         )
-    if count and len(found) != count:
+    if count and found and len(found) != count:
         raise ValueError(
             f"Actual statement count {len(found)} did not match the desired statement count "
             f"{count}."
@@ -56,9 +67,10 @@ def statements(text: str, count: int) -> list[str]:
 
 
 def _is_of_block(statement: str) -> bool:
-    if verb(statement) == "DECLARE":
-        return True
-    return any(_BLOCK.search(piece) for piece, verbatim in pieces(statement) if not verbatim)
+    found = pieces(statement, SNOWFLAKE)
+    return verb(statement) == "DECLARE" or any(
+        _BLOCK.search(each) for each, is_verbatim in found if not is_verbatim
+    )
 
 
 def session_settings(text: str) -> dict[str, str]:
@@ -89,7 +101,9 @@ def shares(texts: Sequence[str], params: Any, paramstyle: str) -> list[Any]:
     for text in texts:
         # what the connector puts into the text itself it puts into strings, too
         in_all = paramstyle in ("format", "pyformat")
-        searched = text if in_all else "".join(p for p, verbatim in pieces(text) if not verbatim)
+        searched = text
+        if not in_all:
+            searched = "".join(each for each, verbatim in pieces(text, SNOWFLAKE) if not verbatim)
         found = [each.groupdict() for each in mark.finditer(searched)]
         names = {each["name"]: params[each["name"]] for each in found if each.get("name")}
         count = sum(each.get("place") is not None for each in found)
