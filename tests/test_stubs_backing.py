@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import decimal
 import json
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
+from urllib.parse import quote, quote_plus
 
 import psycopg2
 import snowflake.connector
@@ -32,6 +34,7 @@ from dbtestcase import (
     stub_connection,
 )
 from dbtestcase.stubs.backing import translated
+from dbtestcase.stubs.credentials import secrets_in
 from dbtestcase.stubs.values import from_json, to_json
 
 from .support import no_settings, run
@@ -434,6 +437,35 @@ class TestRecord(BackingTest):
             )
             self.assertNotIn("geheim!", str(caught.exception))
             self.assertFalse(self.path.exists())
+
+    def test_secret_in_another_spelling(self) -> None:
+        """A secret is found as SQL, URLs, JSON, Base64 and bytes have it, too."""
+        secret = "it's +\\ü"
+
+        def connect(host: str, password: str) -> sqlite3.Connection:
+            return sqlite3.Connection(":memory:")
+
+        for text, params in (
+            ("select 'it''s +\\ü'", ()),
+            ("select \"it\\'s +\\\\ü\"", ()),
+            ("select ?", (json.dumps({"password": secret}),)),
+            ("select ?", (f"sqlite://u:{quote(secret)}@shop",)),
+            ("select ?", (f"sqlite://u:{quote_plus(secret)}@shop",)),
+            ("select ?", (base64.b64encode(secret.encode()).decode(),)),
+            ("select ?", (secret.encode(),)),
+            ("select ?", (repr(secret),)),
+        ):
+            stub = stub_connection("sqlite3.connect", style="pep249")
+            stub.record(connect, self.path)
+            with self.subTest(text, params=params), self.assertRaises(StubError) as caught, stub:
+                stub.connect("shop", secret).cursor().execute(text, params)
+            self.assertIn("is not written, as the", str(caught.exception))
+            self.assertFalse(self.path.exists())
+
+    def test_secret_in_quotes(self) -> None:
+        """The password of a DSN may be in quotes, and escaped there."""
+        found = secrets_in(("dbname=shop password='it\\'s one'",), {})
+        self.assertIn("it's one", found)
 
     def test_value_that_cannot_be_recorded(self) -> None:
         """A value that JSON cannot tell is refused at once, with its statement."""

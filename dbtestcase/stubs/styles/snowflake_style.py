@@ -312,11 +312,6 @@ class SnowflakeStyle(Style):
             count = 1 if count is None else count
         return Answer([row], (name,), count, answer.lastrowid, answer.query_id)
 
-    def text(self, statement: Any) -> str:
-        if isinstance(statement, str):
-            return statement
-        raise TypeError(f"execute() needs the text of a statement, not {type(statement).__name__}")
-
     def named(self, name: str, statement: str) -> str:
         # Snowflake has those in capitals that are not quoted
         return name if f'"{name}"' in statement else name.upper()
