@@ -33,6 +33,7 @@ ANSWERS: list[tuple[str, Answer]] = [
     ("UPDATE", ([(3,)], [("number of rows updated", "FIXED")], 3)),
     ("INSERT", ([(2,)], [("number of rows inserted", "FIXED")], 2)),
     ("CREATE", ([("Table OTHER successfully created.",)], [("status", "TEXT")], 1)),
+    ("CALL", ([(6,)], [("TOTAL", "FIXED")], 1)),
     ("COMMIT", ([("Statement executed successfully.",)], [("status", "TEXT")], 1)),
     ("ROLLBACK", ([("Statement executed successfully.",)], [("status", "TEXT")], 1)),
 ]

@@ -364,6 +364,68 @@ class TestPsycopg2(StyleTest):
         self.assertEqual(connection.closed, 1)
 
 
+    def test_callproc(self) -> None:
+        """Functions are called by a statement, which the script knows."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            cursor = connection.cursor()
+            for name, params in (
+                ("upper", ["a"]),
+                ("upper", ("a",)),
+                ("upper", "a"),
+                ("make_date", {"year": 2024, "month": 2, "day": 29}),
+                ("pi", None),
+                ("pi", ()),
+                ("upper", 5),
+            ):
+                bench.note(name, functools.partial(cursor.callproc, name, params))
+                bench.note("query", lambda: cursor.query)
+                bench.note("rows", lambda: [str(*row) for row in cursor.fetchall()])
+
+        self.stub.on("SELECT * FROM upper(%s)", params=ANY).returns([("A",)])
+        statement = 'SELECT * FROM make_date("year":=%s,"month":=%s,"day":=%s)'
+        self.stub.on(statement, params=(2024, 2, 29)).returns([(datetime.date(2024, 2, 29),)])
+        self.stub.on("SELECT * FROM pi()").returns([(3.141592653589793,)])
+        self.same(step)
+
+    def test_rows_of_a_named_cursor(self) -> None:
+        """A cursor on the server counts the rows of each fetch, and moves as it was declared."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            for scrollable in (True, False):
+                cursor = connection.cursor("of_test", scrollable=scrollable)
+                cursor.itersize = 2
+                cursor.execute(SELECT)
+
+                def note(label: str, call: Callable[[], object], cursor: Any = cursor) -> None:
+                    bench.note(label, call)
+                    bench.note("at", lambda: (cursor.rownumber, cursor.rowcount))
+
+                note("two", lambda cursor=cursor: cursor.fetchmany(2))  # type: ignore[misc]
+                note("one", cursor.fetchone)
+                note("end", cursor.fetchone)
+                note("all", cursor.fetchall)
+                note("back", lambda cursor=cursor: cursor.scroll(0, "absolute"))  # type: ignore[misc]
+                for _ in range(4):
+                    note("next", lambda cursor=cursor: next(cursor))  # type: ignore[misc]
+                note("up", lambda cursor=cursor: cursor.scroll(1, "up"))  # type: ignore[misc]
+                note("on", lambda cursor=cursor: cursor.scroll(10))  # type: ignore[misc]
+                note("close", cursor.close)
+                connection.rollback()
+
+        self.same(step)
+
+    def test_reset(self) -> None:
+        """``reset()`` takes the settings back."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            connection.set_session("serializable", readonly=True, autocommit=True)
+            connection.reset()
+            for name in ("isolation_level", "readonly", "autocommit"):
+                bench.note(name, lambda name=name: getattr(connection, name))  # type: ignore[misc]
+
+        self.same(step)
+
     def test_settings(self) -> None:
         """How transactions begin is set between them, and read as psycopg2 reads it."""
 
@@ -1072,6 +1134,22 @@ class TestSnowflake(StyleTest):
 
         self.stub.on(re.compile("WHERE id = "), params=ANY).returns([])
         self.stub.on(re.compile("WHERE id = ")).returns([])
+        self.same(step)
+
+    def test_callproc(self) -> None:
+        """Procedures are called by a statement, which the script knows."""
+
+        def step(bench: Bench, connection: Any) -> None:
+            for style in ("pyformat", "qmark", "numeric", "format"):
+                connection.paramstyle = style
+                cursor = connection.cursor()
+                for params in ((1, "a"), [1], (), None, "a", {"a": 1}, 5):
+                    bench.note("call", functools.partial(cursor.callproc, "total", params))
+                    bench.note("query", lambda cursor=cursor: cursor.query)  # type: ignore[misc]
+                    bench.note("rows", cursor.fetchall)
+
+        self.stub.on(re.compile(r"^CALL total\("), params=ANY).returns([(6,)], columns=["TOTAL"])
+        self.stub.on("CALL total()").returns([(6,)], columns=["TOTAL"])
         self.same(step)
 
     def test_settings_of_the_session(self) -> None:

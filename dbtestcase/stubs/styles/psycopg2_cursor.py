@@ -94,9 +94,14 @@ class Cursor(StubCursor):
     def callproc(self, procname: str, parameters: Any = None, /) -> Any:
         """Call a function; the script knows it as ``SELECT * FROM name(%s)``."""
         self._check_open()
-        marks = ",".join(["%s"] * len(parameters or ()))
-        self._execute(f"SELECT * FROM {procname}({marks})", parameters)
-        return parameters
+        named = isinstance(parameters, dict)
+        marks = ["%s"] * len(() if parameters is None else parameters)
+        if named:
+            names = (each.replace('"', '""') for each in parameters)
+            marks = [f'"{name}":=%s' for name in names]
+        values = list(parameters.values()) if named else parameters
+        self._execute(f"SELECT * FROM {procname}({','.join(marks)})", values)
+        return None if named else parameters
 
     def close(self) -> None:
         """Close the cursor."""

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import psycopg2
 import psycopg2.errors
 
+from ..connections import ReadOnly
 from .psycopg2_cursor import Cursor
 
 __all__ = ["NamedCursor"]
@@ -20,19 +21,24 @@ class NamedCursor(Cursor):
     :param name: on the server.
     :param factory: psycopg2's class, which says how rows are given.
     :param withhold: whether it outlives its transaction.
+    :param scrollable: whether it goes back, too; None where the server may say so.
     """
 
-    __slots__ = ("_count", "_fetched", "_is_there", "_mark", "_used", "withhold")
+    __slots__ = (
+        *("_count", "_fetched", "_is_there", "_mark", "_row", "_used", "scrollable", "withhold"),
+    )
 
-    def __init__(self, connection: Any, name: str, factory: Any, withhold: bool) -> None:
+    def __init__(
+        self, connection: Any, name: str, factory: Any, withhold: bool, scrollable: bool | None
+    ) -> None:
         super().__init__(connection, name, factory)
-        self.withhold = withhold
+        self.withhold, self.scrollable = withhold, scrollable
         #: the connection's transaction in which it was made
         self._mark = connection._mark
         #: whether execute() was called, whether the server has the cursor, and gave rows of it
         self._used = self._is_there = self._fetched = False
-        #: how many rows came with the last fetch
-        self._count = -1
+        #: how many rows came with the last fetch, and how many of them were given
+        self._count, self._row = -1, 0
 
     def _refuse(self, text: str) -> NoReturn:
         raise self._connection._error("ProgrammingError", text)
@@ -54,6 +60,11 @@ class NamedCursor(Cursor):
 
     def _rowcount(self) -> int:
         return self._count
+
+    @ReadOnly
+    def rownumber(self) -> int:
+        """How many rows of the last fetch were given."""
+        return self._row
 
     def _describe(self) -> Any:
         return super()._describe() if self._fetched else None
@@ -91,32 +102,50 @@ class NamedCursor(Cursor):
             self._check_mark()
         self._closed = True
 
+    def _take(self, rows: int) -> None:
+        """Note how many rows came with a fetch, and that all of them were given."""
+        self._count = self._row = rows
+
     def fetchone(self) -> Any:
         """Fetch the next row, or None."""
         row = super().fetchone()
-        self._count = int(row is not None)
+        self._take(int(row is not None))
         return row
 
     def fetchmany(self, size: int | None = None) -> list[Any]:
         """Fetch the next rows."""
         rows = super().fetchmany(size)
-        self._count = len(rows)
+        self._take(len(rows))
         return rows
 
     def fetchall(self) -> list[Any]:
         """Fetch all rows that are left."""
         rows = super().fetchall()
-        self._count = len(rows)
+        self._take(len(rows))
         return rows
 
     def scroll(self, value: int, mode: str = "relative") -> None:
         """Move to another row, also before the first and behind the last."""
         self._check_fetch()
-        target = value + (self._position if mode == "relative" else 0)
+        self._count, self._row = -1, 0
+        # psycopg2 looks at the mode of these no closer
+        target = value + (0 if mode == "absolute" else self._position)
+        if target < self._position and self.scrollable is False:
+            connection: Any = self._connection
+            connection._fail()
+            raise psycopg2.errors.ObjectNotInPrerequisiteState(
+                "cursor can only scan forward\n"
+                "HINT:  Declare it with SCROLL option to enable backward scan.\n"
+            )
         self._position = min(max(target, 0), len(self._rows or ()))
 
     def __next__(self) -> Any:
+        if self._row >= self._count:  # as many more are fetched at once
+            self._check_fetch()
+            self._count = min(self.itersize, len(self._rows or ()) - self._position)
+            self._row = 0
         row = super().fetchone()
         if row is None:
             raise StopIteration
+        self._row += 1
         return row

@@ -129,6 +129,9 @@ class Connection(StubConnection):
     def reset(self) -> None:
         """Roll back, and forget the settings."""
         self.rollback()
+        self._session.clear()
+        self._autocommit = False
+        self._tell_real(lambda real: real.reset())
 
     def cursor(
         self,
@@ -143,7 +146,7 @@ class Connection(StubConnection):
         factory = cursor_factory or self.cursor_factory
         with self._stub.noting():
             if name is not None:
-                return NamedCursor(self, name, factory, withhold)
+                return NamedCursor(self, name, factory, withhold, scrollable)
             return Cursor(self, None, factory)
 
     def set_session(

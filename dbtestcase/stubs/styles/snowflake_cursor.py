@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from ..answers import Answer
@@ -205,7 +205,14 @@ class SnowflakeCursor(Results):
 
     def callproc(self, procname: str, args: Any = None) -> Any:
         """Call a procedure; the script knows it as ``CALL name(%s)``."""
-        marks = ", ".join(["%s"] * len(args or ()))
+        args = () if args is None else args
+        if isinstance(args, str | bytes) or not isinstance(args, Sequence):
+            raise TypeError(
+                f"callproc args must be a sequence (e.g. list or tuple), not {type(args).__name__}"
+            )
+        connection: Any = self._connection
+        mark = {"qmark": "?", "numeric": ":{}"}.get(connection.paramstyle, "%s")
+        marks = ", ".join(mark.format(number) for number in range(1, len(args) + 1))
         self.execute(f"CALL {procname}({marks})", args)
         return args
 
