@@ -148,7 +148,7 @@ RULES = [
     rule(
         "end 10",
         "What turns out to have been committed fails the test, whatever the program caught.",
-        swap(f"{LIFETIME}.end_test", "if escape is not None:", "if False:"),
+        swap(f"{LIFETIME}._rewind", "if escape is not None:", "if False:"),
         psycopg2="lifetime.TestErrors.test_escape",
     ),
     rule(

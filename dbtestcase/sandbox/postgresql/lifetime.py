@@ -315,13 +315,13 @@ class PostgreSQLLifetime(Sandbox):
             self._wire.ask(message)
         return call("")
 
-    def end_test(self) -> None:
-        """Undo everything that was done since the test began.
+    def _rewind(self) -> None:
+        """Undo the test.
 
         :raises EscapeError: something was really committed, as was seen now or earlier.
         """
         try:
-            super().end_test()
+            super()._rewind()
         finally:
             escape, self._escape = self._escape, None
         if escape is not None:
