@@ -7,7 +7,7 @@ from .rules import rule
 
 BASE = "sandbox.base:Sandbox"
 LIFETIME = "sandbox.postgresql.lifetime:PostgreSQLLifetime"
-SQLITE = "sandbox.sqlite.sandbox:SQLiteSandbox"
+SQLITE = "sandbox.sqlite.lifetime:SQLiteLifetime"
 POSTGRESQL = "sandbox.postgresql.sandbox:PostgreSQLSandbox"
 VISITORS = "sandbox.postgresql.visitors:Visitors"
 CURSORS = "sandbox.psycopg2_driver.cursors"
