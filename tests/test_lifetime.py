@@ -110,6 +110,24 @@ class TestMessages(LifetimeTestCase):
         for _ in self.modes():
             self.assertEqual(self.sent(), 2)
 
+    def test_slow_test_without_a_statement(self) -> None:
+        """A test in which somebody may have connected sends the end of the one before, too."""
+        for data in self.modes():
+            with self.a_test():
+                self.insert("a")
+            self.box.begin_test()
+            with mock.patch.multiple(VISITORS, CONNECTING=0.0, PATIENCE=0.0):
+                self.box.end_test()
+                self.box.visited(self.box.began)
+            with self.judge.connect() as connection:
+                last = connection.scalar(sa.text("SELECT last_value FROM item_id_seq"))
+                self.assertEqual(last, 2 if data else 1)
+                held = "SELECT count(*) FROM pg_locks WHERE relation = 'item'::regclass"
+                # of the class data there are locks for as long as the class lives
+                self.assertEqual(connection.scalar(sa.text(held)) > 0, data)
+            with self.a_test():
+                self.assertEqual(self.insert("b"), 3 if data else 2)
+
     def test_no_statement(self) -> None:
         """A test that sends nothing leaves the end of the one before waiting."""
         for data in self.modes():

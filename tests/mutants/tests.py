@@ -173,6 +173,12 @@ RULES = [
         ),
         psycopg2="lifetime.TestText.test_notices",
     ),
+    rule(
+        "end 14",
+        "When somebody may have come it waits no longer.",
+        swap(f"{LIFETIME}.visited", "self._send_end()", "pass"),
+        psycopg2="lifetime.TestMessages.test_slow_test_without_a_statement",
+    ),
     # -- escape
     rule(
         "escape 1",

@@ -158,7 +158,7 @@ class PostgreSQLLifetime(Sandbox):
         """Get to know a new real connection."""
         self._connected, self.made_at = True, place()
         self._wire.pending.clear()
-        self._end = None
+        self._end = self._escape = None
         self._settings.forget()
         self._temporary.clear()
         self._prepared.clear()
@@ -315,6 +315,17 @@ class PostgreSQLLifetime(Sandbox):
             self._wire.ask(message)
         return call("")
 
+    def _send_end(self) -> None:
+        """Send the end of the test before, if it waits still, and not yet the next one's BEGIN."""
+        end, pending = self._end, self._wire.pending
+        if end is None or end.together != pending or pending == ["BEGIN"]:
+            return
+        pending.clear()
+        self._wire.ask(end.apart[0])
+        if not self.shared:
+            pending.append("BEGIN")
+            self._end = _End(["BEGIN"], end.apart)
+
     def _rewind(self) -> None:
         """Undo the test.
 
@@ -342,6 +353,7 @@ class PostgreSQLLifetime(Sandbox):
         if not looked and visitors.due(since):
             with self.lock:
                 if self.alive:
+                    self._send_end()  # who has come should not wait for it
                     if self._real_state() is State.FAILED:
                         self._wire.flush()  # what undoes the failure waits
                     visitors.answer(self._send(visitors.question))
