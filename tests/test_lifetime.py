@@ -113,8 +113,10 @@ class TestMessages(LifetimeTestCase):
     def test_slow_test_without_a_statement(self) -> None:
         """A test in which somebody may have connected sends the end of the one before, too."""
         for data in self.modes():
-            with self.a_test():
-                self.insert("a")
+            for _ in range(2):
+                with self.a_test():
+                    self.insert("a")
+                self.box.visited(self.box.began)
             self.box.begin_test()
             with mock.patch.multiple(VISITORS, CONNECTING=0.0, PATIENCE=0.0):
                 self.box.end_test()
