@@ -15,6 +15,7 @@ from unittest import mock
 import snowflake.connector
 from snowflake.connector import errors
 from snowflake.connector._internal.protobuf_gen import database_driver_v1_pb2 as messages
+from snowflake.connector.constants import QueryStatus
 from snowflake.connector.cursor import _base
 
 from .dbapi_checks import ROWS
@@ -32,6 +33,7 @@ ANSWERS: list[tuple[str, Answer]] = [
     ("UPDATE", ([(3,)], [("number of rows updated", "FIXED")], 3)),
     ("INSERT", ([(2,)], [("number of rows inserted", "FIXED")], 2)),
     ("CREATE", ([("Table OTHER successfully created.",)], [("status", "TEXT")], 1)),
+    ("CALL", ([(6,)], [("TOTAL", "FIXED")], 1)),
     ("COMMIT", ([("Statement executed successfully.",)], [("status", "TEXT")], 1)),
     ("ROLLBACK", ([("Statement executed successfully.",)], [("status", "TEXT")], 1)),
 ]
@@ -70,23 +72,92 @@ class Connection(snowflake.connector.SnowflakeConnection):  # type: ignore[misc]
     def __del__(self) -> None:
         self.open = False
 
+    def _get_query_status_with_response(self, sf_qid: str) -> Any:
+        return QueryStatus.SUCCESS, None
 
-def _execute_query(cursor: Any, statement: str, bindings: Any) -> Any:
-    if statement.startswith("SELECT nothing"):
-        raise errors.ProgrammingError("Object 'NOWHERE' does not exist", errno=2003)
-    rows, columns, count = next(a for text, a in ANSWERS if statement.startswith(text))
-    response = messages.ExecuteQueryResponse()
-    descriptor = response.single.result_descriptor
-    descriptor.query_id = str(uuid.uuid4())
-    descriptor.rows_affected = count
-    for name, kind in columns:
-        descriptor.columns.add(name=name, type=kind, nullable=True)
-    response.single.result_set_handle.id = 1
-    cursor.rows_of_test = rows
-    names = [name for name, _ in columns]
-    if cursor._use_dict_result:
-        cursor.rows_of_test = [dict(zip(names, row, strict=True)) for row in rows or []]
-    return response
+
+class _Tables:
+    """Stands for the iterator over an answer as tables of Arrow's."""
+
+    def __init__(self, answer: Answer) -> None:
+        import pyarrow
+
+        rows, columns, _ = answer
+        kinds = {"FIXED": pyarrow.int64(), "TEXT": pyarrow.string()}
+        self._schema = pyarrow.schema([(name, kinds[kind]) for name, kind in columns])
+        names = [name for name, _ in columns]
+        values = [dict(zip(names, row, strict=True)) for row in rows or []]
+        self._batch = pyarrow.RecordBatch.from_pylist(values, self._schema)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self._batch] if self._batch.num_rows else [])
+
+    def get_converted_schema(self) -> Any:
+        return self._schema
+
+
+class _Server:
+    """Executes statements at once, in the place of the library that has the network."""
+
+    def __init__(self) -> None:
+        #: the text of each statement, by its query's id
+        self.executed: dict[str, str] = {}
+        self._ids: list[str] = []
+
+    def execute(self, text: str) -> Any:
+        """Answer a text: of one statement by its result, of several by the ids of theirs."""
+        pieces = [each.strip() for each in text.split(";") if each.strip()]
+        if any(each.startswith("SELECT nothing") for each in pieces):
+            raise errors.ProgrammingError("Object 'NOWHERE' does not exist", errno=2003)
+        ids = [self.note(each) for each in pieces]
+        response = messages.ExecuteQueryResponse()
+        if len(ids) == 1:
+            response.single.CopyFrom(self.result(ids[0]))
+        else:
+            response.multi.parent.query_id = self.note(text)
+            response.multi.query_ids.extend(ids)
+        return response
+
+    def note(self, text: str) -> str:
+        query_id = str(uuid.uuid4())
+        self.executed[query_id] = text
+        self._ids.append(query_id)
+        return query_id
+
+    def answer(self, query_id: str) -> Answer:
+        text = self.executed[query_id]
+        return next(answer for beginning, answer in ANSWERS if text.startswith(beginning))
+
+    def result(self, query_id: str) -> Any:
+        """Describe what a statement has answered."""
+        _, columns, count = self.answer(query_id)
+        response = messages.ResultSetResponse()
+        descriptor = response.result_descriptor
+        descriptor.query_id = query_id
+        descriptor.rows_affected = count
+        for name, kind in columns:
+            descriptor.columns.add(name=name, type=kind, nullable=True)
+        response.result_set_handle.id = self._ids.index(query_id) + 1
+        return response
+
+    def tables(self, *, stream_ptr: int, **options: Any) -> _Tables:
+        return _Tables(self.answer(self._ids[stream_ptr - 1]))
+
+    def rows(self, cursor: Any) -> _Rows:
+        cursor._result_set._require_handle()
+        rows, columns, _ = self.answer(cursor.sfqid)
+        if cursor._use_dict_result:
+            names = [name for name, _ in columns]
+            return _Rows([dict(zip(names, row, strict=True)) for row in rows or []])
+        return _Rows(rows or [])
+
+    # -- what the connector asks for by these names
+
+    def statement_execute_async(self, stmt_handle: str, bindings: object) -> Any:
+        return mock.Mock(query_id=self.note(stmt_handle), request_id=None)
+
+    def connection_get_query_result(self, conn_handle: object, query_id: str) -> Any:
+        return self.execute(self.executed[query_id])
 
 
 @contextlib.contextmanager
@@ -97,18 +168,20 @@ def offline() -> Iterator[type[Connection]]:
     def statement(handle: object, query: str) -> Iterator[str]:
         yield query
 
-    def row_iterator(cursor: Any) -> _Rows:
-        cursor._result_set._require_handle()
-        return _Rows(cursor.rows_of_test)
-
+    server = _Server()
     with contextlib.ExitStack() as stack:
-        base = _base.SnowflakeCursorBase
+        base, wrapper = _base.SnowflakeCursorBase, _base._ResultSetWrapper
         for owner, name, value in (
             (_base, "statement", statement),
-            (base, "_execute_query", _execute_query),
-            (base, "_create_row_iterator", row_iterator),
+            (_base, "core_driver", server),
+            (base, "_apply_statement_parameters", lambda self, *given: None),
+            (base, "_execute_query", lambda self, text, bindings: server.execute(text)),
+            (base, "_fetch_result_set_by_query_id", lambda self, number: server.result(number)),
+            (base, "_create_row_iterator", lambda self: server.rows(self)),
+            (_base, "create_table_iterator", server.tables),
+            (wrapper, "get_arrow_stream_ptr", lambda self: self._require_handle().id),
             (Connection, "_autocommit_enabled", lambda self: self.of_test_autocommit),
-            (_base._ResultSetWrapper, "_do_release", lambda self: self._take_handle()),
+            (wrapper, "_do_release", lambda self: self._take_handle()),
         ):
             stack.enter_context(mock.patch.object(owner, name, value))
         Connection.of_test_autocommit = True  # what Snowflake has where nobody says otherwise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import doctest
 import gc
@@ -192,6 +193,40 @@ class TestOn(StubTest):
             "stub.on() was given ' ', which is no statement. Give its text, a compiled pattern, or "
             "a function of the text and the parameters.",
         )
+
+    def test_parameters_that_are_a_function(self) -> None:
+        """No parameters are equal to a function, which is refused."""
+        stub, _ = self.connected()
+
+        def odd(params: Any) -> bool:
+            return bool(params[0] % 2)
+
+        self.assertText(
+            StubError,
+            lambda: stub.on("select ?", params=odd),
+            f"stub.on() was given params={repr(odd)[:80]}… ({len(repr(odd))} characters), which "
+            f"no parameters are equal to. Write the parameters or ANY; or give a function of the "
+            f"text and the parameters in the place of the statement.",
+        )
+
+    def test_count_by_a_function(self) -> None:
+        """A function may give the number of rows that were changed, and True is none."""
+        stub, connection = self.connected()
+        stub.on("delete ?", params=ANY).returns(lambda params: params[0])
+        self.assertEqual(connection.execute("delete ?", (3,)).rowcount, 3)
+        with self.assertRaises(StubError):
+            connection.execute("delete ?", (True,))
+
+    def test_space_in_strings(self) -> None:
+        """Texts that differ within a string are shown as they differ."""
+        stub, connection = self.connected()
+        stub.on("select  'a  b',\n 'c\n'").returns([(1, 2)])
+        with self.assertRaises(UnexpectedQueryError) as caught:
+            connection.execute("select 'a b',  'c\n'")
+        shown = str(caught.exception)
+        self.assertIn("  select 'a b', 'c\\n'\n", shown)
+        self.assertIn("  select 'a  b', 'c\\n' -- without", shown)
+        connection.execute("select 'a  b', 'c\n'")
 
     def test_huge_text(self) -> None:
         """A statement of megabytes is matched, and shown by its beginning."""
@@ -457,7 +492,8 @@ class TestUnexpected(StubTest):
             "  select name from item where id = ? -- with the parameters (1,)\n"
             "  select name from item -- without parameters\n"
             "  delete from audit -- without parameters\n"
-            "Script it by stub.on(statement, params=...).returns(...), or correct the program.",
+            "It is expected with other parameters. Write those of the program, or params=ANY for "
+            "any, or correct the program.",
         )
 
     def test_nothing_scripted(self) -> None:
@@ -492,6 +528,54 @@ class TestUnexpected(StubTest):
         report = run(Swallows)
         self.assertEqual(len(report.problems), 1)
         self.assertTrue(report.messages[0].startswith("UnexpectedQueryError: the stub of sqlite3"))
+
+    def test_swallowed_refusals(self) -> None:
+        """So does one whose program swallows what a stub cannot play."""
+        lite = {"database": "x"}
+        swallowed: list[tuple[str, dict[str, Any], Callable[[Any], object], str]] = [
+            ("sqlite3.connect", lite, lambda c: c.iterdump(), "iterdump is not played"),
+            ("sqlite3.connect", lite, lambda c: c.cursor(int), "was given the factory"),
+            (
+                "sqlite3.connect",
+                {**lite, "factory": type("Own", (sqlite3.Connection,), {})},
+                lambda c: None,
+                "was given the factory",
+            ),
+            (
+                "psycopg2.connect",
+                {"dbname": "x"},
+                lambda c: c.cursor(cursor_factory=int),
+                "a cursor of class int was asked for",
+            ),
+            ("psycopg2.connect", {"dbname": "x"}, lambda c: c.cursor().copy_to, "is not played"),
+            (
+                "snowflake.connector.connect",
+                {"account": "a"},
+                lambda c: c.cursor(int),
+                "a cursor of class int was asked for",
+            ),
+            (
+                "snowflake.connector.connect",
+                {"account": "a"},
+                lambda c: c.cursor().execute("begin let x := 1; end", num_statements=2),
+                "was executed as several statements",
+            ),
+        ]
+
+        for target, options, use, text in swallowed:
+
+            class Swallows(ConnectionStubMixin, unittest.TestCase):
+                def test(self, given: Any = (target, options, use)) -> None:
+                    target, options, use = given
+                    stub = self.stub_connection(target)
+                    with contextlib.suppress(Exception):
+                        use(stub.connect(**options))
+
+            with self.subTest(text):
+                messages = run(Swallows).messages
+                self.assertEqual(len(messages), 1)
+                self.assertTrue(messages[0].startswith("StubError: "), messages)
+                self.assertIn(text, messages[0])
 
     def test_asserted(self) -> None:
         """A test that asserts it has looked at it."""
@@ -596,12 +680,40 @@ class TestUnexpected(StubTest):
                 kinds = [type(error) for _, error in run(case).problems]
                 self.assertEqual(kinds, [UnexpectedQueryError] * count)
 
+    def test_asynchronous_tests(self) -> None:
+        """Tests that are coroutines are checked as others are."""
+
+        class Asynchronous(ConnectionStubMixin, unittest.IsolatedAsyncioTestCase):
+            async def asyncSetUp(self) -> None:
+                self.stub = self.stub_connection("sqlite3.connect")
+                self.stub.on("select 1").returns([(1,)])
+
+            async def test_right(self) -> None:
+                def work() -> Any:
+                    return sqlite3.connect("shop.db").execute("select 1").fetchall()
+
+                self.assertEqual(await asyncio.to_thread(work), [(1,)])
+
+            async def test_swallows(self) -> None:
+                with contextlib.suppress(Exception):
+                    sqlite3.connect("shop.db").execute("select 2")
+
+            async def test_unused(self) -> None:
+                pass
+
+        report = run(Asynchronous)
+        self.assertEqual(report.ran, 3)
+        self.assertEqual(
+            [type(error) for _, error in report.problems], [UnexpectedQueryError, AssertionError]
+        )
+
     def test_told_once_by_pytest(self) -> None:
         """A fixture of pytest's does not tell again what its test has failed with."""
         script = """
             import sqlite3
+            import unittest
             import pytest
-            from dbtestcase import stub_connection
+            from dbtestcase import UnexpectedQueryError, stub_connection
 
             @pytest.fixture
             def stub():
@@ -611,6 +723,19 @@ class TestUnexpected(StubTest):
             def test_fails(stub):
                 stub.on("select 2").returns([(2,)])
                 sqlite3.connect("shop.db").execute("select 1")
+
+            def test_fails_by_itself(stub):
+                stub.on("select 2").returns([(2,)])
+                assert 1 == 2
+
+            def test_expects():
+                with pytest.raises(UnexpectedQueryError):
+                    with stub_connection("sqlite3.connect"):
+                        sqlite3.connect("shop.db").execute("select 1")
+
+            def test_expects_within_a_fixture(stub):
+                with unittest.TestCase().assertRaises(UnexpectedQueryError):
+                    sqlite3.connect("shop.db").execute("select 1")
 
             def test_swallows(stub):
                 try:
@@ -631,9 +756,14 @@ class TestUnexpected(StubTest):
                 text=True,
             )
         told = re.findall(r"^(\w+) \S*::test_(\w+)", done.stdout, re.M)
-        expected = [("FAILED", "fails"), ("ERROR", "swallows"), ("ERROR", "leaves_one")]
+        expected = [
+            ("FAILED", "fails"),
+            ("FAILED", "fails_by_itself"),
+            ("ERROR", "swallows"),
+            ("ERROR", "leaves_one"),
+        ]
         self.assertEqual(told, expected, done.stdout)
-        self.assertIn("1 failed, 2 passed, 2 errors", done.stdout)
+        self.assertIn("2 failed, 4 passed, 2 errors", done.stdout)
 
     def test_swallowed_in_a_failing_set_up(self) -> None:
         """What led to another error is told beside it, as nothing else says so."""
@@ -1069,23 +1199,38 @@ class TestLife(StubTest):
         self.assertExecuted(stub, "select 1", times=1)
 
     def test_memory_is_flat(self) -> None:
-        """100,000 executions leave no more behind than a thousand, where the history is bounded."""
-        stub = self.stub_connection("sqlite3.connect", keep_history=100)
-        stub.on("select ?", params=ANY).returns([(1,)])
-        connection = sqlite3.connect("shop.db")
+        """Executions leave nothing behind in any style, where the history is bounded."""
+        for style, mark, times in (
+            ("sqlite3", "?", 100_000),
+            ("psycopg2", "%s", 20_000),
+            ("snowflake", "%s", 20_000),
+            ("pep249", "?", 20_000),
+        ):
+            with (
+                self.subTest(style),
+                stub_connection("sqlite3.connect", style=style, keep_history=100) as stub,
+            ):
+                text = f"select {mark}"
+                stub.on(text, params=ANY).returns([(1,)])
+                connection: Any = stub.connect(database="shop.db")
 
-        def execute(times: int) -> None:
-            for number in range(times):
-                connection.execute("select ?", (number,)).fetchall()
+                def execute(times: int, connection: Any = connection, text: str = text) -> None:
+                    for number in range(times):
+                        cursor = connection.cursor()
+                        cursor.execute(text, (number,))
+                        cursor.fetchall()
+                        cursor.close()
 
-        execute(1000)
-        gc.collect()
-        tracemalloc.start()
-        self.addCleanup(tracemalloc.stop)
-        before = tracemalloc.get_traced_memory()[0]
-        execute(100_000)
-        gc.collect()
-        self.assertLess(tracemalloc.get_traced_memory()[0] - before, 50_000)
+                execute(1000)
+                gc.collect()
+                tracemalloc.start()
+                try:
+                    before = tracemalloc.get_traced_memory()[0]
+                    execute(times)
+                    gc.collect()
+                    self.assertLess(tracemalloc.get_traced_memory()[0] - before, 50_000)
+                finally:
+                    tracemalloc.stop()
 
     def test_what_it_costs(self) -> None:
         """The command that measures runs; what it measures is no matter here."""

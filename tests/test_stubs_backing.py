@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import decimal
 import json
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
+from urllib.parse import quote, quote_plus
 
 import psycopg2
 import snowflake.connector
@@ -32,6 +34,7 @@ from dbtestcase import (
     stub_connection,
 )
 from dbtestcase.stubs.backing import translated
+from dbtestcase.stubs.credentials import secrets_in
 from dbtestcase.stubs.values import from_json, to_json
 
 from .support import no_settings, run
@@ -70,24 +73,25 @@ class TestBackedBy(BackingTest):
     """``stub.backed_by(engine)``: a database answers."""
 
     def test_snowflake_on_sqlite(self) -> None:
-        """Placeholders are translated; results are those of the style."""
+        """Placeholders are translated; results and names of columns are those of the style."""
         engine = self.sqlite()
         stub = self.stub_connection("snowflake.connector.connect").backed_by(engine)
         stub.on("select current_warehouse()").returns([("small",)])
         connection: Any = snowflake.connector.connect(account="a", user="u")
         cursor = connection.cursor(snowflake.connector.DictCursor)
         cursor.execute("select id, name from item where name like %s or id = %s", ("p%", 7))
-        self.assertEqual(cursor.fetchall(), [{"id": 1, "name": "pen"}])
+        self.assertEqual(cursor.fetchall(), [{"ID": 1, "NAME": "pen"}])
         self.assertEqual(type(cursor.description[0]).__name__, "ResultMetadata")
         cursor.execute("select name from item where id = %(id)s", {"id": 2})
-        self.assertEqual(cursor.fetchone(), {"name": "100%"})
+        self.assertEqual(cursor.fetchone(), {"NAME": "100%"})
         cursor.execute("select name from item where name = '100%' and name like '%%%%'")
-        self.assertEqual(cursor.fetchone(), {"name": "100%"})
+        self.assertEqual(cursor.fetchone(), {"NAME": "100%"})
         cursor.execute(
-            "select name, '%%' as p from item where name like '%%\\%%' escape '\\' and id = %s",
+            'select name as "name", \'%%\' as p from item '
+            "where name like '%%\\%%' escape '\\' and id = %s",
             (2,),
         )
-        self.assertEqual(cursor.fetchone(), {"name": "100%", "p": "%"})
+        self.assertEqual(cursor.fetchone(), {"name": "100%", "P": "%"})
         cursor.execute("insert into item (name) values (%s)", ("ink",))
         self.assertEqual((cursor.rowcount, cursor.fetchone()), (1, {"number of rows inserted": 1}))
         cursor.executemany("insert into item (name) values (%s)", [("a",), ("b",)])
@@ -434,6 +438,35 @@ class TestRecord(BackingTest):
             self.assertNotIn("geheim!", str(caught.exception))
             self.assertFalse(self.path.exists())
 
+    def test_secret_in_another_spelling(self) -> None:
+        """A secret is found as SQL, URLs, JSON, Base64 and bytes have it, too."""
+        secret = "it's +\\ü"
+
+        def connect(host: str, password: str) -> sqlite3.Connection:
+            return sqlite3.Connection(":memory:")
+
+        for text, params in (
+            ("select 'it''s +\\ü'", ()),
+            ("select \"it\\'s +\\\\ü\"", ()),
+            ("select ?", (json.dumps({"password": secret}),)),
+            ("select ?", (f"sqlite://u:{quote(secret)}@shop",)),
+            ("select ?", (f"sqlite://u:{quote_plus(secret)}@shop",)),
+            ("select ?", (base64.b64encode(secret.encode()).decode(),)),
+            ("select ?", (secret.encode(),)),
+            ("select ?", (repr(secret),)),
+        ):
+            stub = stub_connection("sqlite3.connect", style="pep249")
+            stub.record(connect, self.path)
+            with self.subTest(text, params=params), self.assertRaises(StubError) as caught, stub:
+                stub.connect("shop", secret).cursor().execute(text, params)
+            self.assertIn("is not written, as the", str(caught.exception))
+            self.assertFalse(self.path.exists())
+
+    def test_secret_in_quotes(self) -> None:
+        """The password of a DSN may be in quotes, and escaped there."""
+        found = secrets_in(("dbname=shop password='it\\'s one'",), {})
+        self.assertIn("it's one", found)
+
     def test_value_that_cannot_be_recorded(self) -> None:
         """A value that JSON cannot tell is refused at once, with its statement."""
         stub = self.stub_connection("sqlite3.connect").record(sqlite3.connect, self.path)
@@ -646,6 +679,41 @@ class TestEngine(BackingTest):
                 stub.assert_closed()
                 stub.connect.assert_not_called()
 
+    def test_numbers_that_are_not_there(self) -> None:
+        """A column of numbers may have no values, or only NULLs."""
+        table = sa.Table(
+            "item",
+            sa.MetaData(),
+            sa.Column("price", sa.Numeric(10, 2)),
+            sa.Column("weight", sa.Float),
+            sa.Column("length", sa.Numeric(asdecimal=False)),
+            sa.Column("height", sa.Float(asdecimal=True)),
+            sa.Column("depth", sa.Double),
+        )
+        one = decimal.Decimal("1.50")
+        for dialect in ("postgresql", "sqlite", "mysql", "snowflake"):
+            for rows in ([], [(None,) * 5], [(None, 1.5, 2.5, None, 3.5)], [(one, *[None] * 4)]):
+                with self.subTest(dialect, rows=rows), stub_connection("psycopg2.connect") as stub:
+                    stub.on(re.compile("^SELECT")).returns(rows, columns=[*table.c.keys()])
+                    stub.on(re.compile("^SELECT sum")).returns([(None,)])
+                    with stub.engine(dialect).connect() as connection:
+                        found = connection.execute(sa.select(table)).all()
+                        self.assertEqual(found, rows)
+                        total = connection.scalar(sa.select(sa.func.sum(table.c.price)))
+                        self.assertIsNone(total)
+
+    def test_not_found(self) -> None:
+        """What is not there is None, also for a class with numbers, from a database behind it."""
+        engine = sa.create_engine("sqlite://", poolclass=sa.StaticPool)
+        self.addCleanup(engine.dispose)
+        with engine.begin() as connection:
+            connection.exec_driver_sql("create table item (id integer, price numeric)")
+        stub = self.stub_connection("psycopg2.connect").backed_by(engine)
+        item = sa.table("item", sa.column("id"), sa.column("price", sa.Numeric))
+        with stub.engine("postgresql").connect() as connection:
+            found = connection.execute(sa.select(item).where(item.c.id == 1)).first()
+            self.assertIsNone(found)
+
     def test_snowflake(self) -> None:
         """Its dialect is that of snowflake-sqlalchemy, whose keys come from a sequence."""
         table = sa.Table(
@@ -706,6 +774,13 @@ class TestEngine(BackingTest):
                 f'SQLAlchemy has no dialect "{dialect}" here, so there can be no engine for it. '
                 + text,
             )
+        for dialect in ("oracle", "mssql"):
+            with self.assertRaisesRegex(
+                StubError,
+                rf'^there is no engine on a stub for "{dialect}", as its dialect asks the driver '
+                r"for \w+, which is not in PEP 249\. Test this code against a real database\.$",
+            ):
+                stub.engine(dialect)
         self.assertText(
             StubError,
             lambda: stub.engine(None),  # type: ignore[arg-type]

@@ -8,9 +8,10 @@ import random
 import re
 import sqlite3
 import unittest
+import uuid
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import ANY
 
 import psycopg2
@@ -42,6 +43,8 @@ from .dbapi_checks import (
     play,
 )
 from .snowflake_offline import offline
+
+NOW = datetime.datetime(2024, 2, 29, 12, 30, tzinfo=datetime.UTC)
 
 
 def script(stub: ConnectionStub, mark: str, error: Exception, upper: bool = False) -> None:
@@ -204,10 +207,29 @@ class TestSnowflake(SameAnswers, unittest.TestCase):
             check_names(self, cursor, snowflake.connector.DictCursor)
 
 
+class Number(int):
+    """A number of a program's own."""
+
+
+class Text(str):
+    """A text of a program's own."""
+
+
+class Pair(NamedTuple):
+    """A tuple with names."""
+
+    one: object
+    two: object
+
+
 class TestParameters(unittest.TestCase):
     """Parameters are refused where the driver refuses them, and nowhere else."""
 
-    VALUES = (1, None, "x", b"b", 1.5, object(), datetime.date(2024, 2, 29), decimal.Decimal(1))
+    VALUES = (
+        *(1, None, "x", b"b", 1.5, object(), datetime.date(2024, 2, 29), decimal.Decimal(1)),
+        # what is too large, and texts that cannot be sent
+        *(2**63, -(2**63), -(2**63) - 1, Number(2**70), "\0", "\ud800", Text("a\0"), "ü\ud800"),
+    )
 
     def params(self, drawn: random.Random, known: tuple[Any, ...]) -> Any:
         def values(most: int) -> list[Any]:
@@ -247,7 +269,10 @@ class TestParameters(unittest.TestCase):
             sqlite3_values.check_parameters(statement, params)
 
         self.same(
-            ["?", "?1", "?2", ":a", "@b", "$b", ":1", "'?'", "NULL -- ?\n", "1 /* :a */", "x'00'"],
+            [
+                *("?", "?1", "?2", ":a", "@b", "$b", ":1", "'?'", "NULL -- ?\n", "1 /* :a */"),
+                *("x'00'", "'\0'", "'\ud800'"),
+            ],
             lambda statement, params: connection.execute(statement, params) and None,
             stub,
         )
@@ -257,9 +282,20 @@ class TestParameters(unittest.TestCase):
         connection = connect_to_embedded()
         self.addCleanup(connection.close)
         self.same(
-            ["%s", "%(a)s", "%(b)s", "%%", "'%'", "%d", "%(a)d", "%(a", "%()s", "%5s", "%", "%%%s"],
+            [
+                *("%s", "%(a)s", "%(b)s", "%%", "'%'", "%d", "%(a)d", "%(a", "%()s", "%5s", "%"),
+                *("%%%s", "'\ud800'"),
+            ],
             connection.cursor().mogrify,
-            psycopg2_values.quoted,
+            lambda statement, params: psycopg2_values.quoted(
+                psycopg2_values.rendered(statement), params
+            ),
+            values=(
+                *self.VALUES,
+                *([1, None], ("x", 2), [["x"], [None]], ["\0"], [Text("\ud800")], ("x", ["\0"])),
+                *([object()], Pair(1, "x"), Pair("\0", 1), {"a": 1}, [b"b"], []),
+                *(["ü"], ("€", ["ü"]), Text("ü"), [Text("€")]),
+            ),
         )
 
     def test_snowflake(self) -> None:
@@ -276,8 +312,13 @@ class TestParameters(unittest.TestCase):
                 ["%s", "%(a)s", "%(b)s", "%%", "'%'", "%d", "%(a", "%()s", "%", "%%%s", "1"],
                 lambda statement, params, real=real: bool(real.cursor().execute(statement, params)),
                 lambda statement, params, c=played: bool(c.cursor().execute(statement, params)),
-                # the connector knows other types than a test could write down
-                values=(1, None, "x", b"b", 1.5, True),
+                values=(
+                    *(1, None, "x", b"b", 1.5, True, decimal.Decimal(1), bytearray(b"b"), NOW),
+                    *(NOW.date(), NOW.time(), NOW - NOW, NOW.timetuple(), object(), {"a": 1}),
+                    *(uuid.UUID(int=0), 1j, memoryview(b"b"), (1, 2), ("FIXED", 1), ("A", {})),
+                    *([1, 2], [(1,), (2,)], [[1], [2]], [1, {}], ("A", [1]), [("A", 1)], {1}),
+                    *([1, [("A", [1])]], [], (), ["x", None], ("A", 1, 2), ("A", ("A", 1))),
+                ),
             )
 
 

@@ -6,7 +6,8 @@
       expectations, answers, statements    what is answered to which statement
       history, asserting                   what was executed, and assertions on it
       connections                          what the connections of all styles share
-      backing, recording (with values), engines    real databases behind it; SQLAlchemy before it
+      backing, engines                     a real database behind it; SQLAlchemy before it
+      recording, values, credentials       what a real driver answers, in a file
     patching/      puts it where the program connects, however that was imported
     styles/        how the connections of each driver behave; pep249 stands in for a missing one
 

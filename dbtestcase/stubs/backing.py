@@ -59,7 +59,7 @@ class Backing:
         if connection._autocommits():
             connection._real.commit()
         if not connection._style.describes_as(engine.dialect.driver):
-            found.columns = tuple(found.names())
+            found.columns = tuple(connection._style.named(name, text) for name in found.names())
         return found
 
 

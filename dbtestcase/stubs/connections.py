@@ -165,8 +165,11 @@ class StubCursor:
         return -1 if self._answer.rows is None else len(self._answer.rows)
 
     def _describe(self) -> Any:
-        """Give the ``description``, made once for each answer."""
-        answer = self._answer
+        """Give the ``description`` of what was executed last."""
+        return self._description_of(self._answer)
+
+    def _description_of(self, answer: Answer) -> Any:
+        """Give the ``description`` of an answer, which is made once."""
         if answer.rows is None:
             return None
         style = self._connection._style
@@ -182,7 +185,9 @@ class StubCursor:
         return self._connection._style.cursor_class(type(self)) or type(self)
 
     def __getattr__(self, name: str) -> Any:
-        raise not_scripted(self, self._connection._style.cursor_class(type(self)), name)
+        connection = self._connection
+        with connection._stub.noting():
+            raise not_scripted(self, connection._style.cursor_class(type(self)), name)
 
     # -- what all drivers have
 
@@ -295,7 +300,8 @@ class StubConnection:
         real = self._style.connection_class()
         if name in ERRORS and hasattr(real, name):
             return self._style.errors[name]
-        raise not_scripted(self, real, name)
+        with self._stub.noting():
+            raise not_scripted(self, real, name)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"

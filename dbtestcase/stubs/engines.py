@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy.dialects
 from sqlalchemy import URL, NullPool, create_engine
+from sqlalchemy import types as sqltypes
 from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.exc import NoSuchModuleError
 
@@ -36,6 +37,10 @@ _TOLD: dict[str, dict[str, Any]] = {
     "postgresql": {"server_version_info": (16, 0), "default_schema_name": "public"},
     "sqlite": {"default_schema_name": "main"},
 }
+
+#: The types of columns that a number may come in: ``numeric``, and that of a column which has no
+#: value to tell its type by.
+_NUMERIC, _UNKNOWN = 1700, 25
 
 
 def make_engine(stub: ConnectionStub, dialect: str, options: Mapping[str, Any]) -> Engine:
@@ -71,6 +76,7 @@ def make_engine(stub: ConnectionStub, dialect: str, options: Mapping[str, Any]) 
         {
             "import_dbapi": classmethod(lambda dialect: module),
             "supports_statement_cache": True,
+            "colspecs": _colspecs(real),
         },
     )
     registered = f"{name}.dbtestcase_{id(stub)}"
@@ -84,6 +90,13 @@ def make_engine(stub: ConnectionStub, dialect: str, options: Mapping[str, Any]) 
                 **options,
             },
         )
+    except AttributeError as error:
+        if error.obj is not pep249:
+            raise
+        raise StubError(
+            f'there is no engine on a stub for "{given}", as its dialect asks the driver for '
+            f"{error.name}, which is not in PEP 249. Test this code against a real database."
+        ) from None
     finally:
         del sqlalchemy.dialects.registry.impls[registered]
 
@@ -103,6 +116,32 @@ class _Untold:
         """Know what the server would have told."""
         for name, value in _TOLD.get(self.name, {}).items():
             setattr(self, name, value)
+
+
+def _colspecs(real: type[Dialect]) -> Mapping[Any, Any]:
+    """Give how a dialect reads its types, without a look at the types of columns.
+
+    Where all values of a column are NULL, or none are there, nobody knows its type.
+    """
+    specs = dict(real.colspecs)
+    for generic, own in specs.items():
+        # all of psycopg2's numbers come from one module's, which refuses types it does not know
+        if own.__module__ == "sqlalchemy.dialects.postgresql._psycopg_common" and issubclass(
+            own, sqltypes.Numeric | sqltypes.Float
+        ):
+            specs[generic] = type(own.__name__, (_Number, own), {})
+    return specs
+
+
+class _Number:
+    """A type of numbers of psycopg2's, whose column may be of a type that nobody knows."""
+
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:
+        """Convert values as those of ``numeric`` where the type is not known."""
+        read: Any = super()  # the type's own, which is the next class
+        return read.result_processor(dialect, _NUMERIC if coltype == _UNKNOWN else coltype)
 
 
 def _module_of(real: type[Dialect], style: str) -> Any:

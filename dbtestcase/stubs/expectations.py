@@ -104,7 +104,7 @@ class Expectation:
                 made = function(params)
                 if isinstance(made, Answer):
                     return made
-                if isinstance(made, int):
+                if isinstance(made, int) and not isinstance(made, bool):
                     return answer(None, to=text, **{**options, "rowcount": made})
                 return answer(made, names if made is not None else None, to=text, **options)
 
@@ -274,9 +274,15 @@ class Script:
                 shown.append(f"  {each}{given}")
         else:
             shown.append(f"None of its {count} expectations is like it.")
-        shown.append(
-            "Script it by stub.on(statement, params=...).returns(...), or correct the program."
-        )
+        if any(not each.exhausted and canonical(each.text()) == canonical(text) for each in near):
+            shown.append(
+                "It is expected with other parameters. Write those of the program, or params=ANY "
+                "for any, or correct the program."
+            )
+        else:
+            shown.append(
+                "Script it by stub.on(statement, params=...).returns(...), or correct the program."
+            )
         return "\n".join(shown)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from ..errors import DatabaseTestError, StubError
 from .expectations import NO_PARAMETERS, Matcher, same_parameters, with_parameters
 from .statements import canonical, shortened
 
-__all__ = ["Executed", "History", "Swallowed"]
+__all__ = ["Executed", "History", "Swallowed", "has_failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,16 @@ class Swallowed:
         self._errors.clear()
         if untold:
             raise untold[0]
+
+
+def has_failed(runner: str) -> bool:
+    """Tell whether the last test has failed, by what its runner leaves for a debugger.
+
+    :param runner: the module that runs the tests.
+    """
+    error = getattr(sys, "last_value", None)
+    outermost = error.__traceback__ if isinstance(error, BaseException) else None
+    return outermost is not None and outermost.tb_frame.f_globals.get("__name__") == runner
 
 
 def _checked(keep: int | None) -> int | None:

@@ -8,20 +8,18 @@ in what would be written, it is taken out of messages and otherwise refused.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
-from urllib.parse import unquote
 
 from ..errors import StubError
 from .answers import Answer
 from .backing import execute
 from .connections import StubConnection
+from .credentials import named, secrets_in
 from .expectations import NO_PARAMETERS
 from .patching import StubbedConnect, for_real
 from .statements import canonical, shortened
@@ -73,7 +71,7 @@ class Recording:
 
     def opened(self, connection: StubConnection, args: Any, kwargs: Any) -> None:
         """Connect for real, with what the program gave."""
-        self._secrets.update(secrets_in(args, kwargs))
+        self._secrets.update(secrets_in(*named(self._connect, args, kwargs)))
         with for_real():
             connection._real = self._connect(*args, **kwargs)
 
@@ -313,34 +311,3 @@ def _texts(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for key, each in value.items():
             yield name, key
             yield from _texts(each, name or key)
-
-
-_SECRET = re.compile(r"passw|passphrase|passcode|pwd|token|secret|private_key|credential", re.I)
-_IN_DSN = re.compile(r"(?:password|passwd|pwd)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|([^\s;&]+))", re.I)
-_IN_URL = re.compile(r"://[^/@:]*:([^@/]*)@")
-
-
-def secrets_in(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> set[str]:
-    """Find the secrets in what was given to ``connect()``.
-
-    >>> sorted(secrets_in(("dbname=shop password=geheim",), {"proxy_password": "auch"}))
-    ['auch', 'geheim']
-
-    :returns: each as a text; of bytes one character for each byte.
-    """
-    found: set[str] = set()
-    for value in itertools.chain(args, kwargs.values()):
-        if isinstance(value, str):
-            for quoted, plain in _IN_DSN.findall(value):
-                found.add(quoted or plain)
-            for password in _IN_URL.findall(value):
-                found.update((password, unquote(password)))
-        elif isinstance(value, Mapping):
-            found |= secrets_in((), {str(key): each for key, each in value.items()})
-    for name, value in kwargs.items():
-        if _SECRET.search(name):
-            if isinstance(value, str):
-                found.add(value)
-            elif isinstance(value, bytes | bytearray):
-                found.add(bytes(value).decode("latin-1"))
-    return found - {""}

@@ -11,22 +11,31 @@ from __future__ import annotations
 import functools
 import re
 
-__all__ = ["canonical", "is_empty", "pieces", "shortened", "split", "verb"]
+__all__ = ["SNOWFLAKE", "canonical", "is_empty", "pieces", "shortened", "split", "verb"]
 
-_TOKEN = re.compile(
-    r"""
-      (?P<verbatim> '(?:[^']|'')*'                  # a string
+
+
+def _tokens(string: str, comment: str) -> re.Pattern[str]:
+    """Make the pattern of a dialect's tokens, from those of its strings and comments."""
+    return re.compile(
+        rf"""
+      (?P<verbatim> {string}
                   | "(?:[^"]|"")*"                  # a quoted name
                   | `[^`]*`                         # one of MySQL's
                   | (?P<tag>\$[A-Za-z_]*\$).*?(?P=tag) )  # a string of PostgreSQL's or Snowflake's
-    | (?P<comment>  --[^\n]* | /\*.*?\*/ )
+    | (?P<comment>  {comment} )
     | (?P<word>     [^\W\d]\w* )
     | (?P<number>   \d+(?:\.\d+)?(?:[eE][+-]?\d+)? | \.\d+ )
     | (?P<space>    \s+ )
     | (?P<other>    . )
     """,
-    re.X | re.S,
-)
+        re.X | re.S,
+    )
+
+
+_TOKEN = _tokens(r"'(?:[^']|'')*'", r"--[^\n]* | /\*.*?\*/")
+#: Snowflake's, which escapes by a backslash, and has the comments of C++, too.
+SNOWFLAKE = _tokens(r"'(?:[^'\\]|\\.|'')*'", r"--[^\n]* | //[^\n]* | /\*.*?\*/")
 
 #: Words whose case means nothing: those of SQL itself, and functions that everybody uses.
 _WORDS = """
@@ -81,36 +90,37 @@ def _canonical(text: str) -> str:
     return " ".join(tokens)
 
 
-def split(text: str) -> list[str]:
+def split(text: str, tokens: re.Pattern[str] = _TOKEN) -> list[str]:
     """Cut a script into its statements, without their semicolons.
 
     >>> split("select ';'; select 2; ")
     ["select ';'", 'select 2']
 
     :param text: statements with semicolons between them.
+    :param tokens: of the dialect that they are in.
     """
-    found, current = [], ""
-    for match in _TOKEN.finditer(text):
+    found, start = [], 0
+    for match in tokens.finditer(text):
         if match[0] == ";":
-            found.append(current)
-            current = ""
-        else:
-            current += match[0]
-    return [each.strip() for each in (*found, current) if each.strip()]
+            found.append(text[start : match.start()])
+            start = match.end()
+    found.append(text[start:])
+    return [each.strip() for each in found if each.strip()]
 
 
-def is_empty(text: str) -> bool:
+def is_empty(text: str, tokens: re.Pattern[str] = _TOKEN) -> bool:
     """Tell whether there is nothing but white space, comments and semicolons.
 
     >>> is_empty(" -- nothing\\n;"), is_empty("select 1")
     (True, False)
 
     :param text: of statements.
+    :param tokens: of the dialect that they are in.
     """
     # nearly all begin with a letter
     return not text[:1].isalpha() and all(
         match.lastgroup in ("space", "comment") or match[0] == ";"
-        for match in _TOKEN.finditer(text)
+        for match in tokens.finditer(text)
     )
 
 
@@ -147,7 +157,7 @@ def shortened(value: object, limit: int = 300) -> str:
     :param limit: how many characters are shown.
     """
     if isinstance(value, str):
-        text = " ".join(value.split())
+        text = _on_one_line(value)
     else:
         try:
             text = repr(value)
@@ -156,20 +166,39 @@ def shortened(value: object, limit: int = 300) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"
 
 
-def pieces(text: str) -> list[tuple[str, bool]]:
+def _on_one_line(text: str) -> str:
+    # two texts that differ in a string must not look the same
+    if "  " not in text and not any(each in text for each in "\t\n\r\f\v"):
+        return text.strip()
+    made = []
+    for piece, is_verbatim in pieces(text[:_MOST]):
+        if is_verbatim and piece[0] in "'\"$":
+            made.append(piece.translate(_ESCAPED))
+        else:
+            made.append(_SPACE.sub(" ", piece))
+    return "".join((*made, text[_MOST:])).strip()
+
+
+#: No message shows more of a text.
+_MOST = 10_000
+_SPACE = re.compile(r"\s+")
+_ESCAPED = str.maketrans({"\n": "\\n", "\t": "\\t", "\r": "\\r"})
+
+
+def pieces(text: str, tokens: re.Pattern[str] = _TOKEN) -> list[tuple[str, bool]]:
     """Cut a statement into what is SQL and what is a string, a quoted name or a comment.
 
     >>> pieces("select '%s', %s")
     [('select ', False), ("'%s'", True), (', %s', False)]
 
     :param text: of a statement.
+    :param tokens: of the dialect that it is in.
     :returns: pairs of a piece and whether it is to be left as it stands.
     """
-    found: list[tuple[str, bool]] = []
-    for match in _TOKEN.finditer(text):
-        verbatim = match.lastgroup in ("verbatim", "comment")
-        if found and not verbatim and not found[-1][1]:
-            found[-1] = (found[-1][0] + match[0], False)
-        else:
-            found.append((match[0], verbatim))
-    return found
+    found, start = [], 0
+    for match in tokens.finditer(text):
+        if match.lastgroup in ("verbatim", "comment"):
+            found += [(text[start : match.start()], False), (match[0], True)]
+            start = match.end()
+    found.append((text[start:], False))
+    return [each for each in found if each[0]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -21,7 +21,7 @@ from .expectations import (
     Script,
     parameters,
 )
-from .history import Executed, History, Swallowed
+from .history import Executed, History, Swallowed, has_failed
 from .patching import StubbedConnect, name_of, replace_everywhere, resolve
 from .statements import shortened
 from .styles import find_style, style_of
@@ -106,6 +106,7 @@ class ConnectionStub(Assertions):
         self._state = "running"
         try:
             self._wrappers = replace_everywhere(self.connect.original, self.connect)
+            self.connect.guard()
         except BaseException:
             self.stop()
             raise
@@ -139,6 +140,7 @@ class ConnectionStub(Assertions):
         for wrapper, other in self._wrappers:
             replace_everywhere(other, wrapper, in_mocks=True)
         replace_everywhere(self.connect, original, in_mocks=True)
+        self.connect.let_go()
 
     def _let_go(self, connection: StubConnection) -> None:
         real, connection._real = connection._real, None
@@ -187,9 +189,23 @@ class ConnectionStub(Assertions):
         self.stop()
         if kind is None:
             # a fixture of pytest's goes on as if nothing was when its test has failed
-            if self._swallowed.told_by("_pytest.runner"):
+            if self._swallowed.told_by("_pytest.runner") or has_failed("_pytest.runner"):
                 self.strict = False
             self.verify()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started, and not stopped."""
+        return self._state == "running"
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """Note an error that the program is about to get, as it may swallow it."""
+        try:
+            yield
+        except (UnexpectedQueryError, StubError) as error:
+            self._swallowed.add(error)
+            raise
 
     def check_running(self) -> None:
         """Refuse the program's use of a stub that is over.
@@ -221,9 +237,15 @@ class ConnectionStub(Assertions):
             ``unittest.mock.ANY`` may stand for a value or for all. By default there are none, and
             for a function any. ``executemany()`` has a list of them.
         :returns: the expectation, which has no answer yet.
-        :raises StubError: *statement* is none of these.
+        :raises StubError: *statement* is none of these, or *params* is a function.
         """
         statement = self._matcher(statement, "stub.on()")
+        if callable(params):
+            raise StubError(
+                f"stub.on() was given params={shortened(params, 80)}, which no parameters are "
+                f"equal to. Write the parameters or ANY; or give a function of the text and the "
+                f"parameters in the place of the statement."
+            )
         expected = Expectation(statement, parameters(params))
         with self._lock:
             self._script.add(expected)
@@ -337,7 +359,8 @@ stub.record(connect, path), with the driver's real connect, where its database c
         with self._lock:
             self._made += 1
             number = self._made
-        connection: StubConnection = (style or self.style).connect(self, args, kwargs, number)
+        with self.noting():
+            connection: StubConnection = (style or self.style).connect(self, args, kwargs, number)
         connection._where = line_of_user()
         if self._source is not None and style is None:
             self._source.opened(connection, args, kwargs)

@@ -4,6 +4,7 @@
 
     targets      what a dotted path means
     connecting   what takes the place of it, and is asked about it as a Mock is
+      derived    classes that are derived from it, whose objects are refused
     places       everything that holds it; put in and put back
       holders      how it is put into each kind of them
       remembered   whose defaults it was among, so that no second search is needed

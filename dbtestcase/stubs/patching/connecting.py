@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from ...errors import StubError
+from .derived import Derived
+
 if TYPE_CHECKING:
     from ..stub import ConnectionStub
 
@@ -66,6 +69,7 @@ class StubbedConnect:
     _mock: mock.Mock
     _signature: inspect.Signature | None
     _lock: threading.RLock
+    _derived: Derived | None
     # not in a dictionary of its own, as replace_everywhere() would have to ask whose that is
     __slots__ = ("__dict__", "__weakref__", "original")
 
@@ -74,11 +78,15 @@ class StubbedConnect:
         # a spec lets the mock tell that a=1 and 1 are the same argument
         plain = isinstance(original, types.FunctionType | type)
         object.__setattr__(self, "original", original)
+        real = original  # there may be a stub of it already
+        while isinstance(real, StubbedConnect):
+            real = real.original
         self.__dict__.update(
             _stub=stub,
             _mock=mock.Mock(spec=original if plain else None, name=name, return_value=_CONNECTS),
             _signature=_signature(original),
             _lock=threading.RLock(),
+            _derived=Derived(real, self._refuse) if isinstance(real, type) else None,
             __name__=name,
             __qualname__=getattr(original, "__qualname__", name),
             __module__=getattr(original, "__module__", None),
@@ -101,6 +109,27 @@ class StubbedConnect:
         if result is not _CONNECTS:
             return result
         return self._stub.connected(args, kwargs)
+
+    def guard(self) -> None:
+        """Refuse objects of derived classes, which would connect for real."""
+        if self._derived is not None:
+            self._derived.guard()
+
+    def let_go(self) -> None:
+        """Leave the derived classes alone."""
+        if self._derived is not None:
+            self._derived.let_go()
+
+    def _refuse(self, kind: type) -> None:
+        if _for_real.get() or _is_ours() or not self._stub.is_running:
+            return
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        with self._stub.noting():
+            raise StubError(
+                f"{name} is derived from {self._stub.name}, which is stubbed, and would connect "
+                f'for real. Stub it as well, by stub_connection("{name}"), or replace it in the '
+                f"test."
+            )
 
     def _forget(self) -> None:
         """Drop old calls where the stub's history is bounded."""
@@ -138,14 +167,17 @@ class StubbedConnect:
 
     def __instancecheck__(self, instance: Any) -> bool:
         if getattr(type(instance), "_dbt_is_stub", False):
-            return bool(instance._stub is self._stub)
+            of_same_stub: bool = instance._stub is self._stub
+            return of_same_stub or self.__subclasscheck__(instance.__class__)
         return isinstance(self.original, type) and isinstance(instance, self.original)
 
     def __subclasscheck__(self, subclass: type) -> bool:
         return isinstance(self.original, type) and issubclass(subclass, self.original)
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (self.original,)
+        if self._derived is None or not self._stub.is_running:
+            return (self.original,)
+        return self._derived.bases()
 
     def __or__(self, other: Any) -> Any:
         return self.original | other
@@ -160,6 +192,8 @@ class StubbedConnect:
 def _is_ours() -> bool:
     """Tell whether the library connects for itself, as it does where tests have a database, too."""
     frame = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__") == f"{__package__}.derived":
+        frame = frame.f_back  # type: ignore[assignment]
     while frame is not None:
         name = str(frame.f_globals.get("__name__"))
         # what the door of a test class lets through is the program's, not ours

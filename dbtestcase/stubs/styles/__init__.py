@@ -84,6 +84,10 @@ class Style:
         """Complete an answer by what the driver makes of it for one statement."""
         return answer
 
+    def named(self, name: str, statement: str) -> str:
+        """Give the name of a column as the driver's server has it, from that of another's."""
+        return name
+
     def describes_as(self, driver: str) -> bool:
         """Tell whether the columns of a driver are described as those of this style."""
         return False
@@ -156,9 +160,10 @@ def style_of(path: str, target: Any) -> str:
     :param path: by which the user named it.
     :param target: the function.
     """
-    module = getattr(target, "__module__", None) or ""
-    for name in (str(module).lstrip("_"), path):
-        top = name.partition(".")[0]
+    # a class of a program's own comes from what it is derived from
+    modules = [each.__module__ for each in getattr(target, "__mro__", (target,))]
+    for name in (*modules, path):
+        top = str(name).lstrip("_").partition(".")[0]
         if top in _MODULES:
             return top
     return "pep249"

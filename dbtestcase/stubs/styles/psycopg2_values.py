@@ -98,8 +98,10 @@ def rendered(statement: Any) -> str:
     'select %s from "a"."b"'
 
     :raises TypeError: it is no statement.
+    :raises UnicodeEncodeError: it is not Unicode.
     """
     if isinstance(statement, str):
+        statement.encode()  # as psycopg2 does at once
         return statement
     if isinstance(statement, bytes):
         return statement.decode()
@@ -159,9 +161,7 @@ def check_parameters(statement: str, params: Any) -> None:
             raise psycopg2.ProgrammingError("incomplete placeholder: '%(' without ')'")
         if not is_named:
             _check_sequence(params)
-        value = params[place if name is None else name]
-        if type(value) not in _PLAIN:
-            psycopg2.extensions.adapt(value)
+        _check_value(params[place if name is None else name])
     if wrong:
         raise ValueError(wrong)
     if is_named is False and len(params) > len(marks):
@@ -178,7 +178,25 @@ def _check_sequence(params: Any) -> None:
         raise TypeError(f"'{kind.__name__}' object does not support indexing")
 
 
-_PLAIN = frozenset({bool, bytes, decimal.Decimal, float, int, str, type(None)})
+def _check_value(value: Any) -> None:
+    kind = type(value)
+    if kind in _PLAIN:
+        return
+    # what a program has registered for classes of its own may be anything
+    adapted: Any = value if kind is str else psycopg2.extensions.adapt(value)
+    if isinstance(adapted, psycopg2.extensions.QuotedString):
+        adapted = adapted.adapted
+    if isinstance(adapted, str):
+        adapted.encode()
+        if "\0" in adapted:
+            raise ValueError("A string literal cannot contain NUL (0x00) characters.")
+    elif isinstance(adapted, _Array | psycopg2.extensions.SQL_IN):
+        for each in value:
+            _check_value(each)
+
+
+_PLAIN = frozenset({bool, bytes, decimal.Decimal, float, int, type(None)})
+_Array: Any = type(psycopg2.extensions.adapt([]))
 _MARK = re.compile(r"%(?:%|(?:\((?P<name>[^)%]*)(?P<end>\)?))?(?P<kind>.?))", re.S)
 _INCOMPLETE = "%("
 
@@ -202,13 +220,22 @@ def _marks(statement: str) -> tuple[list[str | None], str]:
 
 
 def _adapted(value: Any) -> bytes:
+    return bytes(psycopg2.extensions.adapt(_sent(value)).getquoted())
+
+
+def _sent(value: Any) -> Any:
+    """Give a value that is adapted without a connection as the value itself with one."""
     if isinstance(value, bytes | bytearray | memoryview):
         # the adapter of these asks a connection which way the server knows
-        return b"'\\x" + bytes(value).hex().encode() + b"'::bytea"
-    adapted: Any = psycopg2.extensions.adapt(value)
-    if hasattr(adapted, "encoding"):
-        adapted.encoding = "utf8"
-    return bytes(adapted.getquoted())
+        return psycopg2.extensions.AsIs(f"'\\x{bytes(value).hex()}'::bytea")
+    if isinstance(value, list | tuple):
+        items = map(_sent, value)
+        return list(items) if isinstance(value, list) else tuple(items)
+    is_text = isinstance(value, str)
+    if is_text and isinstance(psycopg2.extensions.adapt(value), psycopg2.extensions.QuotedString):
+        # without a connection texts are sent in Latin-1, which has each byte
+        return value.encode().decode("latin-1")
+    return value
 
 
 Maker = Callable[[list[str], list[tuple[Any, ...]]], list[Any]]

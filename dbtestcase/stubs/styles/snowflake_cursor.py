@@ -2,123 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
-import uuid
-from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn, Self
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
 
-from ..connections import NOTHING, StubCursor
+from ..answers import Answer
+from ..connections import NOTHING
+from .snowflake_results import Results, id_of
+from .snowflake_texts import COUNT, session_settings, shares, statements
 
 __all__ = ["DictCursor", "SnowflakeCursor"]
 
 
-class SnowflakeCursor(StubCursor):
+class SnowflakeCursor(Results):
     """A cursor that behaves as ``SnowflakeCursor`` does.
 
     :param connection: that made it.
     """
 
-    # it has attributes of all kinds, as the real one has
-
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
-        self._executed: str | None = None
-        self._id: str | None = None
-        self._count: int | None = None
-        self._metadata: Any = None
-        self._fetched = -1
-        #: Errors and warnings of the cursor, which a stub has none of.
-        self.messages: list[Any] = []
+        self._settings: dict[str, Any] = {}
 
-    def _check_cursor(self) -> None:
-        if self._closed:
-            raise self._connection._error("InterfaceError", "Cursor is closed.", errno=252006)
-
-    def _check_open(self) -> None:
-        if self._closed or self._connection._closed:
-            raise self._connection._error("InterfaceError", "Cursor is closed.", errno=252006)
-
-    def _check_rows(self) -> NoReturn:
-        raise self._connection._error(
-            "ProgrammingError",
-            "No results available (not produced by this query)",
-            errno=252009,
-        )
-
-    def _check_fetch(self) -> None:
-        # rows that came are still given when the connection is closed
-        self._check_cursor()
-        if self._rows is None:
-            self._check_rows()
-
-    @property
-    def connection(self) -> Any:
-        """The connection that made the cursor."""
-        return self._connection
-
-    @property
-    def description(self) -> Any:
-        """A ``ResultMetadata`` for each column, also after the cursor is closed."""
-        return self._metadata() if callable(self._metadata) else self._metadata
-
-    @property
-    def rowcount(self) -> int | None:
-        """How many rows were found or changed; None before the first statement."""
-        return self._count
-
-    @property
-    def rownumber(self) -> int | None:
-        """The position of the row that was fetched last, from 0."""
-        return self._fetched if self._fetched >= 0 else None
-
-    @property
-    def sfqid(self) -> str | None:
-        """The id of the last query; a new one for each, where the script names none."""
-        if self._id is None and self._executed is not None:
-            self._id = self._answer.query_id or str(uuid.uuid4())
-        return self._id
-
-    @property
-    def query(self) -> str | None:
-        """The text of the last statement."""
-        return self._executed
-
-    @property
-    def sqlstate(self) -> None:
-        """The SQLSTATE, which a success has none of."""
-        return None
-
-    @property
-    def lastrowid(self) -> None:
-        """Snowflake has none."""
-        return None
-
-    @property
-    def is_file_transfer(self) -> bool:
-        """Whether the last statement was a PUT or GET."""
-        return (self._executed or "").lstrip()[:4].upper() in ("PUT ", "GET ")
-
-    def is_closed(self) -> bool:
-        """Tell whether the cursor is closed, or its connection."""
-        return self._closed or self._connection._closed
-
-    def close(self) -> bool:
-        """Close the cursor.
-
-        :returns: whether it was open.
-        """
-        if self._closed:
-            return False
-        self._closed = True
-        self._rows = None
-        return True
-
-    def reset(self, closing: bool = False) -> None:
-        """Give up the rows."""
-        self._check_cursor()
-        self._rows = None
-        if not closing:
-            self._count = None
+    def set_statement_parameter(self, key: str, value: Any) -> None:
+        """Set a parameter for all statements of the cursor."""
+        self._check_open()
+        self._settings[key] = value
 
     def execute(
         self,
@@ -129,37 +38,86 @@ class SnowflakeCursor(StubCursor):
         _skip_upload_on_content_match: bool = False,
         *,
         params: Any = None,
+        _force_qmark_paramstyle: bool = False,
+        _statement_params: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> Self:
-        """Execute a statement.
+        """Execute a statement, or several in one text where their number is told.
 
         :returns: the cursor.
         """
         self._check_open()
         parameters = self._one_of(parameters, params, "parameters", "params")
+        self.reset()
+        connection: Any = self._connection
         if isinstance(operation, str) and not operation.strip(" \t\n\r"):
-            self._rows = self._count = None
             return self
-        return self._do(operation, parameters)
-
-    def _do(self, operation: Any, params: Any, *, many: bool = False) -> Self:
-        self._count = None
-        self._answer, self._rows = NOTHING, None
-        params = self._check_parameters(operation, params, many=many)
-        self._run(operation, params, many=many)
-        self._executed, self._id, self._fetched = operation, None, -1
-        self._count = self._rowcount()
-        # made when it is asked for, and kept when later statements fail
-        answer = self._answer
-        self._metadata = lambda: self._description_of(answer)
+        with self._in_qmark() if _force_qmark_paramstyle else contextlib.nullcontext():
+            several = self._do(operation, parameters, num_statements, _statement_params)
+            self._take(several[0], (operation, parameters if connection.is_pyformat else None))
+            if len(several) > 1:
+                self._have(several)
         return self
 
-    def _description_of(self, answer: Any) -> Any:
-        current, self._answer = self._answer, answer
+    @contextlib.contextmanager
+    def _in_qmark(self) -> Iterator[None]:
+        """Have placeholders written as question marks."""
+        connection: Any = self._connection
+        before = connection.paramstyle
         try:
-            return self._describe()
+            self._set_paramstyle("qmark")
+            yield
         finally:
-            self._answer = current
+            self._set_paramstyle(before)
+
+    def _set_paramstyle(self, paramstyle: str) -> None:
+        connection: Any = self._connection
+        if paramstyle != connection.paramstyle:
+            connection.paramstyle = paramstyle
+            connection._tell_real(lambda real: setattr(real, "paramstyle", paramstyle))
+
+    def _statements(
+        self, text: str, count: int | None, settings: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """Give the statements of a text.
+
+        :param count: how many it was said to have, None where nobody said it.
+        :param settings: of this call only.
+        """
+        connection: Any = self._connection
+        text = connection._style.text(text)
+        if count is None:
+            count = 1
+            if connection._settings or self._settings or settings:
+                given = {**connection._settings, **self._settings, **(settings or {})}
+                count = int(given.get(COUNT, 1))
+        if count == 1 and ";" not in text:
+            return [text]
+        try:
+            with connection._stub.noting():
+                return statements(text, count)
+        except ValueError as error:
+            kind, told = "ProgrammingError", str(error)
+            raise connection._error(kind, told, errno=8, sqlstate="0A000") from None
+
+    def _do(
+        self, text: str, params: Any, count: int | None, settings: Mapping[str, Any] | None
+    ) -> list[Answer]:
+        """Let the script answer each statement of a text."""
+        connection: Any = self._connection
+        params = self._check_parameters(text, params, many=False)
+        found = self._statements(text, count, settings)
+        given = shares(found, params, connection.paramstyle) if len(found) > 1 else [params]
+        answers = []
+        for each, share in zip(found, given, strict=True):
+            self._run(each, share)
+            answers.append(self._answer)
+        return answers
+
+    def _run(self, statement: Any, params: Any, *, many: bool = False) -> None:
+        super()._run(statement, params, many=many)
+        connection: Any = self._connection
+        connection._set(session_settings(statement))
 
     def executemany(
         self,
@@ -168,6 +126,7 @@ class SnowflakeCursor(StubCursor):
         num_statements: int | None = None,
         *,
         seqparams: Iterable[Any] | None = None,
+        _force_qmark_paramstyle: bool = False,
         **kwargs: Any,
     ) -> Self:
         """Execute a statement once for each set of parameters.
@@ -184,97 +143,78 @@ class SnowflakeCursor(StubCursor):
                 errno=251007,
             )
         sets = list(sets or ())
-        return self._do(operation, sets, many=True) if sets else self
+        if not sets:
+            return self
+        self.reset()
+        with self._in_qmark() if _force_qmark_paramstyle else contextlib.nullcontext():
+            if len(self._statements(operation, num_statements)) > 1:
+                counts = []
+                for each in sets:
+                    self.execute(operation, each, num_statements=num_statements)
+                    counts.append(self._count or 0)
+                self._count = sum(counts)
+                return self
+            sets = self._check_parameters(operation, sets, many=True)
+            self._run(operation, sets, many=True)
+            self._take(self._answer, (operation, None))
+        return self
 
-    def execute_async(self, command: str, params: Any = None, **kwargs: Any) -> dict[str, Any]:
+    def _check_parameters(self, text: str, params: Any, *, many: bool) -> Any:
+        connection: Any = self._connection
+        if many and not connection.is_pyformat and not isinstance(params[0], dict):
+            # all go to the server at once, as columns
+            size = len(params[0])
+            for each in params:
+                if len(each) != size:
+                    raise connection._error(
+                        "InterfaceError",
+                        f"Bulk data size don't match. expected: {size}, got: {len(each)}, "
+                        f"command: {text}",
+                        errno=251007,
+                    )
+        return super()._check_parameters(text, params, many=many)
+
+    def execute_async(
+        self,
+        command: str,
+        params: Any = None,
+        num_statements: int | None = None,
+        *,
+        _statement_params: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
         """Execute a statement at once, and give its id; ``get_results_from_sfqid()`` takes it."""
         self._check_open()
-        self._do(command, params)
-        style: Any = self._connection._style
-        style.waiting[self.sfqid] = self._answer
-        self._rows = None
-        return {"queryId": self.sfqid}
+        self.reset()
+        several = self._do(command, params, num_statements, _statement_params)
+        self._answer, self._rows, self._executed, self._described = NOTHING, None, None, NOTHING
+        self._id = id_of(several[0])
+        connection: Any = self._connection
+        connection._style.keep_results(self._id, several, connection._stub.keep_history)
+        return {"queryId": self._id}
 
     def get_results_from_sfqid(self, sfqid: str) -> None:
         """Give the rows of what ``execute_async()`` has executed."""
         self._check_open()
-        style: Any = self._connection._style
-        # the rows can be asked for once, so that nothing is kept of what was fetched
-        answer = style.waiting.pop(sfqid, None)
-        if answer is None:
-            raise self._connection._error("ProgrammingError", f"Query {sfqid} failed", errno=-1)
-        self._answer, self._rows, self._position = answer, answer.rows, 0
-        self._id, self._fetched, self._count = sfqid, -1, self._rowcount()
-        self._metadata = lambda: self._description_of(answer)
+        connection: Any = self._connection
+        several = connection._style.results_of(sfqid)
+        self.reset()
+        self._take(several[0], None, sfqid)
+        if len(several) > 1:
+            self._have(several)
 
     def callproc(self, procname: str, args: Any = None) -> Any:
         """Call a procedure; the script knows it as ``CALL name(%s)``."""
-        marks = ", ".join(["%s"] * len(args or ()))
+        args = () if args is None else args
+        if isinstance(args, str | bytes) or not isinstance(args, Sequence):
+            raise TypeError(
+                f"callproc args must be a sequence (e.g. list or tuple), not {type(args).__name__}"
+            )
+        connection: Any = self._connection
+        mark = {"qmark": "?", "numeric": ":{}"}.get(connection.paramstyle, "%s")
+        marks = ", ".join(mark.format(number) for number in range(1, len(args) + 1))
         self.execute(f"CALL {procname}({marks})", args)
         return args
-
-    def fetchone(self) -> Any:
-        """Fetch the next row, or None."""
-        self._check_fetch()
-        row = self._next()
-        if row is not None:
-            self._fetched += 1
-        return row
-
-    def fetchmany(self, size: int | None = None) -> list[Any]:
-        """Fetch the next rows."""
-        self._check_cursor()
-        size = self.arraysize if size is None else size
-        if size < 0:
-            raise self._connection._error(
-                "ProgrammingError",
-                f"The number of rows is not zero or positive number: {size}",
-                errno=251007,
-            )
-        if size == 0:
-            return []
-        self._check_fetch()
-        rows = self._some(size)
-        self._fetched += len(rows)
-        return rows
-
-    def fetchall(self) -> list[Any]:
-        """Fetch all rows that are left."""
-        self._check_fetch()
-        rows = self._rest()
-        self._fetched += len(rows)
-        return rows
-
-    def fetch_pandas_all(self, **kwargs: Any) -> Any:
-        """Give all rows as a ``DataFrame``, where pandas is installed."""
-        self._check_open()
-        pandas = self._pandas()
-        self._check_fetch()
-        return pandas.DataFrame(self._tuples(self._position), columns=self._answer.names())
-
-    def fetch_pandas_batches(self, **kwargs: Any) -> Iterator[Any]:
-        """Give all rows as one ``DataFrame``, where pandas is installed."""
-        yield self.fetch_pandas_all(**kwargs)
-
-    def _tuples(self, start: int) -> list[tuple[Any, ...]]:
-        rows = self._rows or []
-        self._position = len(rows)
-        return rows[start:]
-
-    def _pandas(self) -> Any:
-        try:
-            return importlib.import_module("pandas")
-        except ModuleNotFoundError:
-            style: Any = self._connection._style
-            raise style.missing("pandas") from None
-
-    def nextset(self) -> None:
-        """There is no second result: ``execute_string()`` gives a cursor for each."""
-        self._check_open()
-
-    def scroll(self, value: int, mode: str = "relative") -> NoReturn:
-        """Snowflake does not have it."""
-        raise self._connection._error("NotSupportedError", "scroll is not supported")
 
     def _one_of(self, value: Any, alias: Any, name: str, other: str) -> Any:
         if value is not None and alias is not None:
@@ -284,26 +224,6 @@ class SnowflakeCursor(StubCursor):
                 errno=251007,
             )
         return alias if value is None else value
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        row = self.fetchone()
-        if row is None:
-            raise StopIteration
-        return row
-
-    def next(self) -> Any:
-        """Give the next row, as Python 2 asked for it."""
-        return self.__next__()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, error: object, traceback: object) -> None:
-        self.close()
-
 
 class DictCursor(SnowflakeCursor):
     """A cursor whose rows are dictionaries."""

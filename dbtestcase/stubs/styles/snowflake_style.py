@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import io
 import sys
 import types
 from collections.abc import Generator, Iterable, Mapping, Sized
@@ -13,10 +12,11 @@ from ...errors import StubError
 from ..answers import Answer
 from ..connections import StubConnection
 from ..pep249 import Errors
-from ..statements import is_empty, split, verb
+from ..statements import verb
 from . import Style, unstubbed
 from .snowflake_cursor import DictCursor, SnowflakeCursor
-from .snowflake_values import STATUS, UPDATED, describe
+from .snowflake_texts import cut
+from .snowflake_values import STATUS, UPDATED, describe, unbindable
 
 if TYPE_CHECKING:
     from ..stub import ConnectionStub
@@ -59,9 +59,12 @@ class SnowflakeConnection(StubConnection):
         self, stub: ConnectionStub, style: Style, arguments: Mapping[str, Any], number: int
     ) -> None:
         super().__init__(stub, style, arguments, number)
-        # Snowflake's own default; the program's is sent when it connects
-        self._auto = bool(arguments.get("autocommit", True))
-        #: How placeholders are written: ``pyformat``, ``qmark`` or another.
+        #: of the session; Snowflake's own defaults are not in it
+        self._settings: dict[str, Any] = {}
+        self._auto = True
+        self._set(arguments.get("session_parameters") or {})
+        if arguments.get("autocommit") is not None:
+            self._auto = bool(arguments["autocommit"])
         self.paramstyle = arguments.get("paramstyle") or _default_paramstyle()
         #: Errors and warnings of the connection, which a stub has none of.
         self.messages: list[Any] = []
@@ -74,6 +77,34 @@ class SnowflakeConnection(StubConnection):
 
     def _autocommits(self) -> bool:
         return self._auto
+
+    def _set(self, settings: Mapping[str, Any]) -> None:
+        """Note settings of the session."""
+        for name, value in settings.items():
+            self._settings[name.upper()] = value
+            if name.upper() == "AUTOCOMMIT":
+                self._auto = str(value).lower() in ("true", "on", "1")
+
+    @property
+    def paramstyle(self) -> str:
+        """How placeholders are written: ``format``, ``numeric``, ``pyformat`` or ``qmark``."""
+        return self._paramstyle
+
+    @paramstyle.setter
+    def paramstyle(self, value: str) -> None:
+        if not isinstance(value, str):
+            raise self._error(
+                "ProgrammingError",
+                f"paramstyle must be str or ParamStyle, got {type(value).__name__}",
+            )
+        known = ("format", "numeric", "pyformat", "qmark")
+        style = str(value).strip().lower()
+        if style not in known:
+            raise self._error(
+                "ProgrammingError",
+                f"Invalid paramstyle: {value!r}. Supported: {', '.join(known)}",
+            )
+        self._paramstyle = style
 
     @property
     def is_pyformat(self) -> bool:
@@ -134,6 +165,28 @@ class SnowflakeConnection(StubConnection):
         """Tell whether each statement is committed by itself."""
         return self._auto
 
+    def get_query_status(self, sf_qid: str) -> Any:
+        """Tell the state of what ``execute_async()`` was given, which is done at once."""
+        style: Any = self._style
+        style.results_of(sf_qid)
+        return importlib.import_module(f"{_PACKAGE}.constants").QueryStatus.SUCCESS
+
+    def get_query_status_throw_if_error(self, sf_qid: str) -> Any:
+        """Tell the same: what has failed raised its error at once."""
+        return self.get_query_status(sf_qid)
+
+    @staticmethod
+    def is_still_running(status: Any) -> bool:
+        """Tell whether a state is that of a query which goes on."""
+        real: Any = _from_connector("SnowflakeConnection")
+        return bool(real.is_still_running(status))
+
+    @staticmethod
+    def is_an_error(status: Any) -> bool:
+        """Tell whether a state is that of a query which has failed."""
+        real: Any = _from_connector("SnowflakeConnection")
+        return bool(real.is_an_error(status))
+
     def cursor(self, cursor_class: Any = None) -> Any:
         """Make a cursor.
 
@@ -141,16 +194,8 @@ class SnowflakeConnection(StubConnection):
         """
         self._check()
         self._stub.check_running()
-        name = "SnowflakeCursor" if cursor_class is None else cursor_class.__name__
-        module = getattr(cursor_class, "__module__", _PACKAGE)
-        kind = {"SnowflakeCursor": SnowflakeCursor, "DictCursor": DictCursor}.get(name)
-        if kind is None or not str(module).startswith((_PACKAGE, __name__.rpartition(".")[0])):
-            raise StubError(
-                f"a cursor of class {name} was asked for, and the stub of a connection plays only "
-                f"SnowflakeCursor and DictCursor. Replace the code that needs this class in the "
-                f"test."
-            )
-        return kind(self)
+        with self._stub.noting():
+            return _kind_of(cursor_class)(self)
 
     def execute_string(
         self,
@@ -180,7 +225,7 @@ class SnowflakeConnection(StubConnection):
     def _stream(
         self, text: str, remove_comments: bool, cursor_class: Any, options: Mapping[str, Any]
     ) -> Generator[Any, None, None]:
-        for statement in _statements(text, remove_comments):
+        for statement in cut(text, remove_comments):
             yield self.cursor(cursor_class).execute(statement, **options)
 
     def __enter__(self) -> Self:
@@ -219,8 +264,26 @@ class SnowflakeStyle(Style):
 
     def __init__(self, errors: Errors) -> None:
         super().__init__(errors)
-        #: the answers to what was executed asynchronously, by the ids of the queries
-        self.waiting: dict[str, Answer] = {}
+        self._results: dict[str, list[Answer]] = {}
+
+    def keep_results(self, query_id: str, answers: list[Answer], keep: int | None) -> None:
+        """Keep the answers to what was executed asynchronously.
+
+        :param keep: how many of these, None for all.
+        """
+        self._results[query_id] = answers
+        while keep is not None and len(self._results) > max(keep, 1):
+            del self._results[next(iter(self._results))]
+
+    def results_of(self, query_id: str) -> list[Answer]:
+        """Give the answers to what was executed asynchronously.
+
+        :raises ProgrammingError: of the connector, as nothing was executed by this id.
+        """
+        try:
+            return self._results[query_id]
+        except KeyError:
+            raise self.error("ProgrammingError", f"Query {query_id} failed", errno=-1) from None
 
     def missing(self, package: str) -> Exception:
         """Make the error for a package that the connector wants and that is not installed."""
@@ -249,10 +312,9 @@ class SnowflakeStyle(Style):
             count = 1 if count is None else count
         return Answer([row], (name,), count, answer.lastrowid, answer.query_id)
 
-    def text(self, statement: Any) -> str:
-        if isinstance(statement, str):
-            return statement
-        raise TypeError(f"execute() needs the text of a statement, not {type(statement).__name__}")
+    def named(self, name: str, statement: str) -> str:
+        # Snowflake has those in capitals that are not quoted
+        return name if f'"{name}"' in statement else name.upper()
 
     def describes_as(self, driver: str) -> bool:
         return driver == "snowflake"
@@ -272,13 +334,29 @@ class SnowflakeStyle(Style):
             raise self.error("ProgrammingError", why, errno=251007)
         if not connection.is_pyformat:
             len(params)  # the server has the placeholders, and refuses what does not fit
+            self._check_values(params, on_server=True)
             return
         if not isinstance(params, Iterable):
             raise TypeError(f"'{type(params).__name__}' object is not iterable")
         if isinstance(params, Sized) and len(params):
             is_mapping = isinstance(params, Mapping)
+            values: Iterable[Any] = params
+            if isinstance(params, Mapping):
+                values = params.values()
+            self._check_values(values, on_server=False)
             # values are texts of SQL by then
             text % (dict.fromkeys(params, "") if is_mapping else ("",) * len(params))
+
+    def _check_values(self, values: Iterable[Any], *, on_server: bool) -> None:
+        kind = unbindable(values, on_server=on_server)
+        if kind is not None:
+            raise self.error(
+                "ProgrammingError",
+                f"Binding data in type ({kind}) is not supported. Convert the value to a "
+                f"supported Python type (str, int, float, bool, bytes, "
+                f"date/datetime/time/timedelta) before binding it.",
+                errno=255001,
+            )
 
     def connection_class(self) -> type | None:
         return _from_connector("SnowflakeConnection")
@@ -287,14 +365,16 @@ class SnowflakeStyle(Style):
         return _from_connector(stub.__name__)
 
 
-def _statements(text: str, remove_comments: bool) -> list[str]:
-    """Cut a script as the connector does, with its own function where it is installed."""
-    try:
-        theirs: Any = importlib.import_module(f"{_PACKAGE}.util_text")
-    except ImportError:
-        return [each for each in split(text) if not is_empty(each)]
-    found = theirs.split_statements(io.StringIO(text), remove_comments)
-    return [each for each, _ in found if each]
+def _kind_of(cursor_class: Any) -> type[SnowflakeCursor]:
+    name = "SnowflakeCursor" if cursor_class is None else cursor_class.__name__
+    module = getattr(cursor_class, "__module__", _PACKAGE)
+    kind = {"SnowflakeCursor": SnowflakeCursor, "DictCursor": DictCursor}.get(name)
+    if kind is None or not str(module).startswith((_PACKAGE, __name__.rpartition(".")[0])):
+        raise StubError(
+            f"a cursor of class {name} was asked for, and the stub of a connection plays only "
+            f"SnowflakeCursor and DictCursor. Replace the code that needs this class in the test."
+        )
+    return kind
 
 
 def _default_paramstyle() -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import decimal
 import sys
+import time
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..answers import Answer
 from . import columns
 
-__all__ = ["STATUS", "UPDATED", "describe"]
+__all__ = ["STATUS", "UPDATED", "describe", "unbindable"]
 
 #: What Snowflake names the column that tells how many rows were changed.
 UPDATED = {
@@ -74,3 +76,50 @@ def describe(answer: Answer) -> list[Any]:
         lambda name, value: kind(name, code_of(value), None, None, None, None, True),
         lambda given: kind(*given),
     )
+
+
+_BINDABLE = (
+    *(type(None), bool, int, float, decimal.Decimal, str, bytes, bytearray),
+    *(datetime.date, datetime.time, datetime.timedelta, time.struct_time),
+)
+_NUMPY = ("bool", "bool_", "float", "int", "uint")
+
+
+def unbindable(values: Iterable[Any], *, on_server: bool) -> str | None:
+    """Give the name of the type of the first value that the connector refuses, or None.
+
+    >>> unbindable([1, [2, {}]], on_server=False), unbindable([1, "one"], on_server=True)
+    ('dict', None)
+
+    :param values: of a statement's parameters.
+    :param on_server: whether they are sent beside the text, and not in it.
+    """
+    for value in values:
+        if isinstance(value, list):
+            # of a list in a list, only a text can be made
+            found = unbindable(value, on_server=on_server)
+            if on_server and found is None and any(isinstance(each, list) for each in value):
+                found = "list"
+            if found is not None:
+                return found
+            continue
+        if on_server and _has_its_type(value):
+            value = value[1]
+            if isinstance(value, list):
+                return "list"
+        if not isinstance(value, _BINDABLE) and not _is_of_numpy(value, on_server):
+            return type(value).__name__.lower()
+    return None
+
+
+def _has_its_type(value: Any) -> bool:
+    """Tell whether a value is written with Snowflake's type: ``("DECFLOAT", 1)``."""
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
+
+
+def _is_of_numpy(value: Any, on_server: bool) -> bool:
+    kind = type(value)
+    if kind.__module__ != "numpy":
+        return False
+    name = kind.__name__
+    return name.rstrip("0123456789") in _NUMPY or (name == "datetime64" and not on_server)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import os
 import sqlite3
 import threading
 import types
@@ -11,151 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from ...errors import StubError
 from ..answers import Answer
-from ..connections import NOTHING, ReadOnly, StubConnection, StubCursor
+from ..connections import ReadOnly, StubConnection
 from ..pep249 import Errors
-from ..statements import is_empty, verb
-from . import Style, columns, unstubbed
-from .sqlite3_values import check_parameters, check_single, described, statements
+from ..statements import verb
+from . import Style, columns, style_of, unstubbed
+from .sqlite3_cursor import DML, Cursor
+from .sqlite3_values import check_parameters, check_single
 
 if TYPE_CHECKING:
     from ..stub import ConnectionStub
 
 __all__ = ["make"]
 
-#: What opens a transaction.
-_DML = ("INSERT", "UPDATE", "DELETE", "REPLACE")
-
-
-class Cursor(StubCursor):
-    """A cursor that behaves as ``sqlite3.Cursor`` does.
-
-    :param connection: that made it.
-    """
-
-    __slots__ = ("row_factory",)
-
-    def __init__(self, connection: Connection) -> None:
-        super().__init__(connection)
-        self.row_factory = connection.row_factory
-
-    def _check_open(self) -> None:
-        self._connection._check_thread()
-        if self._closed:
-            raise self._connection._error("ProgrammingError", "Cannot operate on a closed cursor.")
-        self._connection._check_open()
-
-    def _check_rows(self) -> None:
-        """Nothing is an empty list here."""
-
-    def _made(self, rows: list[tuple[Any, ...]]) -> list[Any]:
-        factory = self.row_factory
-        if factory is None:
-            return rows
-        if isinstance(factory, type) and issubclass(factory, sqlite3.Row):
-            cursor = described(self._answer.names())
-            return [factory(cursor, row) for row in rows]
-        return [factory(self, row) for row in rows]
-
-    @ReadOnly
-    def connection(self) -> Any:
-        """The connection that made the cursor."""
-        return self._connection
-
-    @ReadOnly
-    def description(self) -> Any:
-        """The names of the columns, and six times None for each."""
-        return self._describe()
-
-    @ReadOnly
-    def rowcount(self) -> int:
-        """How many rows were changed; -1 after a query."""
-        return self._rowcount() if self._rows is None else -1
-
-    @ReadOnly
-    def lastrowid(self) -> int | None:
-        """The row that was inserted last, where the script says it."""
-        return self._answer.lastrowid
-
-    def close(self) -> None:
-        """Close the cursor."""
-        connection: Any = self._connection
-        connection._check_thread()
-        connection._check_open()
-        self._closed = True
-
-    def execute(self, sql: str, parameters: Any = (), /) -> Self:
-        """Execute a statement."""
-        self._begin()
-        self._check_parameters(sql, parameters, many=False)
-        if is_empty(sql):
-            return self
-        self._run(sql, parameters)
-        self._connection._changed(sql, self._rowcount())
-        return self
-
-    def _begin(self) -> None:
-        """Forget the last statement, also where the next is refused."""
-        self._connection._check_thread()
-        try:
-            self._check_open()
-        except sqlite3.ProgrammingError:
-            self._answer = dataclasses.replace(self._answer, rowcount=-1)
-            raise
-        self._answer, self._rows = NOTHING, None
-
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> Self:
-        """Execute a statement that changes rows, once for each set of parameters."""
-        self._begin()
-        parameters = self._check_parameters(sql, parameters, many=True)
-        if verb(sql) not in (*_DML, "WITH"):
-            raise self._connection._error(
-                "ProgrammingError", "executemany() can only execute DML statements."
-            )
-        if parameters:
-            self._run(sql, parameters, many=True)
-        else:  # nothing is executed, in a transaction all the same
-            self._answer = Answer(rowcount=0)
-        self._connection._changed(sql, self._rowcount())
-        return self
-
-    def executescript(self, sql_script: str, /) -> Self:
-        """Execute several statements; the script answers each by itself."""
-        self._check_open()
-        connection: Any = self._connection
-        if connection.in_transaction:
-            connection.commit()
-        # the cursor's own rows are not touched, nor does a change open a transaction
-        runs = Cursor(connection)
-        for statement in statements(self._connection._style.text(sql_script)):
-            runs._run(statement, None)
-            connection._changed(statement, runs._rowcount(), in_script=True)
-        return self
-
-    def fetchone(self) -> Any:
-        """Fetch the next row, or None."""
-        self._check_open()
-        return self._next()
-
-    def fetchmany(self, size: int | None = None) -> list[Any]:
-        """Fetch the next rows; all of them for a size below 1, as the driver does."""
-        self._check_open()
-        size = self.arraysize if size is None else size
-        return self._some(size) if size > 0 else self._rest()
-
-    def fetchall(self) -> list[Any]:
-        """Fetch all rows that are left."""
-        self._check_open()
-        return self._rest()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Any:
-        self._check_open()
-        rows = self._rows
-        if rows is None or self._position >= len(rows):
-            raise StopIteration
-        return self._next()
+#: What ``autocommit`` is where nobody has set it.
+_LEGACY: int = getattr(sqlite3, "LEGACY_TRANSACTION_CONTROL", -1)
 
 
 class Connection(StubConnection):
@@ -164,8 +33,9 @@ class Connection(StubConnection):
     __slots__ = (
         "_changes",
         "_in_transaction",
+        "_level",
+        "_mode",
         "_thread",
-        "isolation_level",
         "row_factory",
         "text_factory",
     )
@@ -176,11 +46,56 @@ class Connection(StubConnection):
         super().__init__(stub, style, arguments, number)
         self.row_factory: Any = None
         self.text_factory: Any = str
-        self.isolation_level = arguments.get("isolation_level", "")
         self._in_transaction = False
+        #: what ``autocommit`` is; None where ``isolation_level`` says it, as before Python 3.12
+        self._mode: bool | None = None
+        if arguments.get("autocommit", _LEGACY) != _LEGACY:
+            self._mode = bool(arguments["autocommit"])
+        self._level: str | None = None
+        self.isolation_level = arguments.get("isolation_level", "")
         self._changes = 0
         same = arguments.get("check_same_thread", True)
         self._thread = threading.get_ident() if same else None
+
+    @property
+    def isolation_level(self) -> str | None:
+        """How transactions begin by themselves; None where they do not."""
+        return self._level
+
+    @isolation_level.setter
+    def isolation_level(self, level: str | None) -> None:
+        if level is not None and not isinstance(level, str):
+            raise TypeError("isolation_level must be str or None")
+        if level is not None and level.upper() not in ("", "DEFERRED", "IMMEDIATE", "EXCLUSIVE"):
+            raise ValueError(
+                "isolation_level string must be '', 'DEFERRED', 'IMMEDIATE', or 'EXCLUSIVE'"
+            )
+        self._level = level if level is None else level.upper()
+        if self._mode is None and level is None and self._in_transaction and not self._closed:
+            self.commit()  # as the driver does
+        self._tell_real(lambda real: setattr(real, "isolation_level", level))
+
+    if hasattr(sqlite3.Connection, "autocommit"):
+
+        @property
+        def autocommit(self) -> int:
+            """Whether each statement is committed by itself; -1 where the level says it."""
+            self._check()
+            return _LEGACY if self._mode is None else self._mode
+
+        @autocommit.setter
+        def autocommit(self, value: int) -> None:
+            self._check()
+            if not isinstance(value, bool) and value != _LEGACY:
+                raise ValueError(
+                    "autocommit must be True, False, or sqlite3.LEGACY_TRANSACTION_CONTROL"
+                )
+            # an open one goes on, but for what is committed by itself from now on
+            self._in_transaction = self.in_transaction
+            if value is True and self._in_transaction:
+                self.commit()
+            self._mode = value if isinstance(value, bool) else None
+            self._tell_real(lambda real: setattr(real, "autocommit", value))
 
     def _check_thread(self) -> None:
         if self._thread is not None and self._thread != threading.get_ident():
@@ -200,13 +115,14 @@ class Connection(StubConnection):
         self._check_open()
 
     def _autocommits(self) -> bool:
-        return self.isolation_level is None
+        return self._level is None if self._mode is None else self._mode
 
     def _changed(self, statement: str, count: int, *, in_script: bool = False) -> None:
         """Note what opens a transaction, and how many rows were changed."""
         word = verb(statement)
-        if word in _DML:
-            self._in_transaction |= self.isolation_level is not None and not in_script
+        if word in DML:
+            begins = self._mode is None and self._level is not None and not in_script
+            self._in_transaction |= begins
             self._changes += max(count, 0)
         elif word == "BEGIN":
             self._in_transaction = True
@@ -217,7 +133,7 @@ class Connection(StubConnection):
     def in_transaction(self) -> bool:
         """Whether something was changed and not committed."""
         self._check_open()
-        return self._in_transaction
+        return self._in_transaction or self._mode is False
 
     @ReadOnly
     def total_changes(self) -> int:
@@ -233,25 +149,26 @@ class Connection(StubConnection):
     def commit(self) -> None:
         """Commit."""
         self._check()
-        self._in_transaction = False
+        self._in_transaction &= self._mode is True  # there it does nothing
         self._commit()
 
     def rollback(self) -> None:
         """Roll back."""
         self._check()
-        self._in_transaction = False
+        self._in_transaction &= self._mode is True
         self._rollback()
 
     def cursor(self, factory: Any = Cursor) -> Any:
         """Make a cursor."""
         self._check()
         self._stub.check_running()
-        if factory is not Cursor and factory is not sqlite3.Cursor:
-            raise StubError(
-                f"cursor() was given the factory {factory!r}, and the stub of a connection can "
-                f"only make cursors of its own. Replace the code that needs this class in the "
-                f"test, or use a real database in memory."
-            )
+        with self._stub.noting():
+            if factory is not Cursor and factory is not sqlite3.Cursor:
+                raise StubError(
+                    f"cursor() was given the factory {factory!r}, and the stub of a connection can "
+                    f"only make cursors of its own. Replace the code that needs this class in the "
+                    f"test, or use a real database in memory."
+                )
         return Cursor(self)
 
     def execute(self, sql: str, parameters: Any = (), /) -> Any:
@@ -291,7 +208,7 @@ class Connection(StubConnection):
 
     def __exit__(self, kind: type | None, error: object, traceback: object, /) -> Literal[False]:
         # as the driver does, which has nothing to end where nothing was changed
-        if self._in_transaction or self._closed:
+        if self._closed or (self.in_transaction and self._mode is not True):
             if kind is None:
                 self.commit()
             else:
@@ -310,7 +227,9 @@ class SQLite3Style(Style):
         self, stub: ConnectionStub, args: tuple[Any, ...], kwargs: Mapping[str, Any], number: int
     ) -> StubConnection:
         names = ("database", "timeout", "detect_types", "isolation_level", "check_same_thread")
-        arguments = {**dict(zip(names, args, strict=False)), **kwargs}
+        arguments = {**dict(zip((*names, "factory"), args, strict=False)), **kwargs}
+        if style_of("", stub.connect.original) == self.name:
+            _check_arguments(stub.name, arguments, args, kwargs)
         if "database" not in arguments:
             raise TypeError("function missing required argument 'database' (pos 1)")
         return super().connect(stub, args, arguments, number)
@@ -336,6 +255,27 @@ class SQLite3Style(Style):
 
     def cursor_class(self, stub: type) -> type | None:
         return unstubbed(sqlite3.Cursor)
+
+
+def _check_arguments(
+    name: str, given: Mapping[str, Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
+    """Refuse what the driver refuses, which says so itself: of a database in memory."""
+    real = unstubbed(sqlite3.Connection)
+    factory = given.get("factory", real)
+    if isinstance(factory, type) and factory not in (real, sqlite3.Connection):
+        raise StubError(
+            f"{name} was given the factory {factory!r}, and the stub of a connection cannot be of "
+            f"that class. Replace the code that needs it in the test, or use a real database in "
+            f"memory."
+        )
+    if real is None or "database" not in given:
+        return
+    os.fspath(given["database"])
+    options = {key: value for key, value in kwargs.items() if key not in ("database", "factory")}
+    if "database" in kwargs:
+        options["database"] = ":memory:"
+    real(*(":memory:", *args[1:])[: len(args)], **options).close()
 
 
 def make(driver: types.ModuleType | None) -> Style:

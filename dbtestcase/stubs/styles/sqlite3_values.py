@@ -11,13 +11,15 @@ from typing import Any
 from ..statements import is_empty, pieces, split
 from . import unstubbed
 
-__all__ = ["check_parameters", "check_single", "described", "statements"]
+__all__ = ["check_parameters", "check_script", "check_single", "described", "statements"]
 
 _MARK = re.compile(r"\?(?P<number>\d*)|[:@$]\w+")
 #: The flag of classes that nobody can change, as those of C's are.
 _IMMUTABLE = 1 << 8
 
-_PLAIN = frozenset({bool, bytearray, bytes, float, int, memoryview, str, type(None)})
+_PLAIN = frozenset({bool, bytearray, bytes, float, memoryview, type(None)})
+#: The numbers that an INTEGER of SQLite's may have.
+_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 @functools.lru_cache(maxsize=1024)
@@ -41,11 +43,25 @@ def statements(script: str) -> tuple[str, ...]:
     return (*found, current) if current else tuple(found)
 
 
-def check_single(statement: str) -> None:
-    """Refuse several statements in one text.
+def check_script(script: str) -> None:
+    """Refuse a text that cannot be sent.
 
-    :raises sqlite3.ProgrammingError: there are several.
+    :raises ValueError: it has a null character, or is not Unicode.
     """
+    script.encode()
+    if "\0" in script:
+        raise ValueError("embedded null character")
+
+
+def check_single(statement: str) -> None:
+    """Refuse several statements in one text, and a text that cannot be sent.
+
+    :raises sqlite3.ProgrammingError: there are several, or a null character.
+    :raises UnicodeEncodeError: it is not Unicode.
+    """
+    statement.encode()
+    if "\0" in statement:
+        raise sqlite3.ProgrammingError("the query contains a null character")
     if len(statements(statement)) > 1:
         raise sqlite3.ProgrammingError("You can only execute one statement at a time.")
 
@@ -75,8 +91,7 @@ and there are 2 supplied.
             f"there are {len(params)} supplied."
         )
     for number, value in enumerate(params, 1):
-        if type(value) not in _PLAIN:
-            _check_value(value, number)
+        _check_value(value, number)
 
 
 def _check_named(names: list[str | None], params: Mapping[Any, Any]) -> None:
@@ -92,14 +107,27 @@ def _check_named(names: list[str | None], params: Mapping[Any, Any]) -> None:
             raise sqlite3.ProgrammingError(
                 f"You did not supply a value for binding parameter :{name[1:]}."
             ) from None
-        if type(value) not in _PLAIN:
-            _check_value(value, number)
+        _check_value(value, number)
 
 
 def _check_value(value: Any, number: int) -> None:
-    adapted = sqlite3.adapt(value, sqlite3.PrepareProtocol, value)
-    if isinstance(adapted, int | float | str | type(None)):
+    kind = type(value)
+    if kind in _PLAIN:
         return
+    if kind is int or kind is str:
+        adapted = value
+    else:
+        adapted = sqlite3.adapt(value, sqlite3.PrepareProtocol, value)
+    if isinstance(adapted, str):
+        adapted.encode()
+    elif isinstance(adapted, int):
+        if not _LEAST <= adapted <= _MOST:
+            raise OverflowError("Python int too large to convert to SQLite INTEGER")
+    elif not isinstance(adapted, float | type(None)):
+        _check_blob(adapted, number)
+
+
+def _check_blob(adapted: Any, number: int) -> None:
     try:
         memoryview(adapted)
     except TypeError:
