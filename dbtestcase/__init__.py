@@ -6,6 +6,7 @@ from .errors import (
     DatabaseTestError,
     DatabaseTestWarning,
     EscapeError,
+    MigrationError,
     MissingExtraError,
     SandboxConflict,
     SchemaError,
@@ -17,11 +18,13 @@ from .errors import (
     UncommittedDataWarning,
     UnsafeDatabaseError,
 )
+from .migrations import AlembicSchema
 from .mixins import EngineMixin, FlaskMixin, SandboxMixin
 from .sandbox import sandboxed
 from .schemas import MetadataSchema, SQLSchema
 
 __all__ = [
+    "AlembicSchema",
     "AppError",
     "DatabaseTestCase",
     "DatabaseTestError",
@@ -30,6 +33,7 @@ __all__ = [
     "EscapeError",
     "FlaskMixin",
     "MetadataSchema",
+    "MigrationError",
     "MissingExtraError",
     "SQLSchema",
     "SandboxConflict",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import event
@@ -189,14 +189,20 @@ def redirection_of(pool: Pool) -> Redirection | None:
 
 def place_of_engine(engine: Engine) -> Place:
     """Tell where the engine would lead, were it not redirected; contacts nothing."""
+    return place_of(engine.dialect, engine.url, arguments_of(engine))
+
+
+def arguments_of(engine: Engine) -> tuple[Sequence[Any], dict[str, Any]] | None:
+    """Tell with what the engine would call its driver, were it not redirected; None if unknown."""
     creator: private.Creator = private.creator_of(engine.pool)
     if isinstance(creator, Redirection):
         creator = creator._creator
     if not private.is_standard(creator):
-        return place_of(engine.dialect, engine.url)
+        return None
     # the engine's own creator puts URL and connect_args together; the answer keeps it from more
     with _listening, answering(lambda dialect, cargs, cparams: (cargs, cparams)):
-        return place_of(engine.dialect, engine.url, creator())
+        arguments: tuple[Sequence[Any], dict[str, Any]] = creator()
+    return arguments
 
 
 def _put_virtual(dbapi_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

@@ -1,0 +1,245 @@
+"""Where the migrations are: ``alembic.ini``, ``env.py``, the revision files and what they read.
+
+Alembic is not imported to find them and to sum them up, as this is done for each test class, and
+on most runs there is nothing else to do: the database is built already.
+"""
+
+from __future__ import annotations
+
+import configparser
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import MigrationError, MissingExtraError
+from ..schemas import digest
+
+__all__ = ["MigrationDirectory", "check_installed"]
+
+#: Left out of the fingerprint: what Python and editors leave beside the files.
+_LEFT_OUT = ("__pycache__", ".")
+
+
+def check_installed() -> None:
+    """Make sure that there is Alembic.
+
+    :raises MissingExtraError: it is not installed.
+    """
+    if _version("alembic") is None and importlib.util.find_spec("alembic") is None:
+        raise MissingExtraError(
+            "migrations need the package alembic, which is not installed. Install it with: "
+            'pip install "dbtestcase[migrations]"'
+        )
+
+
+class MigrationDirectory:
+    """The migrations of a program.
+
+    .. code-block:: text
+
+        migrations/alembic.ini          as "flask db init" makes it: give "migrations"
+        migrations/env.py
+        migrations/versions/*.py
+
+        alembic.ini                     as "alembic init migrations" makes it:
+        migrations/env.py               give "alembic.ini" or "migrations"
+        migrations/versions/*.py
+
+    :param path: the directory of ``env.py``, or an ``alembic.ini`` or ``pyproject.toml``; relative
+        to the working directory.
+    :param extra_files: files and directories that migrations read besides.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        extra_files: Iterable[str | os.PathLike[str]] = (),
+    ) -> None:
+        self.given = os.fspath(path)
+        if isinstance(extra_files, (str, os.PathLike)):
+            raise TypeError(
+                f"extra_files is {extra_files!r}, and must be a list of paths: "
+                f"extra_files=[{os.fspath(extra_files)!r}]"
+            )
+        self.extra_files = [Path(file) for file in extra_files]
+        self._located: tuple[Path | None, Path] | None = None
+        self._known: dict[Path, tuple[tuple[int, int, int], str]] = {}
+
+    def __repr__(self) -> str:
+        return f'migrations in "{self.given}"'
+
+    # -- where it is ----------------------------------------------------------------------------
+
+    @property
+    def ini(self) -> Path | None:
+        """The file with Alembic's settings, if there is one."""
+        return self._locate()[0]
+
+    @property
+    def scripts(self) -> Path:
+        """The directory of ``env.py``."""
+        return self._locate()[1]
+
+    @property
+    def env(self) -> Path:
+        """The file ``env.py``."""
+        return self.scripts / "env.py"
+
+    def name(self, path: str | os.PathLike[str]) -> str:
+        """Name a file as the user knows it: relative to the working directory, if it is there."""
+        resolved = Path(path).resolve()
+        return (
+            str(resolved.relative_to(Path.cwd()))
+            if resolved.is_relative_to(Path.cwd())
+            else str(resolved)
+        )
+
+    def _locate(self) -> tuple[Path | None, Path]:
+        if self._located is None:
+            # once, as tests may change the working directory
+            self._located = self._find()
+        return self._located
+
+    def _find(self) -> tuple[Path | None, Path]:
+        path = Path(self.given).absolute()
+        if not path.exists():
+            raise MigrationError(
+                f'there is no "{self.given}" with migrations. Give the directory of env.py or the '
+                f"path of alembic.ini; relative paths start at the working directory, {Path.cwd()}."
+            )
+        if path.is_file():
+            ini: Path | None = path
+            scripts = _script_location(path)
+        elif (path / "env.py").exists():
+            scripts = path
+            # flask db init puts it beside env.py, alembic init above the directory
+            beside = [path / "alembic.ini", path.parent / "alembic.ini"]
+            beside.append(path.parent / "pyproject.toml")
+            ini = next((each for each in beside if _belongs(each, path)), None)
+        else:
+            ini = path / "alembic.ini"
+            scripts = _script_location(ini) if ini.exists() else path
+        if scripts is None:
+            raise MigrationError(
+                f'"{self.given}" has no script_location in its section [alembic]. Write there '
+                f"where env.py is: script_location = migrations"
+            )
+        if not (scripts / "env.py").exists():
+            raise MigrationError(
+                f'there is no env.py in "{self.name(scripts)}". Give the directory of env.py or '
+                f'the path of alembic.ini; "alembic init" and "flask db init" make both.'
+            )
+        return ini, scripts
+
+    # -- the sum of it --------------------------------------------------------------------------
+
+    def fingerprint(self, *others: str) -> str:
+        """Sum up all files, and what else is given."""
+        parts = [f"alembic {_version('alembic')}", *others]
+        for root, name, path in self._files():
+            # the names, and not where the project lies
+            parts.append(f"{root}/{name}")
+            parts.append(self._sum(path))
+        return digest("migrations", *parts)
+
+    def _files(self) -> Iterator[tuple[str, str, Path]]:
+        """Give each file that counts: what it belongs to, its name there, and its path."""
+        if self.ini is not None and self.ini.exists():
+            yield "ini", self.ini.name, self.ini
+        roots = [self.scripts, *self._version_locations()]
+        roots = [one for one in roots if not any(one != o and one.is_relative_to(o) for o in roots)]
+        for number, root in enumerate(dict.fromkeys(roots)):
+            for path in _walk(root):
+                yield f"root {number}", path.relative_to(root).as_posix(), path
+        for number, extra in enumerate(self.extra_files):
+            if not extra.exists():
+                raise MigrationError(
+                    f'there is no "{extra}", which extra_files of {self!r} names. Relative paths '
+                    f"start at the working directory, {Path.cwd()}."
+                )
+            for path in _walk(extra) if extra.is_dir() else [extra]:
+                yield f"extra {number}", path.relative_to(extra).as_posix(), path
+
+    def _version_locations(self) -> list[Path]:
+        """Give the directories of revision files, where they are not below that of ``env.py``."""
+        if self.ini is None or "version_locations" not in self.ini.read_text("utf-8"):
+            return []
+        from .private import script_directory
+
+        return [Path(each) for each in script_directory(self).version_locations]
+
+    def _sum(self, path: Path) -> str:
+        """Sum up a file; it is read again only where it has changed."""
+        found = path.stat()
+        state = (found.st_mtime_ns, found.st_size, found.st_ino)
+        known = self._known.get(path)
+        if known is None or known[0] != state:
+            known = state, hashlib.sha256(path.read_bytes()).hexdigest()
+            self._known[path] = known
+        return known[1]
+
+
+def _walk(root: Path) -> list[Path]:
+    found = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(_LEFT_OUT)]
+        found += [Path(folder, name) for name in files if not name.startswith(_LEFT_OUT)]
+    return sorted(found)
+
+
+def _script_location(ini: Path) -> Path | None:
+    """Read where ``env.py`` is; None where the file does not say."""
+    value: str | None = _settings(ini).get("script_location")
+    if not value:
+        return None
+    if ":" in value and not Path(value).is_absolute():  # "package:directory"
+        package, _, inside = value.partition(":")
+        spec = importlib.util.find_spec(package)
+        if spec is not None and spec.submodule_search_locations:
+            return Path(spec.submodule_search_locations[0], *inside.split(":"))
+    # Alembic takes it from the working directory, where it is started beside its ini
+    near = Path.cwd() / value
+    return near if (near / "env.py").exists() else ini.parent / value
+
+
+def _belongs(ini: Path, scripts: Path) -> bool:
+    if not ini.exists():
+        return False
+    if ini.parent == scripts:
+        return True
+    location = _script_location(ini)
+    return location is not None and location.resolve() == scripts.resolve()
+
+
+def _settings(ini: Path) -> dict[str, Any]:
+    here = {"here": ini.parent.absolute().as_posix()}
+    try:
+        if ini.suffix == ".toml":
+            found = tomllib.loads(ini.read_text("utf-8")).get("tool", {}).get("alembic", {})
+            return {k: v % here if isinstance(v, str) else v for k, v in found.items()}
+        parser = configparser.ConfigParser(here)
+        parser.read_string(ini.read_text("utf-8"), str(ini))
+        if not parser.has_section("alembic"):
+            return {}
+        return {
+            name: parser.get("alembic", name)
+            for name in ("script_location", "version_locations")
+            if parser.has_option("alembic", name)
+        }
+    except (OSError, ValueError, KeyError, configparser.Error) as error:
+        reason = " ".join(str(error).split())
+        raise MigrationError(f"cannot read {ini}: {reason}. Correct it.") from error
+
+
+@functools.cache
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,168 @@
+"""What the user is told of migrations: the fact, its cause, the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+__all__ = [
+    "already_there",
+    "downgrade_missing",
+    "env_raised",
+    "half_applied",
+    "migrated_elsewhere",
+    "needs_app",
+    "needs_autocommit",
+    "never_ran",
+    "not_undone",
+    "revision_failed",
+    "several_databases",
+    "stands_at",
+    "two_heads",
+    "unknown_in_database",
+    "unknown_target",
+]
+
+
+def stands_at(heads: Collection[str]) -> str:
+    """Name the revisions at which a database stands."""
+    return " and ".join(f'"{head}"' for head in sorted(heads)) or "base"
+
+
+def migrated_elsewhere(env: str, heads: Collection[str], wanted: Collection[str]) -> str:
+    """Tell that the database is not where the run should have brought it."""
+    return (
+        f"env.py has migrated something else: the database of the tests stands at "
+        f"{stands_at(heads)}, and not at {stands_at(wanted)}. Either {env} keeps a connection of "
+        f"its own, which was open before it ran, or it does not commit. Let it connect while it "
+        f'runs, or use the connection that it is given, config.attributes.get("connection"), and '
+        f"run the migrations in: with context.begin_transaction()"
+    )
+
+
+def never_ran(env: str, *, offline: bool) -> str:
+    """Tell that env.py has come to its end without running any migration."""
+    cause = (
+        "It has called context.configure() with a URL, as for offline mode, instead of a connection"
+        if offline
+        else "It has ended without calling context.run_migrations(), or has caught its error"
+    )
+    return (
+        f"{env} has not run the migrations, so the database is as it was. {cause}. Let it end as "
+        f"the env.py of alembic init does: with context.begin_transaction(): "
+        f"context.run_migrations()"
+    )
+
+
+def several_databases(env: str, first: str, second: str) -> str:
+    """Tell that env.py migrates more than one database in one run."""
+    return (
+        f"{env} migrates several databases in one run, {first} and {second}, and the tests can "
+        f"migrate one at a time. Give each database a directory of its own, and the class a "
+        f"mapping: schema = {{None: AlembicSchema(...), BIND: AlembicSchema(...)}}"
+    )
+
+
+def env_raised(env: str, what: str) -> str:
+    """Tell of an error that no migration has raised."""
+    return f"{env} raised {what}\nNo migration has failed; correct env.py or what it imports."
+
+
+def needs_app(env: str) -> str:
+    """Tell that env.py reads ``current_app`` and there is none."""
+    return (
+        f"{env} reads flask.current_app, and there is no app yet: it runs in the app's context, "
+        f"once create_app() has returned. Give the test class a create_app() that does not use the "
+        f"database by itself; outside of test classes write: with app.app_context()"
+    )
+
+
+def revision_failed(revision: str, function: str, reason: str, state: str) -> str:
+    """Tell that a revision has failed, and what became of the database."""
+    return f"{revision} failed in {function}(): {reason}. {state} Correct it and run it again."
+
+
+def already_there(revision: str, reason: str, *, heads: Collection[str], made: bool) -> str:
+    """Tell that a revision makes what is there already.
+
+    :param made: whether the library made the database, so that it was empty at first.
+    """
+    if made:
+        return (
+            f"{revision} failed in upgrade(): {reason}, although the database was empty at first. "
+            f"An earlier revision has made it, or the program did while it was imported or the app "
+            f"was made: create_all(). Make it in one place only."
+        )
+    return (
+        f"{revision} was half applied before: {reason}, although the database stands at "
+        f"{stands_at(heads)}, before it. An earlier run of it failed after a part was committed, "
+        f"or create_all() has made it. Drop what is there and run it again; where all of the "
+        f"revision is there, use: alembic stamp"
+    )
+
+
+def half_applied(revision: str, function: str, reason: str, left: str, heads: str) -> str:
+    """Tell that a revision has failed, and that a part of it stays."""
+    return (
+        f"{revision} is half applied now: {function}() failed after a part of it was committed "
+        f"({left}), and the database stands at {heads}. The error was: {reason}. Commits come from "
+        f"autocommit_block(), a COMMIT in the migration, or SQLite, where DDL is in no "
+        f"transaction. Put each such step in a revision of its own."
+    )
+
+
+def downgrade_missing(revision: str) -> str:
+    """Tell that a revision says of itself that it cannot be undone."""
+    return (
+        f"{revision} has no downgrade: its downgrade() raised NotImplementedError, so nothing "
+        f"before it can be reached again. Write what undoes upgrade(), or do without going down "
+        f"past it"
+    )
+
+
+def not_undone(revision: str, left: str, lost: str) -> str:
+    """Tell that a downgrade has run and has not brought back what was."""
+    what = " and ".join(
+        part
+        for part in (left and f"it leaves {left}", lost and f"it does not bring back {lost}")
+        if part
+    )
+    return (
+        f"{revision} has a downgrade() that does not undo its upgrade(): {what}. Write in "
+        f"downgrade() the opposite of each step of upgrade(), in reverse order."
+    )
+
+
+def needs_autocommit(revision: str, reason: str) -> str:
+    """Tell that a migration wants no transaction where there is always one."""
+    return (
+        f"{revision} cannot be run here, because it needs autocommit, and everything here is in "
+        f"one transaction that is never committed: {reason} The way out is a database that the "
+        f"library makes itself: a server URL without a database name, such as "
+        f"DBTESTCASE_DATABASE=postgresql://USER@HOST, and AlembicSchema or MigrationTestCase."
+    )
+
+
+def two_heads(where: str, heads: Sequence[str]) -> str:
+    """Tell that the history has several ends."""
+    return (
+        f"{where} have {len(heads)} heads: {' and '.join(heads)}. Two branches of development "
+        f"have each added a revision. Join them by: alembic merge heads, or flask db merge heads; "
+        f"or let one come after the other by its down_revision."
+    )
+
+
+def unknown_in_database(revisions: Iterable[str], where: str, place: str) -> str:
+    """Tell that a database stands at a revision that no file knows."""
+    return (
+        f"{place} stands at revision {stands_at(list(revisions))}, and no file of {where} knows "
+        f"it. It was migrated from another branch, or the file was removed. Get the file back, or "
+        f"let the tests have a database that they make themselves."
+    )
+
+
+def unknown_target(target: str, where: str, reason: str) -> str:
+    """Tell that what is to be reached is no revision that can be reached."""
+    return (
+        f'cannot migrate to "{target}" with {where}: {reason}. Name a revision id, "heads" or '
+        f'"base".'
+    )

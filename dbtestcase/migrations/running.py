@@ -1,0 +1,337 @@
+"""Running migrations on one database, whatever ``env.py`` does to get there.
+
+Alembic runs ``env.py``, which connects and asks back which steps to take. Meanwhile every engine
+that connects in this thread is led to the database, the program's logging is kept, and
+``sys.exit()`` ends nothing. Afterwards the database is asked where it stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import unittest
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from ..engines import PRIVATE, leading_to
+from ..engines.redirecting import place_of_engine, redirection_of
+from ..errors import DatabaseTestError, MigrationError, SandboxConflict, UnsafeDatabaseError
+from . import messages, objects, private
+from .directory import MigrationDirectory
+from .logs import logging_kept
+from .revisions import History
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import Script
+
+__all__ = ["Migrator"]
+
+__unittest = True  # its frames are left out of tracebacks
+
+Steps = Callable[[tuple[str, ...]], list[private.Step]]
+
+#: The server's codes for "is there already": table, column, object, schema, function.
+_DUPLICATES = {"42P07", "42701", "42710", "42P06", "42723"}
+
+
+class Migrator:
+    """Runs the migrations of a directory on the database of an engine.
+
+    :param directory: where they are.
+    :param engine: of the database. Where it is redirected to a sandbox, all is played there.
+    :param made: whether the library has made the database, so that it was empty at first and is
+        thrown away where a migration fails.
+    :param history: the revisions, where they were read already.
+    :raises MigrationError: the revision files cannot be read, or do not fit together.
+    """
+
+    def __init__(
+        self,
+        directory: MigrationDirectory,
+        engine: sa.Engine,
+        *,
+        made: bool = False,
+        history: History | None = None,
+    ) -> None:
+        self.directory = directory
+        self.engine = engine
+        self.made = made
+        self.history = history or History(directory)
+        #: Alembic's own tables, as env.py has named them: (table, schema)
+        self.version_tables: set[tuple[str, str | None]] = {("alembic_version", None)}
+
+    @property
+    def place(self) -> str:
+        """Name the database, for messages."""
+        return place_of_engine(self.engine).label or "the database"
+
+    # -- what can be asked for --------------------------------------------------------------------
+
+    def upgrade(self, target: str) -> None:
+        """Bring the database up to *target*, as ``alembic upgrade`` does.
+
+        :raises MigrationError: a revision failed, or the database is not where it should be.
+        """
+        self._run(target, lambda heads: private.upgrade_steps(self.history.script, target, heads))
+
+    def downgrade(self, target: str) -> None:
+        """Bring the database down to *target*, as ``alembic downgrade`` does.
+
+        :raises MigrationError: a revision failed, or the database is not where it should be.
+        """
+        self._run(target, lambda heads: private.downgrade_steps(self.history.script, target, heads))
+
+    def step(self, script: Script, *, up: bool) -> None:
+        """Run one revision up or down, which must be the next one.
+
+        :raises MigrationError: it failed.
+        """
+        step = private.single_step(self.history.script, script, up=up)
+        self._run(script.revision, lambda heads: [step])
+
+    def compare(self, metadata: object = None) -> tuple[list[Any], bool]:
+        """Compare the database with the models, with the options that ``env.py`` gives.
+
+        :param metadata: of the models; by default what ``env.py`` gives as ``target_metadata``.
+        :returns: the differences, as Alembic has them, and whether there was any metadata.
+        :raises MigrationError: env.py failed.
+        """
+        found: list[Any] = []
+        compared = False
+
+        def ask(context: MigrationContext) -> None:
+            nonlocal compared
+            models = metadata if metadata is not None else context.opts.get("target_metadata")
+            if models is not None:
+                compared = True
+                found.extend(private.compare(context, models))
+
+        self._run("heads", lambda heads: [], ask=ask)
+        return found, compared
+
+    def heads(self) -> frozenset[str]:
+        """Ask the database at which revisions it stands."""
+        found: set[str] = set()
+        with self.connected() as connection:
+            for table, schema in self.version_tables:
+                found.update(private.heads_in(connection, table, schema))
+        return frozenset(found)
+
+    def look(self) -> frozenset[objects.Found]:
+        """Ask the database what it holds."""
+        with self.connected() as connection:
+            return objects.look(connection)
+
+    @property
+    def own_tables(self) -> set[str]:
+        """Alembic's own tables, as :mod:`.objects` names them."""
+        return {f"{schema}.{table}" if schema else table for table, schema in self.version_tables}
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[sa.Connection]:
+        """Connect to the database for a look, or for work that is committed at the end."""
+        with self.engine.connect() as connection:
+            yield connection
+            connection.commit()
+
+    # -- a run ------------------------------------------------------------------------------------
+
+    def _run(
+        self, target: str, steps: Steps, *, ask: Callable[[MigrationContext], None] | None = None
+    ) -> None:
+        run = _Run(self, target, steps, ask)
+        try:
+            with logging_kept(), leading_to(self.engine), self._given() as connection:
+                config = private.configure(self.directory, self.engine.url)
+                config.attributes["connection"] = connection
+                script = self.history.script
+                with private.environment(config, script, run.work, target) as environment:
+                    try:
+                        script.run_env()
+                    finally:
+                        run.note_offline(environment)
+        except (KeyboardInterrupt, GeneratorExit, unittest.SkipTest):
+            raise
+        except BaseException as error:
+            raised = self._explained(run, error)
+            if raised is error:
+                raise
+            raise raised from error
+        self._check(run)
+
+    @contextlib.contextmanager
+    def _given(self) -> Iterator[sa.Connection]:
+        """Open what ``env.py`` may use instead of an engine of its own."""
+        with self.engine.connect() as connection:
+            yield connection
+            if connection.in_transaction():
+                connection.commit()  # the caller's part, in Alembic's recipe
+
+    def _check(self, run: _Run) -> None:
+        env = self.directory.name(self.directory.env)
+        if not run.ended:
+            raise MigrationError(messages.never_ran(env, offline=run.offline))
+        standing = self.heads()
+        if standing != run.reached:
+            raise MigrationError(messages.migrated_elsewhere(env, standing, run.reached))
+
+    # -- what went wrong --------------------------------------------------------------------------
+
+    def _explained(self, run: _Run, error: BaseException) -> BaseException:
+        if isinstance(error, MigrationError | UnsafeDatabaseError):
+            return error
+        if run.step is not None and not run.ended:
+            return self._step_failed(run, error)
+        if isinstance(error, DatabaseTestError):
+            return error
+        env = self.directory.name(self.directory.env)
+        if "outside of application context" in str(error):
+            return MigrationError(messages.needs_app(env))
+        if run.offline:
+            return MigrationError(messages.never_ran(env, offline=True))
+        return MigrationError(messages.env_raised(env, _told(error)))
+
+    def _step_failed(self, run: _Run, error: BaseException) -> BaseException:
+        step = run.step
+        revision, up = self.history.label(step.revision), step.is_upgrade
+        function = "upgrade" if up else "downgrade"
+        if not up and isinstance(error, NotImplementedError):
+            return MigrationError(messages.downgrade_missing(revision) + ".")
+        if isinstance(error, SandboxConflict):
+            return MigrationError(messages.needs_autocommit(revision, str(error)))
+        if isinstance(error, DatabaseTestError):
+            return error
+        reason = _reason(error)
+        if up and _is_duplicate(error):
+            return MigrationError(
+                messages.already_there(revision, reason, heads=run.standing, made=self.made)
+            )
+        if self.made:
+            return MigrationError(
+                messages.revision_failed(revision, function, reason, "The database is thrown away.")
+            )
+        heads, now = self.heads(), self.look()
+        changed = objects.difference(now, run.before, apart_from=self.own_tables)
+        changed += objects.difference(run.before, now, apart_from=self.own_tables)
+        stands = messages.stands_at(heads)
+        if changed and heads == run.standing:
+            left = objects.names(changed)
+            return MigrationError(messages.half_applied(revision, function, reason, left, stands))
+        return MigrationError(
+            messages.revision_failed(
+                revision, function, reason, f"The database stands at {stands}."
+            )
+        )
+
+
+class _Run:
+    """One run of ``env.py``, and how far it has come."""
+
+    def __init__(
+        self,
+        migrator: Migrator,
+        target: str,
+        steps: Steps,
+        ask: Callable[[MigrationContext], None] | None,
+    ) -> None:
+        self._migrator, self._target, self._steps, self._ask = migrator, target, steps, ask
+        self._places: list[tuple[sa.Engine, Any]] = []
+        #: the step that is being taken
+        self.step: Any = None
+        self.before: frozenset[objects.Found] = frozenset()
+        #: at which revisions the database stood before the step, and after the last one
+        self.standing: frozenset[str] = frozenset()
+        self.reached: frozenset[str] = frozenset()
+        self.ended = self.offline = False
+
+    def work(self, heads: tuple[str, ...], context: MigrationContext) -> Iterator[private.Step]:
+        """Give Alembic the steps to take, while it takes them."""
+        connection = context.connection
+        assert connection is not None
+        self._refuse_another(connection.engine)
+        migrator = self._migrator
+        migrator.version_tables.discard(("alembic_version", None))
+        migrator.version_tables.add((context.version_table, context.version_table_schema))
+        watching = not migrator.made
+        self.ended = False
+        for step in self._steps_from(heads):
+            if watching:
+                self.before = objects.look(connection)
+                self.standing = frozenset(context.get_current_heads())
+            self.step = step
+            yield step
+        self.step = None
+        if self._ask is not None:
+            self._ask(context)
+        self.reached |= frozenset(context.get_current_heads())
+        self.ended = True
+
+    def _refuse_another(self, engine: sa.Engine) -> None:
+        """Refuse an env.py that migrates several databases: all would be the same one here."""
+        if engine.get_execution_options().get(PRIVATE):
+            return
+        place = place_of_engine(engine)
+        for other, known in self._places:
+            if other.dialect is not engine.dialect and known.key != place.key:
+                raise MigrationError(
+                    messages.several_databases(
+                        self._migrator.directory.name(self._migrator.directory.env),
+                        known.label or str(other.url),
+                        place.label or str(engine.url),
+                    )
+                )
+        self._places.append((engine, place))
+
+    def _steps_from(self, heads: tuple[str, ...]) -> list[private.Step]:
+        migrator = self._migrator
+        history = migrator.history
+        where = repr(migrator.directory)
+        unknown = set(heads) - history.known
+        if unknown:
+            place = migrator.place
+            raise MigrationError(messages.unknown_in_database(unknown, where, place))
+        try:
+            return self._steps(heads)
+        except private.command_error() as error:
+            if "ultiple head" in str(error) and (several := history.two_heads()) is not None:
+                raise MigrationError(several) from error
+            reason = " ".join(str(error).split()).rstrip(".")
+            raise MigrationError(messages.unknown_target(self._target, where, reason)) from error
+
+    def note_offline(self, environment: Any) -> None:
+        """Note whether env.py has configured a URL instead of a connection."""
+        try:
+            self.offline = environment.get_context().connection is None
+        except Exception:  # it has not configured anything
+            self.offline = False
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def _reason(error: BaseException) -> str:
+    """Say what a database, or a migration, has complained of."""
+    if not isinstance(error, DBAPIError):
+        return _told(error).rstrip(".")
+    reason = (str(error.orig).strip().splitlines() or [_told(error)])[0]
+    statement = " ".join((error.statement or "").split())
+    if len(statement) > 200:
+        statement = f"{statement[:200]} ..."
+    return f"{reason} (the statement was: {statement})" if statement else reason
+
+
+def _is_duplicate(error: BaseException) -> bool:
+    if not isinstance(error, DBAPIError):
+        return False
+    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+    text = str(error.orig)
+    return code in _DUPLICATES or "already exists" in text or "duplicate column name" in text
+
+
+def is_sandboxed(engine: sa.Engine) -> bool:
+    """Whether what is done with an engine is played in a sandbox."""
+    return redirection_of(engine.pool) is not None

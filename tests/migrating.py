@@ -1,0 +1,90 @@
+"""Migrations for tests: directories as ``alembic init`` and ``flask db init`` make them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import textwrap
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+
+class Migrations:
+    """A directory of migrations, whose env.py is Alembic's own unless it is replaced.
+
+    :param folder: the project's; the migrations lie in ``migrations`` there.
+    """
+
+    def __init__(self, folder: Path, *, template: str = "generic") -> None:
+        self.folder, self.path = folder, folder / "migrations"
+        self.ini = folder / "alembic.ini"
+        if template.startswith("flask"):
+            import flask_migrate
+
+            source = Path(flask_migrate.__file__).parent / "templates" / template
+            (self.path / "versions").mkdir(parents=True)
+            shutil.copy(source / "env.py", self.path)
+            shutil.copy(source / "alembic.ini.mako", self.path / "alembic.ini")
+            self.ini = self.path / "alembic.ini"
+        else:
+            # it prints what it makes
+            with contextlib.redirect_stdout(io.StringIO()):
+                config = Config(str(self.ini), stdout=io.StringIO())
+                command.init(config, str(self.path), template=template)
+
+    def revision(
+        self,
+        revision: str,
+        down: object = None,
+        up: str = "pass",
+        back: str = "pass",
+        *,
+        head: str = "",
+        name: str | None = None,
+    ) -> Path:
+        """Write a revision file.
+
+        :param head: more lines at its top.
+        """
+        path = self.path / "versions" / f"{name or revision}.py"
+        parts = [
+            f'"""revision {revision}"""\nimport sqlalchemy as sa\nfrom alembic import op\n',
+            f"revision = {revision!r}\ndown_revision = {down!r}\n",
+            textwrap.dedent(head),
+        ]
+        for function, body in (("upgrade", up), ("downgrade", back)):
+            text = textwrap.indent(textwrap.dedent(body).strip(), "    ")
+            parts.append(f"\n\ndef {function}():\n{text}\n")
+        path.write_text("".join(parts), "utf-8")
+        return path
+
+    def chain(self, *revisions: str) -> None:
+        """Write revisions that each make a table of their own name."""
+        down = None
+        for revision in revisions:
+            self.table(revision, down)
+            down = revision
+
+    def table(self, revision: str, down: object = None, **more: str) -> Path:
+        """Write a revision that makes a table ``t_<revision>``, and its downgrade drops it."""
+        return self.revision(
+            revision,
+            down,
+            f'op.create_table("t_{revision}", sa.Column("id", sa.Integer, primary_key=True))',
+            f'op.drop_table("t_{revision}")',
+            **more,
+        )
+
+    def env(self, text: str) -> None:
+        """Replace env.py."""
+        (self.path / "env.py").write_text(textwrap.dedent(text), "utf-8")
+
+    def edit_env(self, old: str, new: str) -> None:
+        """Change one place of env.py."""
+        path = self.path / "env.py"
+        text = path.read_text("utf-8")
+        assert text.count(old) == 1, (old, text.count(old))
+        path.write_text(text.replace(old, new), "utf-8")
