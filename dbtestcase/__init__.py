@@ -1,6 +1,6 @@
 """Base classes of ``unittest`` for programs on SQLAlchemy, above all Flask apps on PostgreSQL."""
 
-from .cases import DatabaseTestCase, requires
+from .cases import DatabaseTestCase, MigrationTestCase, requires
 from .errors import (
     AppError,
     DatabaseTestError,
@@ -18,8 +18,8 @@ from .errors import (
     UncommittedDataWarning,
     UnsafeDatabaseError,
 )
-from .migrations import AlembicSchema
-from .mixins import EngineMixin, FlaskMixin, SandboxMixin
+from .migrations import AlembicSchema, migrated
+from .mixins import EngineMixin, FlaskMixin, MigrationMixin, SandboxMixin
 from .sandbox import sandboxed
 from .schemas import MetadataSchema, SQLSchema
 
@@ -34,6 +34,8 @@ __all__ = [
     "FlaskMixin",
     "MetadataSchema",
     "MigrationError",
+    "MigrationMixin",
+    "MigrationTestCase",
     "MissingExtraError",
     "SQLSchema",
     "SandboxConflict",
@@ -46,6 +48,7 @@ __all__ = [
     "TestDataError",
     "UncommittedDataWarning",
     "UnsafeDatabaseError",
+    "migrated",
     "requires",
     "sandboxed",
 ]

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from ..errors import DatabaseTestError, MissingExtraError, SchemaError
 from ..schemas import Schema
 
-__all__ = ["Lease", "build", "explain", "private_engine", "wait_for"]
+__all__ = ["Lease", "build", "explain", "is_in_place", "private_engine", "wait_for"]
 
 
 class Lease(abc.ABC):
@@ -113,6 +113,11 @@ def private_engine(url: URL, origin: str) -> sa.Engine:
             f'"{url.drivername}" ({origin}) needs a driver that is not installed: {error}. '
             f'Install it with: pip install "{package}"'
         ) from error
+
+
+def is_in_place(schema: Schema | None) -> bool:
+    """Whether a schema is to be built in the database itself, and not copied from a template."""
+    return bool(getattr(schema, "in_place", False))
 
 
 def build(schema: Schema, connection: sa.Connection, lease: Lease) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from ..errors import EscapeError, ServerError
 from ..schemas import Schema, digest
-from .base import Lease, build, private_engine, wait_for
+from .base import Lease, build, is_in_place, private_engine, wait_for
 
 __all__ = ["MemoryDatabase", "SQLiteFile"]
 
@@ -63,12 +63,16 @@ class MemoryDatabase(Lease):
         )
 
     def prepare(self, schema: Schema | None) -> bool:
-        wanted = schema.fingerprint(VERSION) if schema is not None else digest("empty")
+        copied = None if is_in_place(schema) else schema
+        wanted = copied.fingerprint(VERSION) if copied is not None else digest("empty")
         snapshot = self._snapshots.get(wanted)
         if snapshot is None:
-            snapshot = self._build(wanted, schema)
+            snapshot = self._build(wanted, copied)
             self._snapshots[wanted] = snapshot
         self._copy(snapshot)
+        if schema is not None and copied is None:
+            with private_engine(self.url, self._origin).begin() as connection:
+                build(schema, connection, self)
         self._version = self._data_version()
         return True
 

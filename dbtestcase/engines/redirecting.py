@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import event
@@ -192,7 +192,7 @@ def place_of_engine(engine: Engine) -> Place:
     return place_of(engine.dialect, engine.url, arguments_of(engine))
 
 
-def arguments_of(engine: Engine) -> tuple[Sequence[Any], dict[str, Any]] | None:
+def arguments_of(engine: Engine) -> tuple[Sequence[Any], MutableMapping[str, Any]] | None:
     """Tell with what the engine would call its driver, were it not redirected; None if unknown."""
     creator: private.Creator = private.creator_of(engine.pool)
     if isinstance(creator, Redirection):
@@ -201,7 +201,7 @@ def arguments_of(engine: Engine) -> tuple[Sequence[Any], dict[str, Any]] | None:
         return None
     # the engine's own creator puts URL and connect_args together; the answer keeps it from more
     with _listening, answering(lambda dialect, cargs, cparams: (cargs, cparams)):
-        arguments: tuple[Sequence[Any], dict[str, Any]] = creator()
+        arguments: tuple[Sequence[Any], MutableMapping[str, Any]] = creator()
     return arguments
 
 

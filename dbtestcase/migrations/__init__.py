@@ -14,6 +14,7 @@
     private     what is taken from Alembic
 """
 
+from .around import migrated
 from .schema import AlembicSchema
 
-__all__ = ["AlembicSchema"]
+__all__ = ["AlembicSchema", "migrated"]

@@ -13,6 +13,7 @@ __all__ = [
     "needs_app",
     "needs_autocommit",
     "never_ran",
+    "not_all_undone",
     "not_undone",
     "revision_failed",
     "several_databases",
@@ -119,13 +120,23 @@ def downgrade_missing(revision: str) -> str:
     )
 
 
+def _left_and_lost(left: str, lost: str) -> str:
+    parts = (left and f"it leaves {left}", lost and f"it does not bring back {lost}")
+    return " and ".join(part for part in parts if part)
+
+
+def not_all_undone(where: str, then: str, left: str, lost: str) -> str:
+    """Tell that a downgrade over several revisions has not brought back what was."""
+    return (
+        f'the downgrade to "{then}" with {where} does not undo the upgrade: '
+        f"{_left_and_lost(left, lost)}. A downgrade() of one of the revisions is incomplete; "
+        f"test_each_revision of MigrationTestCase tells which."
+    )
+
+
 def not_undone(revision: str, left: str, lost: str) -> str:
     """Tell that a downgrade has run and has not brought back what was."""
-    what = " and ".join(
-        part
-        for part in (left and f"it leaves {left}", lost and f"it does not bring back {lost}")
-        if part
-    )
+    what = _left_and_lost(left, lost)
     return (
         f"{revision} has a downgrade() that does not undo its upgrade(): {what}. Write in "
         f"downgrade() the opposite of each step of upgrade(), in reverse order."

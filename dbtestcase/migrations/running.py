@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import unittest
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -125,6 +126,34 @@ class Migrator:
         with self.connected() as connection:
             return objects.look(connection)
 
+    def check_undone(
+        self,
+        before: frozenset[objects.Found],
+        then: str,
+        *,
+        apart_from: frozenset[objects.Found] = frozenset(),
+    ) -> None:
+        """Make sure that a downgrade has brought back what was.
+
+        :param before: what the database held before the upgrade.
+        :param then: where the downgrade has led.
+        :param apart_from: what somebody else has made meanwhile.
+        :raises MigrationError: it has left something behind, or not brought something back.
+        """
+        left, lost = self.not_undone(before, apart_from)
+        if left or lost:
+            where = repr(self.directory)
+            raise MigrationError(messages.not_all_undone(where, then, left, lost))
+
+    def not_undone(
+        self, before: frozenset[objects.Found], own: frozenset[objects.Found] = frozenset()
+    ) -> tuple[str, str]:
+        """Name what a downgrade has left behind, and what it has not brought back."""
+        now = self.look()
+        left = objects.difference(now - own, before, apart_from=self.own_tables)
+        lost = objects.difference(before, now, apart_from=self.own_tables)
+        return objects.names(left), objects.names(lost)
+
     @property
     def own_tables(self) -> set[str]:
         """Alembic's own tables, as :mod:`.objects` names them."""
@@ -144,7 +173,7 @@ class Migrator:
     ) -> None:
         run = _Run(self, target, steps, ask)
         try:
-            with logging_kept(), leading_to(self.engine), self._given() as connection:
+            with logging_kept(), _quiet(), leading_to(self.engine), self._given() as connection:
                 config = private.configure(self.directory, self.engine.url)
                 config.attributes["connection"] = connection
                 script = self.history.script
@@ -307,6 +336,17 @@ class _Run:
             self.offline = environment.get_context().connection is None
         except Exception:  # it has not configured anything
             self.offline = False
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out the warning of Flask-SQLAlchemy for which Flask-Migrate's own env.py is made.
+
+    Each run reads env.py anew, and would give it anew, or fail where warnings are errors.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "'get_engine' is deprecated", DeprecationWarning)
+        yield
 
 
 def _told(error: BaseException) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from ..engines.redirecting import redirection_of
+from ..schemas import digest
+from . import objects
 from .directory import MigrationDirectory, check_installed
 from .running import Migrator
 
-__all__ = ["AlembicSchema"]
+__all__ = ["AlembicSchema", "ExecutedSchema"]
 
 
 class AlembicSchema:
@@ -79,3 +81,31 @@ class AlembicSchema:
         engine = connection.engine
         made = redirection_of(engine.pool) is None
         Migrator(self.directory, engine, made=made).upgrade(self.target)
+
+
+class ExecutedSchema(AlembicSchema):
+    """The same, built in the database itself for each class instead of copied from a template."""
+
+    in_place = True
+    #: whether it was built, so that there is something to undo
+    built = False
+
+    def fingerprint(self, server_version: str) -> str:
+        """See :meth:`.Schema.fingerprint`. A copy of a template will not do."""
+        return digest("executed", super().fingerprint(server_version))
+
+    def build(self, connection: sa.Connection) -> None:
+        """See :meth:`AlembicSchema.build`."""
+        with connection.engine.connect() as looking:
+            self.before = objects.look(looking)
+        super().build(connection)
+        self.built = True
+
+    def undo(self, engine: sa.Engine) -> None:
+        """Downgrade to base, and make sure that nothing is left.
+
+        :raises MigrationError: a revision failed, or something is left.
+        """
+        migrator = Migrator(self.directory, engine)
+        migrator.downgrade("base")
+        migrator.check_undone(self.before, "base")

@@ -4,6 +4,7 @@
 
     EngineMixin    a leased database, its engines, and their disposal
     FlaskMixin     the app, its client and contexts, requests as in production
+    MigrationMixin the database upgraded before the class, and downgraded after it
     SandboxMixin   every test is undone, class data are new for each
 
 They are plain classes and stand left of ``TestCase``: right of it unittest would never run
@@ -17,6 +18,7 @@ needs is kept in one object per class, :class:`ClassState`, and never read from 
 
 from .app import FlaskMixin
 from .engines import EngineMixin
+from .migrations import MigrationMixin
 from .sandbox import SandboxMixin
 
-__all__ = ["EngineMixin", "FlaskMixin", "SandboxMixin"]
+__all__ = ["EngineMixin", "FlaskMixin", "MigrationMixin", "SandboxMixin"]

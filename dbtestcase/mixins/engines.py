@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 
 from ..engines import Key
 from ..errors import AppError, DatabaseTestError, SetUpError
-from ..fixture import DatabaseURLs
+from ..fixture import DatabaseFixture, DatabaseURLs
 from ..schemas import Schema
 from .attributes import check_names, check_values, is_ours
 from .state import STATE, ClassState, Undo, end_forgotten
@@ -49,6 +49,9 @@ class EngineMixin(_Base):
     database_urls: ClassVar[DatabaseURLs]
     engine: Engine
     engines: dict[str | None, Engine]
+
+    #: what holds the databases of the class
+    _dbt_fixture_type: ClassVar[type[DatabaseFixture]] = DatabaseFixture
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a mixin to the right of ``TestCase``, where unittest would never run it.
@@ -172,6 +175,11 @@ class EngineMixin(_Base):
                     f"{cls.__name__}.schema is {what}, which is no schema. Write "
                     f"MetadataSchema(Base.metadata), or SQLSchema with the paths of SQL files."
                 )
+
+    @classmethod
+    def _dbt_schema(cls, state: ClassState) -> Any:
+        """Give what the user says that fills the databases."""
+        return cls.schema
 
     @classmethod
     def _dbt_add_made_engines(cls, state: ClassState) -> None:
