@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool
 
 from ..errors import DatabaseTestError, MissingExtraError, SchemaError
 from ..schemas import Schema
@@ -100,11 +100,11 @@ class Lease(abc.ABC):
         """Give the database back. It may be called twice."""
 
 
-def private_engine(url: URL, origin: str) -> sa.Engine:
+def private_engine(url: URL, origin: str, pool: type[Pool] = NullPool) -> sa.Engine:
     """Make an engine of the library's own; the option says so to all who watch engines."""
     try:
         return sa.create_engine(
-            url, poolclass=NullPool, execution_options={"dbtestcase_private": True}
+            url, poolclass=pool, execution_options={"dbtestcase_private": True}
         )
     except (ImportError, NoSuchModuleError) as error:
         third = url.drivername.endswith("+psycopg")

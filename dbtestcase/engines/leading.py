@@ -87,6 +87,11 @@ class NewConnections:
         """See :meth:`.ConnectionSource.virtual`."""
         return real
 
+    @property
+    def used(self) -> bool:
+        """Whether there was a connection since the last :meth:`close`."""
+        return bool(self._made)
+
     def close(self) -> None:
         """Close what is still open: a database in use cannot be renamed, copied or dropped."""
         made, self._made = self._made, []

@@ -10,7 +10,6 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
-from ..databases.base import private_engine
 from ..errors import SetUpError
 from ..migrations import messages, objects
 from ..migrations.directory import MigrationDirectory
@@ -111,31 +110,19 @@ class MigrationTestsMixin(EngineMixin):
         super()._dbt_enter_test(state, undo)
         fixture = state.fixture
         assert isinstance(fixture, CommittingFixture)
-        fixture.source_of(None)
-        fixture.renew()
         undo.append(fixture.raise_swallowed)
+        undo.append(fixture.close_all)
         undo.append(fixture.door.close_sessions)
 
     def _dbt_migrator(self) -> Migrator:
-        """Give what migrates the test's own database, which is empty at first."""
-        state = self._dbt_state()
-        held = state.fixture.lease_of(None)
-        assert held is not None
-        engine = private_engine(held.url, type(self).__name__)
-        return Migrator(
-            self._dbt_history_read().directory, engine, history=self._dbt_history_read()
-        )
+        """Give what migrates a database of its own, which is empty at first."""
+        fixture, history = self._dbt_state().fixture, self._dbt_history_read()
+        assert isinstance(fixture, CommittingFixture)
+        return Migrator(history.directory, fixture.engine_of_empty(None), history=history)
 
     def _dbt_history_read(self) -> History:
         history: History = getattr(type(self), _HISTORY)
         return history
-
-    def _dbt_renew(self) -> Migrator:
-        """Give another empty database."""
-        fixture = self._dbt_state().fixture
-        assert isinstance(fixture, CommittingFixture)
-        fixture.renew()
-        return self._dbt_migrator()
 
     def _dbt_call_hook(self, prefix: str, revision: str, migrator: Migrator) -> None:
         hook: Callable[[sa.Connection], object] | None
@@ -183,7 +170,7 @@ def test_each_revision(self: MigrationTestsMixin) -> None:
         passed.append(script)
         if "down" not in outcome or "up again" not in outcome:
             # what is left of it would be in the way of the next ones
-            migrator = self._dbt_renew()
+            migrator = self._dbt_migrator()
             for earlier in passed:
                 self._dbt_call_hook("before_", earlier.revision, migrator)
                 migrator.step(earlier, up=True)
