@@ -6,10 +6,18 @@ import contextlib
 import io
 import shutil
 import textwrap
+import unittest
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+
+from dbtestcase import DatabaseTestCase, MigrationError
+
+from .support import Project, Report, run
 
 
 class Migrations:
@@ -44,20 +52,22 @@ class Migrations:
         *,
         head: str = "",
         name: str | None = None,
+        parameters: str = "",
     ) -> Path:
         """Write a revision file.
 
         :param head: more lines at its top.
+        :param parameters: of upgrade() and downgrade().
         """
         path = self.path / "versions" / f"{name or revision}.py"
         parts = [
-            f'"""revision {revision}"""\nimport sqlalchemy as sa\nfrom alembic import op\n',
+            f"{f'revision {revision}'!r}\nimport sqlalchemy as sa\nfrom alembic import op\n",
             f"revision = {revision!r}\ndown_revision = {down!r}\n",
             textwrap.dedent(head),
         ]
         for function, body in (("upgrade", up), ("downgrade", back)):
             text = textwrap.indent(textwrap.dedent(body).strip(), "    ")
-            parts.append(f"\n\ndef {function}():\n{text}\n")
+            parts.append(f"\n\ndef {function}({parameters}):\n{text}\n")
         path.write_text("".join(parts), "utf-8")
         return path
 
@@ -88,3 +98,50 @@ class Migrations:
         text = path.read_text("utf-8")
         assert text.count(old) == 1, (old, text.count(old))
         path.write_text(text.replace(old, new), "utf-8")
+
+
+class MigrationsTest(unittest.TestCase):
+    """A project of its own with migrations, in whose directory this process works."""
+
+    maxDiff = None
+    template = "generic"
+
+    def setUp(self) -> None:
+        self.project = Project(self, {})
+        self.project.enter(self)
+        self.folder = self.project.directory
+        self.migrations = Migrations(self.folder, template=self.template)
+
+    def run_case(
+        self,
+        test: Callable[[Any], None] | None = None,
+        *,
+        base: type[Any] = DatabaseTestCase,
+        bases: tuple[type[Any], ...] = (),
+        **attributes: Any,
+    ) -> Report:
+        """Run a class with one test and these attributes."""
+        attributes.setdefault("database", "postgresql")
+        attributes["test"] = test or (lambda self: None)
+        case = type("Case", (*bases, base), {"__module__": __name__, **attributes})
+        return run(case)
+
+    def tables(self, **attributes: Any) -> set[str]:
+        """Run a class, and tell which tables its test finds."""
+        found: set[str] = set()
+
+        def test(case: Any) -> None:
+            found.update(sa.inspect(case.engine).get_table_names())
+
+        self.assertEqual(self.run_case(test, **attributes).messages, [])
+        return found
+
+    def error_of(self, **attributes: Any) -> str:
+        """Run a class that cannot be set up, and give the text of its one MigrationError."""
+        problems = self.run_case(**attributes).problems
+        self.assertEqual(
+            [(type(error).__name__, str(error)) for _, error in problems][1:], [], problems
+        )
+        [(_, error)] = problems
+        self.assertIsInstance(error, MigrationError, error)
+        return str(error)

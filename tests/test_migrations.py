@@ -1,62 +1,59 @@
 from __future__ import annotations
 
 import doctest
+import os
+import subprocess
+import sys
+import tempfile
 import unittest
+from pathlib import Path
 from typing import Any, ClassVar
 
-import sqlalchemy as sa
-
 import dbtestcase.migrations.schema
-from dbtestcase import AlembicSchema, DatabaseTestCase, MigrationError
+from dbtestcase import AlembicSchema, MigrationError
+from dbtestcase.databases import databases_on
 from dbtestcase.schemas import Schema
+from dbtestcase.settings import choose, slug
 
-from .migrating import Migrations
-from .support import Project, run
+from .migrating import Migrations, MigrationsTest
 
+VERSION = "postgresql 18.1"
+ROOT = Path(__file__).parents[1]
 
-class MigrationsTest(unittest.TestCase):
-    """A project of its own with migrations, in which this process works."""
+SUITE = """
+    import pathlib
+    from dbtestcase import AlembicSchema, DatabaseTestCase
 
-    maxDiff = None
-    template = "generic"
+    class ATest(DatabaseTestCase):
+        schema = AlembicSchema("migrations")
 
-    def setUp(self) -> None:
-        self.project = Project(self, {})
-        self.project.enter(self)
-        self.migrations = Migrations(self.project.directory, template=self.template)
-
-    def tables(self, schema: Schema, database: str) -> set[str]:
-        """Run a class with a schema, and tell which tables its test finds."""
-        found: set[str] = set()
-        chosen, given = database, schema
-
-        class Case(DatabaseTestCase):
-            database = chosen
-            schema = given
-
-            def test_tables(self) -> None:
-                found.update(sa.inspect(self.engine).get_table_names())
-
-        self.assertEqual(run(Case).messages, [])
-        return found
-
-    def error_of(self, schema: Schema, database: str) -> str:
-        """Run a class with a schema that cannot be built, and give the error's text."""
-        chosen, given = database, schema
-
-        class Case(DatabaseTestCase):
-            database = chosen
-            schema = given
-
-            def test_nothing(self) -> None: ...
-
-        problems = run(Case).problems
-        self.assertEqual([type(error) for _, error in problems], [MigrationError])
-        return str(problems[0][1])
+        def test(self):
+            with self.engine.connect() as connection:
+                print(connection.exec_driver_sql("SELECT * FROM alembic_version").scalar())
+"""
 
 
 class TestAlembicSchema(MigrationsTest):
     databases: ClassVar[Any] = ("postgresql", "postgresql+psycopg", "sqlite")
+
+    def logged(self, revision: str = "a") -> Path:
+        """Write a revision that notes each of its upgrades in a file."""
+        log = self.folder / "log"
+        self.migrations.revision(
+            revision, None, f"with open({str(log)!r}, 'a') as log: log.write('up ')"
+        )
+        return log
+
+    def ours(self) -> list[tuple[str, str]]:
+        """Give the name and the state of each database of the project."""
+        project = slug(self.project.name)
+        return sorted(
+            (name, mark.state)
+            for name, mark, _ in databases_on(choose("postgresql"))
+            if mark.project == project
+        )
+
+    # -- what it builds -------------------------------------------------------------------------
 
     def test_is_a_schema(self) -> None:
         """It is what the rest of the library asks for."""
@@ -67,7 +64,7 @@ class TestAlembicSchema(MigrationsTest):
         self.migrations.chain("a", "b", "c")
         for database in self.databases:
             with self.subTest(database):
-                found = self.tables(AlembicSchema("migrations"), database)
+                found = self.tables(schema=AlembicSchema("migrations"), database=database)
                 self.assertEqual(found, {"alembic_version", "t_a", "t_b", "t_c"})
 
     def test_target(self) -> None:
@@ -76,21 +73,329 @@ class TestAlembicSchema(MigrationsTest):
         for database in self.databases:
             for target, expected in {
                 "b": {"alembic_version", "t_a", "t_b"},
+                "+1": {"alembic_version", "t_a"},
                 "base": set(),
                 "head": {"alembic_version", "t_a", "t_b", "t_c"},
             }.items():
                 with self.subTest(database, target=target):
-                    self.assertEqual(
-                        self.tables(AlembicSchema("alembic.ini", target), database), expected
-                    )
+                    schema = AlembicSchema("alembic.ini", target)
+                    self.assertEqual(self.tables(schema=schema, database=database), expected)
+
+    def test_branches(self) -> None:
+        """Branches, merges, several bases and dependencies are brought to all their heads."""
+        self.migrations.chain("a", "b")
+        self.migrations.table("c", "a")
+        self.migrations.table("m", ("b", "c"))
+        self.migrations.table("other", None, head='branch_labels = ("side",)\ndepends_on = "b"\n')
+        for database in self.databases:
+            with self.subTest(database):
+                self.assertEqual(
+                    self.tables(schema=AlembicSchema("migrations"), database=database),
+                    {"alembic_version", "t_a", "t_b", "t_c", "t_m", "t_other"},
+                )
+        self.assertEqual(
+            self.tables(schema=AlembicSchema("migrations", "side@head"), database="sqlite"),
+            {"alembic_version", "t_a", "t_b", "t_other"},
+        )
+
+    def test_autocommit(self) -> None:
+        """On a database that we made, what wants no transaction gets none."""
+        self.migrations.revision(
+            "a",
+            None,
+            """\
+            op.execute("CREATE TYPE mood AS ENUM ('good')")
+            op.create_table("t", sa.Column("mood", sa.Enum("good", name="mood", create_type=False)))
+            with op.get_context().autocommit_block():
+                op.execute("ALTER TYPE mood ADD VALUE 'soso'")
+                op.create_index("ix", "t", ["mood"], postgresql_concurrently=True)
+            op.execute("INSERT INTO t VALUES ('soso')")
+            """,
+        )
+        for database in ("postgresql", "postgresql+psycopg"):
+            with self.subTest(database):
+                found = self.tables(schema=AlembicSchema("migrations"), database=database)
+                self.assertEqual(found, {"alembic_version", "t"})
+
+    def test_commit_in_a_migration(self) -> None:
+        """A migration that commits by itself, in SQL, does so in the database that is built."""
+        self.migrations.table("a")
+        self.migrations.revision("b", "a", 'op.execute("COMMIT"); op.execute("CREATE TABLE u ()")')
+        found = self.tables(schema=AlembicSchema("migrations"))
+        self.assertEqual(found, {"alembic_version", "t_a", "u"})
+
+    def test_batch_mode(self) -> None:
+        """SQLite's tables are rebuilt by batch operations, rows and all."""
+        self.migrations.table("a")
+        self.migrations.revision(
+            "b",
+            "a",
+            """\
+            op.execute("INSERT INTO t_a VALUES (7)")
+            with op.batch_alter_table("t_a", recreate="always") as batch:
+                batch.add_column(sa.Column("name", sa.Text, server_default="x"))
+                batch.alter_column("id", new_column_name="number")
+            """,
+        )
+        rows = []
+        report = self.run_case(
+            lambda case: rows.extend(
+                case.session.connection().exec_driver_sql("SELECT number, name FROM t_a").all()
+            ),
+            schema=AlembicSchema("migrations"),
+            database="sqlite",
+        )
+        self.assertEqual(report.messages, [])
+        self.assertEqual(rows, [(7, "x")])
+
+    def test_quotes_in_names(self) -> None:
+        """Quotes, spaces and per cent signs in names do no harm."""
+        folder = self.folder / 'it\'s "mine"'
+        folder.mkdir()
+        migrations = Migrations(folder)
+        migrations.revision(
+            'a "1"',
+            None,
+            """op.create_table('say "hi"; 100%', sa.Column('a"b %s', sa.Integer))""",
+            name="quoted",
+        )
+        for database in self.databases:
+            with self.subTest(database):
+                schema = AlembicSchema(folder / "migrations")
+                self.assertEqual(
+                    self.tables(schema=schema, database=database),
+                    {"alembic_version", 'say "hi"; 100%'},
+                )
+
+    def test_layouts(self) -> None:
+        """The directory, the ini and pyproject.toml all lead to the same place."""
+        self.migrations.chain("a")
+        elsewhere = self.folder / "elsewhere"
+        elsewhere.mkdir()
+        (self.folder / "pyproject.toml").write_text(
+            '[tool.alembic]\nscript_location = "%(here)s/migrations"\n'
+        )
+        (self.folder / "custom.ini").write_text(
+            "[alembic]\nscript_location = %(here)s/migrations\n"
+            f"version_locations = {elsewhere}\npath_separator = os\n"
+        )
+        (elsewhere / "z.py").write_text(
+            (self.migrations.path / "versions" / "a.py").read_text().replace("t_a", "t_z")
+        )
+        for given, table in {
+            "migrations": "t_a",
+            "alembic.ini": "t_a",
+            "pyproject.toml": "t_a",
+            str(self.folder): "t_a",
+            "custom.ini": "t_z",
+        }.items():
+            with self.subTest(given):
+                found = self.tables(schema=AlembicSchema(given), database="sqlite")
+                self.assertEqual(found, {"alembic_version", table})
+
+    # -- once -----------------------------------------------------------------------------------
 
     def test_upgrade_is_paid_once(self) -> None:
-        """Further classes get copies, and so does the next run; the template is kept."""
-        log = self.project.directory / "log"
-        self.migrations.revision("a", None, f"open({str(log)!r}, 'a').write('up ')")
+        """Further classes get copies, and so does the next run."""
+        log = self.logged()
         for _ in range(3):
-            self.tables(AlembicSchema("migrations"), "postgresql")
+            self.tables(schema=AlembicSchema("migrations"))
         self.assertEqual(log.read_text(), "up ")
+        (self.folder / "test_it.py").write_text(SUITE.replace("\n    ", "\n"))
+        code, output = self.project.run("unittest", "-q", DBTESTCASE_DATABASE="postgresql")
+        self.assertEqual((code, output.splitlines()[0]), (0, "a"), output)
+        self.assertEqual(log.read_text(), "up ")
+
+    def test_processes_in_parallel(self) -> None:
+        """Several processes that want the same template build it once."""
+        log = self.logged()
+        self.migrations.revision("b", "a", "import time; time.sleep(0.5)")
+        (self.folder / "test_it.py").write_text(SUITE.replace("\n    ", "\n"))
+        runs = [
+            self.project.start("unittest", "-q", DBTESTCASE_DATABASE="postgresql") for _ in range(3)
+        ]
+        for each in runs:
+            output, _ = each.communicate(timeout=120)
+            self.assertEqual((each.returncode, output.splitlines()[0]), (0, "b"), output)
+        self.assertEqual(log.read_text(), "up ")
+
+    def test_edited_migration(self) -> None:
+        """A change is noticed; the old template goes, and no second database is made."""
+        self.migrations.chain("a", "b")
+        self.tables(schema=AlembicSchema("migrations"))
+        before = self.ours()
+        self.migrations.table("c", "b")
+        found = self.tables(schema=AlembicSchema("migrations"))
+        self.assertEqual(found, {"alembic_version", "t_a", "t_b", "t_c"})
+        after = self.ours()
+        self.assertEqual([state for _, state in before], ["in use", "template"])
+        self.assertEqual([state for _, state in after], ["in use", "template"])
+        self.assertEqual(before[0], after[0])
+        self.assertNotEqual(before[1], after[1])
+
+    def test_another_target_keeps_its_template(self) -> None:
+        """Templates of other targets are no older states, and stay."""
+        self.migrations.chain("a", "b")
+        for target in ("a", "b"):
+            self.tables(schema=AlembicSchema("migrations", target))
+        self.assertEqual([state for _, state in self.ours()].count("template"), 2)
+
+    # -- the fingerprint ------------------------------------------------------------------------
+
+    def test_fingerprint(self) -> None:
+        """Every file that may change the outcome counts, as do target and versions."""
+        self.migrations.chain("a")
+        extra = self.folder / "countries.sql"
+        extra.write_text("SELECT 1")
+
+        def fingerprint(target: str = "heads", version: str = VERSION) -> str:
+            return AlembicSchema("migrations", target, [extra]).fingerprint(version)
+
+        first = fingerprint()
+        self.assertRegex(first, "^[0-9a-f]{16}$")
+        self.assertEqual(fingerprint(), first)
+        self.assertNotEqual(fingerprint(target="a"), first)
+        self.assertNotEqual(fingerprint(version="sqlite 3.45"), first)
+        self.assertNotEqual(AlembicSchema("migrations").fingerprint(VERSION), first)
+        versions = self.migrations.path / "versions"
+        for path in (
+            versions / "a.py",
+            self.migrations.path / "env.py",
+            self.migrations.ini,
+            extra,
+        ):
+            with self.subTest(path.name):
+                text = path.read_text()
+                path.write_text(text + "# more\n")
+                self.assertNotEqual(fingerprint(), first)
+                path.write_text(text)
+                self.assertEqual(fingerprint(), first)
+        (versions / "__pycache__").mkdir(exist_ok=True)
+        (versions / "__pycache__" / "a.pyc").write_text("x")
+        (versions / ".a.py.swp").write_text("x")
+        self.assertEqual(fingerprint(), first)
+        (self.migrations.path / "views.sql").write_text("x")
+        self.assertNotEqual(fingerprint(), first)
+
+    def test_fingerprint_of_one_schema(self) -> None:
+        """A schema that lives on notices changes of the same length, too."""
+        path = self.migrations.table("a")
+        schema = AlembicSchema("migrations")
+        before = schema.fingerprint(VERSION)
+        path.write_text(path.read_text().replace("t_a", "t_b"))
+        self.assertNotEqual(schema.fingerprint(VERSION), before)
+
+    def test_fingerprint_of_extra_directory(self) -> None:
+        """A directory stands for all files in it; where it lies does not matter."""
+        found = set()
+        for name in ("one", "two"):
+            package = self.folder / name
+            package.mkdir()
+            (package / "models.py").write_text("x = 1")
+            found.add(AlembicSchema("migrations", extra_files=[package]).fingerprint(VERSION))
+        self.assertEqual(len(found), 1)
+        (package / "models.py").write_text("x = 2")
+        found.add(AlembicSchema("migrations", extra_files=[package]).fingerprint(VERSION))
+        self.assertEqual(len(found), 2)
+
+    def test_fingerprint_imports_no_alembic(self) -> None:
+        """A run that finds its database built does not wait for Alembic's import."""
+        self.migrations.chain("a")
+        code = (
+            "import sys; from dbtestcase import AlembicSchema;"
+            "AlembicSchema('migrations').fingerprint('x'); print('alembic' in sys.modules)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        self.assertEqual(done.stdout, "False\n")
+
+    # -- what is wrong with the files -----------------------------------------------------------
+
+    def test_missing_files(self) -> None:
+        """What is not there is named, and where it was looked for."""
+        (self.folder / "empty").mkdir()
+        (self.folder / "bare.ini").write_text("[alembic]\n")
+        (self.folder / "broken.ini").write_text("script_location = x\n")
+        start = f"relative paths start at the working directory, {self.folder}."
+        for schema, message in (
+            (
+                AlembicSchema("nowhere"),
+                'there is no "nowhere" with migrations. Give the directory of env.py or the path '
+                f"of alembic.ini; {start}",
+            ),
+            (
+                AlembicSchema("empty"),
+                'there is no env.py in "empty". Give the directory of env.py or the path of '
+                'alembic.ini; "alembic init" and "flask db init" make both.',
+            ),
+            (
+                AlembicSchema("bare.ini"),
+                '"bare.ini" has no script_location in its section [alembic]. Write there where '
+                "env.py is: script_location = migrations",
+            ),
+            (
+                AlembicSchema("broken.ini"),
+                f"cannot read {self.folder}/broken.ini: File contains no section headers. file: "
+                f"'{self.folder}/broken.ini', line: 1 'script_location = x\\n'. Correct it.",
+            ),
+            (
+                AlembicSchema("migrations", extra_files=["data.sql"]),
+                'there is no "data.sql", which extra_files of migrations in "migrations" names. '
+                f"Relative paths start at the working directory, {self.folder}.",
+            ),
+        ):
+            with self.subTest(schema.directory.given), self.assertRaises(MigrationError) as caught:
+                schema.fingerprint(VERSION)
+            self.assertEqual(str(caught.exception), message)
+
+    def test_extra_files_as_text(self) -> None:
+        """A single path instead of a list would be taken letter by letter."""
+        with self.assertRaises(TypeError) as caught:
+            AlembicSchema("migrations", extra_files="data.sql")
+        self.assertEqual(
+            str(caught.exception),
+            "extra_files is 'data.sql', and must be a list of paths: extra_files=['data.sql']",
+        )
+
+    def test_alembic_is_not_installed(self) -> None:
+        """Without Alembic the error says which extra has it."""
+        site = Path(sa_file()).parents[1]
+        with tempfile.TemporaryDirectory() as name:
+            for entry in site.iterdir():
+                if not entry.name.startswith(("alembic", "__pycache__")):
+                    Path(name, entry.name).symlink_to(entry)
+            done = subprocess.run(
+                [
+                    sys.executable,
+                    "-S",
+                    "-c",
+                    "from dbtestcase import AlembicSchema, DatabaseTestCase\n"
+                    "try: AlembicSchema('migrations').fingerprint('x')\n"
+                    "except Exception as error: print(type(error).__name__, error, sep=': ')",
+                ],
+                env={**os.environ, "PYTHONPATH": f"{ROOT}:{name}"},
+                capture_output=True,
+                text=True,
+            )
+        self.assertEqual(
+            (done.stdout, done.stderr),
+            (
+                "MissingExtraError: migrations need the package alembic, which is not installed. "
+                'Install it with: pip install "dbtestcase[migrations]"\n',
+                "",
+            ),
+        )
+
+
+def sa_file() -> str:
+    import sqlalchemy
+
+    return str(sqlalchemy.__file__)
 
 
 def load_tests(

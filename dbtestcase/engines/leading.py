@@ -144,7 +144,7 @@ class Lent:
 
 
 @contextlib.contextmanager
-def leading_to(engine: Engine) -> Iterator[None]:
+def leading_to(engine: Engine) -> Iterator[list[Engine]]:
     """Lead every engine that connects in this thread to the database of *engine*.
 
     ::
@@ -157,6 +157,7 @@ def leading_to(engine: Engine) -> Iterator[None]:
     they still hold open is closed.
 
     :param engine: of the database; where it is redirected to a sandbox, so are the others.
+    :returns: a list of the engines that were led, the first one first.
     :raises UnsafeDatabaseError: from the ``connect()`` of an engine of another kind.
     """
     redirection = redirection_of(engine.pool)
@@ -166,6 +167,7 @@ def leading_to(engine: Engine) -> Iterator[None]:
         own = LentConnections(engine) if lives_in_pool else NewConnections(engine)
     source: ConnectionSource = redirection.source if redirection is not None else own  # type: ignore[assignment]
     mine, original = threading.get_ident(), Engine.raw_connection
+    led: list[Engine] = []
     undos: list[Callable[[], None]] = []
     began: list[weakref.ref[Session]] = []
     active = True
@@ -173,6 +175,7 @@ def leading_to(engine: Engine) -> Iterator[None]:
     @functools.wraps(original)
     def raw_connection(stranger: Engine) -> PoolProxiedConnection:
         if active and threading.get_ident() == mine and _is_to_be_led(stranger, engine):
+            led.append(stranger)
             undos.append(redirect(stranger, source))
         return original(stranger)
 
@@ -197,7 +200,7 @@ def leading_to(engine: Engine) -> Iterator[None]:
             stack.callback(event.remove, Session, "after_begin", note)
         Engine.raw_connection = raw_connection  # type: ignore[method-assign,assignment]
         stack.callback(restore)
-        yield
+        yield led
 
 
 def _close(sessions: list[weakref.ref[Session]]) -> None:

@@ -168,7 +168,9 @@ class MigrationDirectory:
 
     def _version_locations(self) -> list[Path]:
         """Give the directories of revision files, where they are not below that of ``env.py``."""
-        if self.ini is None or "version_locations" not in self.ini.read_text("utf-8"):
+        if self.ini is None or not self.ini.exists():
+            return []
+        if "version_locations" not in _settings(self.ini):
             return []
         from .private import script_directory
 

@@ -65,7 +65,13 @@ def several_databases(env: str, first: str, second: str) -> str:
 
 def env_raised(env: str, what: str) -> str:
     """Tell of an error that no migration has raised."""
-    return f"{env} raised {what}\nNo migration has failed; correct env.py or what it imports."
+    told = f"{env} raised {what}\nNo migration has failed; correct env.py or what it imports."
+    if "async" in what:
+        told += (
+            " An env.py for async engines uses config.attributes.get("
+            '"connection") where that is given.'
+        )
+    return told
 
 
 def needs_app(env: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import unittest
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -173,7 +173,12 @@ class Migrator:
     ) -> None:
         run = _Run(self, target, steps, ask)
         try:
-            with logging_kept(), _quiet(), leading_to(self.engine), self._given() as connection:
+            with (
+                logging_kept(),
+                _quiet(),
+                leading_to(self.engine) as run.led,
+                self._given() as connection,
+            ):
                 config = private.configure(self.directory, self.engine.url)
                 config.attributes["connection"] = connection
                 script = self.history.script
@@ -217,9 +222,12 @@ class Migrator:
         if isinstance(error, DatabaseTestError):
             return error
         env = self.directory.name(self.directory.env)
+        several = run.several(run.led)
+        if several is not None and "locked" in str(error):
+            return several  # on SQLite they are in each other's way before it is noticed
         if "outside of application context" in str(error):
             return MigrationError(messages.needs_app(env))
-        if run.offline:
+        if run.offline or "as_sql" in str(error):  # options that are for offline mode only
             return MigrationError(messages.never_ran(env, offline=True))
         return MigrationError(messages.env_raised(env, _told(error)))
 
@@ -267,7 +275,9 @@ class _Run:
         ask: Callable[[MigrationContext], None] | None,
     ) -> None:
         self._migrator, self._target, self._steps, self._ask = migrator, target, steps, ask
-        self._places: list[tuple[sa.Engine, Any]] = []
+        self._engines: list[sa.Engine] = []
+        #: the engines that were led here
+        self.led: list[sa.Engine] = []
         #: the step that is being taken
         self.step: Any = None
         self.before: frozenset[objects.Found] = frozenset()
@@ -300,19 +310,24 @@ class _Run:
 
     def _refuse_another(self, engine: sa.Engine) -> None:
         """Refuse an env.py that migrates several databases: all would be the same one here."""
-        if engine.get_execution_options().get(PRIVATE):
-            return
-        place = place_of_engine(engine)
-        for other, known in self._places:
-            if other.dialect is not engine.dialect and known.key != place.key:
-                raise MigrationError(
-                    messages.several_databases(
-                        self._migrator.directory.name(self._migrator.directory.env),
-                        known.label or str(other.url),
-                        place.label or str(engine.url),
-                    )
-                )
-        self._places.append((engine, place))
+        if not engine.get_execution_options().get(PRIVATE):
+            self._engines.append(engine)
+        if (several := self.several(self._engines)) is not None:
+            raise several
+
+    def several(self, engines: Sequence[sa.Engine]) -> MigrationError | None:
+        """Say that engines lead to several databases, where they do."""
+        places = {}
+        for engine in engines:
+            place = place_of_engine(engine)
+            places[place.key or engine.dialect] = place.label or str(engine.url)
+        if len(places) < 2:
+            return None
+        directory = self._migrator.directory
+        first, second, *_ = places.values()
+        return MigrationError(
+            messages.several_databases(directory.name(directory.env), first, second)
+        )
 
     def _steps_from(self, heads: tuple[str, ...]) -> list[private.Step]:
         migrator = self._migrator
