@@ -17,7 +17,7 @@ from alembic.config import Config
 
 from dbtestcase import DatabaseTestCase, MigrationError
 
-from .support import Project, Report, run
+from .support import Project, Report, connect_past_sqlalchemy, run
 
 
 class Migrations:
@@ -98,6 +98,17 @@ class Migrations:
         text = path.read_text("utf-8")
         assert text.count(old) == 1, (old, text.count(old))
         path.write_text(text.replace(old, new), "utf-8")
+
+
+def tables_in(url: str | sa.URL) -> set[str]:
+    """Tell which tables a connection finds that knows nothing of the library."""
+    url = sa.make_url(url)
+    query = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    if url.get_backend_name() == "postgresql":
+        query = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    with connect_past_sqlalchemy(url) as connection, contextlib.closing(connection.cursor()) as it:
+        it.execute(query)
+        return {name for (name,) in it}
 
 
 class MigrationsTest(unittest.TestCase):

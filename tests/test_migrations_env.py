@@ -128,8 +128,8 @@ class TestEngines(EnvTest):
             [
                 "UnsafeDatabaseError: refusing to connect Engine(postgresql+psycopg2://"
                 "shop@db.invalid/shop) while migrations run: it speaks postgresql, but the "
-                "database that is migrated is sqlite, and an engine can only be redirected to a database of "
-                "its own kind. Let env.py take its URL from config.get_main_option("
+                "database that is migrated is sqlite, and an engine can only be redirected to a "
+                "database of its own kind. Let env.py take its URL from config.get_main_option("
                 '"sqlalchemy.url"), which is the right one then; a database that is only read goes '
                 "into let_through."
             ],
@@ -220,8 +220,8 @@ class TestResult(EnvTest):
     ELSEWHERE = (
         "env.py has migrated something else: the database of the tests stands at base, and not at "
         '"b". Either migrations/env.py keeps a connection of its own, which was open before it '
-        "ran, or it does not commit. Let it connect while it runs, or use the connection that it is "
-        'given, config.attributes.get("connection"), and run the migrations in: with '
+        "ran, or it does not commit. Let it connect while it runs, or use the connection that it "
+        'is given, config.attributes.get("connection"), and run the migrations in: with '
         "context.begin_transaction()"
     )
 

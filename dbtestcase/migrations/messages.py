@@ -96,8 +96,9 @@ def already_there(revision: str, reason: str, *, heads: Collection[str], made: b
     if made:
         return (
             f"{revision} failed in upgrade(): {reason}, although the database was empty at first. "
-            f"An earlier revision has made it, or the program did while it was imported or the app "
-            f"was made: create_all(). Make it in one place only."
+            f"It makes it twice, as create_table() makes the types of its columns by itself; or an "
+            f"earlier revision has made it, or the program, when it was imported: create_all(). "
+            f"Make it in one place only."
         )
     return (
         f"{revision} was half applied before: {reason}, although the database stands at "

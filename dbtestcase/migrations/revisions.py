@@ -76,7 +76,8 @@ class History:
 
     def heads(self) -> list[Script]:
         """Give the revisions that nothing follows."""
-        return [script for script in self.scripts if script.is_head]
+        found = [script for script in self.scripts if script.is_head]
+        return sorted(found, key=lambda script: script.revision)
 
     def two_heads(self) -> str | None:
         """Say that the history has several heads, where it has."""

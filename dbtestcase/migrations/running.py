@@ -238,7 +238,8 @@ class Migrator:
         if not up and isinstance(error, NotImplementedError):
             return MigrationError(messages.downgrade_missing(revision) + ".")
         if isinstance(error, SandboxConflict):
-            return MigrationError(messages.needs_autocommit(revision, str(error)))
+            fact = str(error).partition(". ")[0].rstrip(".")
+            return MigrationError(messages.needs_autocommit(revision, f"{fact}."))
         if isinstance(error, DatabaseTestError):
             return error
         reason = _reason(error)

@@ -103,8 +103,11 @@ class MigrationMixin(EngineMixin):
 
     @classmethod
     def _dbt_set_up_data(cls, state: ClassState) -> None:
-        super()._dbt_set_up_data(state)
         executed: _Executed | None = vars(cls).get(_EXECUTED)
+        if executed is not None:
+            # on a database that is taken as it is, it would be built when a test connects
+            (state.engines.get(None) or state.fixture.engine(None)).connect().close()
+        super()._dbt_set_up_data(state)
         if executed is not None:
             executed.ready = True
             # while commits still do what they should, on a database that is taken as it is
