@@ -6,14 +6,12 @@ on most runs there is nothing else to do: the database is built already.
 
 from __future__ import annotations
 
-import configparser
 import functools
 import hashlib
 import importlib.metadata
 import importlib.util
 import os
-import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +67,6 @@ class MigrationDirectory:
             )
         self.extra_files = [Path(file) for file in extra_files]
         self._located: tuple[Path | None, Path] | None = None
-        self._known: dict[Path, tuple[tuple[int, int, int], str]] = {}
 
     def __repr__(self) -> str:
         return f'migrations in "{self.given}"'
@@ -141,30 +138,39 @@ class MigrationDirectory:
 
     def fingerprint(self, *others: str) -> str:
         """Sum up all files, and what else is given."""
-        parts = [f"alembic {_version('alembic')}", *others]
-        for root, name, path in self._files():
-            # the names, and not where the project lies
-            parts.append(f"{root}/{name}")
-            parts.append(self._sum(path))
-        return digest("migrations", *parts)
+        # Every class asks several times, and 200 files take a while to read: one that is as it
+        # was by its size and time is not read again.
+        files = self._files()
+        key = (str(self.scripts), *others)
+        known = _fingerprints.get(key)
+        if known is None or known[0] != files:
+            parts = [f"alembic {_version('alembic')}", *others]
+            for file in files:
+                # the name, and not where the project lies
+                parts += (file[0], _sum(file))
+            known = _fingerprints[key] = files, digest("migrations", *parts)
+        return known[1]
 
-    def _files(self) -> Iterator[tuple[str, str, Path]]:
-        """Give each file that counts: what it belongs to, its name there, and its path."""
+    def _files(self) -> list[File]:
+        """Give each file that counts."""
+        found: list[File] = []
         if self.ini is not None and self.ini.exists():
-            yield "ini", self.ini.name, self.ini
+            found.append(_file("ini", str(self.ini), os.stat(self.ini)))
         roots = [self.scripts, *self._version_locations()]
         roots = [one for one in roots if not any(one != o and one.is_relative_to(o) for o in roots)]
         for number, root in enumerate(dict.fromkeys(roots)):
-            for path in _walk(root):
-                yield f"root {number}", path.relative_to(root).as_posix(), path
+            _walk(f"root {number}", str(root), found)
         for number, extra in enumerate(self.extra_files):
             if not extra.exists():
                 raise MigrationError(
                     f'there is no "{extra}", which extra_files of {self!r} names. Relative paths '
                     f"start at the working directory, {Path.cwd()}."
                 )
-            for path in _walk(extra) if extra.is_dir() else [extra]:
-                yield f"extra {number}", path.relative_to(extra).as_posix(), path
+            if extra.is_dir():
+                _walk(f"extra {number}", str(extra), found)
+            else:
+                found.append(_file(f"extra {number}", str(extra), os.stat(extra)))
+        return sorted(found)
 
     def _version_locations(self) -> list[Path]:
         """Give the directories of revision files, where they are not below that of ``env.py``."""
@@ -176,23 +182,38 @@ class MigrationDirectory:
 
         return [Path(each) for each in script_directory(self).version_locations]
 
-    def _sum(self, path: Path) -> str:
-        """Sum up a file; it is read again only where it has changed."""
-        found = path.stat()
-        state = (found.st_mtime_ns, found.st_size, found.st_ino)
-        known = self._known.get(path)
-        if known is None or known[0] != state:
-            known = state, hashlib.sha256(path.read_bytes()).hexdigest()
-            self._known[path] = known
-        return known[1]
+
+#: A file that counts: its name, its path, and what tells that it has changed.
+File = tuple[str, str, int, int, int]
+
+#: What was known of files and directories when they were last asked for; a suite has a schema
+#: object for each class.
+_fingerprints: dict[tuple[str, ...], tuple[list[File], str]] = {}
+_sums: dict[str, tuple[File, str]] = {}
+_read: dict[Path, tuple[File, dict[str, Any]]] = {}
 
 
-def _walk(root: Path) -> list[Path]:
-    found = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(_LEFT_OUT)]
-        found += [Path(folder, name) for name in files if not name.startswith(_LEFT_OUT)]
-    return sorted(found)
+def _file(name: str, path: str, found: os.stat_result) -> File:
+    return name, path, found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _sum(file: File) -> str:
+    path = file[1]
+    known = _sums.get(path)
+    if known is None or known[0] != file:
+        known = _sums[path] = file, hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    return known[1]
+
+
+def _walk(name: str, root: str, found: list[File]) -> None:
+    with os.scandir(root) as entries:
+        for entry in entries:
+            if entry.name.startswith(_LEFT_OUT):
+                continue
+            if entry.is_dir():
+                _walk(f"{name}/{entry.name}", entry.path, found)
+            else:
+                found.append(_file(f"{name}/{entry.name}", entry.path, entry.stat()))
 
 
 def _script_location(ini: Path) -> Path | None:
@@ -220,23 +241,38 @@ def _belongs(ini: Path, scripts: Path) -> bool:
 
 
 def _settings(ini: Path) -> dict[str, Any]:
+    """Read what is of interest in Alembic's settings; only again where the file has changed."""
+    state = _file("", str(ini), os.stat(ini))
+    known = _read.get(ini)
+    if known is None or known[0] != state:
+        try:
+            known = _read[ini] = state, _parsed(ini)
+        except (OSError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())
+            raise MigrationError(f"cannot read {ini}: {reason}. Correct it.") from error
+    return known[1]
+
+
+def _parsed(ini: Path) -> dict[str, Any]:
+    # these are imported only here, as many a run has its database and needs neither
     here = {"here": ini.parent.absolute().as_posix()}
+    if ini.suffix == ".toml":
+        import tomllib
+
+        found = tomllib.loads(ini.read_text("utf-8")).get("tool", {}).get("alembic", {})
+        return {k: v % here if isinstance(v, str) else v for k, v in found.items()}
+    import configparser
+
+    parser = configparser.ConfigParser(here)
     try:
-        if ini.suffix == ".toml":
-            found = tomllib.loads(ini.read_text("utf-8")).get("tool", {}).get("alembic", {})
-            return {k: v % here if isinstance(v, str) else v for k, v in found.items()}
-        parser = configparser.ConfigParser(here)
         parser.read_string(ini.read_text("utf-8"), str(ini))
-        if not parser.has_section("alembic"):
-            return {}
         return {
             name: parser.get("alembic", name)
             for name in ("script_location", "version_locations")
             if parser.has_option("alembic", name)
         }
-    except (OSError, ValueError, KeyError, configparser.Error) as error:
-        reason = " ".join(str(error).split())
-        raise MigrationError(f"cannot read {ini}: {reason}. Correct it.") from error
+    except configparser.Error as error:
+        raise ValueError(str(error)) from error
 
 
 @functools.cache
