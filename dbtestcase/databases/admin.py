@@ -101,7 +101,7 @@ class Mark:
     :ivar holder: who uses it or used it last, in words.
     :ivar used: when it was last taken or given back, in milliseconds since 1970.
     :ivar lineage: what schemas have in common that are states of the same files, see
-        :func:`.templates.lineage_of`.
+        :func:`.base.lineage_of`.
     """
 
     project: str

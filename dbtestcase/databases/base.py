@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool, Pool
 from ..errors import DatabaseTestError, MissingExtraError, SchemaError
 from ..schemas import Schema
 
-__all__ = ["Lease", "build", "explain", "is_in_place", "private_engine", "wait_for"]
+__all__ = ["Lease", "build", "explain", "is_in_place", "lineage_of", "private_engine", "wait_for"]
 
 
 class Lease(abc.ABC):
@@ -113,6 +113,15 @@ def private_engine(url: URL, origin: str, pool: type[Pool] = NullPool) -> sa.Eng
             f'"{url.drivername}" ({origin}) needs a driver that is not installed: {error}. '
             f'Install it with: pip install "{package}"'
         ) from error
+
+
+def lineage_of(schema: Schema | None) -> str:
+    """Tell which schemas are states of the same files, of which only the latest is of use.
+
+    :returns: the schema's ``lineage``, which may be left out; then it is empty, and every template
+        is kept until there are too many.
+    """
+    return str(getattr(schema, "lineage", ""))
 
 
 def is_in_place(schema: Schema | None) -> bool:

@@ -20,7 +20,7 @@ from ..errors import EscapeError, ServerError
 from ..schemas import Schema, digest
 from . import templates
 from .admin import Admin, Mark, Refused, identifier, literal, place
-from .base import Lease, build, is_in_place, private_engine, wait_for
+from .base import Lease, build, is_in_place, lineage_of, private_engine, wait_for
 from .endings import at_rest, at_work, to_its_end
 from .leftovers import ESCAPE, LOOK, TIDY
 
@@ -115,7 +115,7 @@ class OwnDatabase(Lease):
         try:
             self._role = str(lock.value("SELECT current_user"))
             wanted = self._fingerprint(schema) if schema is not None else None
-            lineage = templates.lineage_of(schema)
+            lineage = lineage_of(schema)
             for name, known in self._candidates(lock, wanted, lineage):
                 if self._try(lock, name, known):
                     return
@@ -235,7 +235,7 @@ class OwnDatabase(Lease):
             assert self._lock is not None
             self._content = None
             self._mark = replace(
-                self._mark, schema=wanted, lineage=templates.lineage_of(schema)
+                self._mark, schema=wanted, lineage=lineage_of(schema)
             )
             in_place = schema if is_in_place(schema) else None
             copied = None if in_place else schema

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from ..errors import EscapeError, ServerError
 from ..schemas import Schema, digest
-from .base import Lease, build, is_in_place, private_engine, wait_for
+from .base import Lease, build, is_in_place, lineage_of, private_engine, wait_for
 
 __all__ = ["MemoryDatabase", "SQLiteFile"]
 
@@ -122,13 +122,22 @@ class MemoryDatabase(Lease):
     def _build(self, wanted: str, schema: Schema | None) -> sqlite3.Connection:
         url = self._url(f"{str(self.url.database).removeprefix('file:/')}_{wanted}")
         snapshot = self._connect(url)
-        if schema is not None:
-            try:
-                with private_engine(url, self._origin).begin() as connection:
-                    build(schema, connection, self)
-            except BaseException:
-                snapshot.close()
-                raise
+        if schema is None:
+            return snapshot
+        lineage = lineage_of(schema)
+        if lineage:
+            from . import snapshots
+
+            if snapshots.fetch(snapshot, lineage, wanted):
+                return snapshot
+        try:
+            with private_engine(url, self._origin).begin() as connection:
+                build(schema, connection, self)
+        except BaseException:
+            snapshot.close()
+            raise
+        if lineage:
+            snapshots.keep(snapshot, lineage, wanted)
         return snapshot
 
     def check(self) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from ..errors import ServerError
 from ..schemas import Schema
 from .admin import Admin, Mark, Refused, identifier, literal
-from .base import Lease, build, private_engine
+from .base import Lease, build, lineage_of, private_engine
 
-__all__ = ["KEPT", "clone", "databases", "drop", "lineage_of", "sweep"]
+__all__ = ["KEPT", "clone", "databases", "drop", "sweep"]
 
 #: So many templates are kept for each project.
 KEPT = 5
@@ -35,15 +35,6 @@ def databases(admin: Admin, prefix: str) -> list[tuple[str, Mark | None]]:
         f"WHERE starts_with(d.datname::text, {literal(prefix)}) ORDER BY length(datname), datname"
     )
     return [(name, Mark.read(comment)) for name, comment in rows]
-
-
-def lineage_of(schema: Schema | None) -> str:
-    """Tell which schemas are states of the same files, of which only the latest is of use.
-
-    :returns: the schema's ``lineage``, which may be left out; then it is empty, and every template
-        is kept until there are too many.
-    """
-    return str(getattr(schema, "lineage", ""))
 
 
 def exists(admin: Admin, name: str) -> bool:

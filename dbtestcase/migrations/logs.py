@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging.config
+import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +22,8 @@ def logging_kept() -> Iterator[None]:
     every logger that the program has made so far and closes every handler. A closed
     ``FileHandler`` writes nothing any more, so putting back the handlers would not be enough.
     """
+    import logging.config  # which takes as long to import as the rest of this package
+
     mine, originals = threading.get_ident(), {}
     before = [(each, _state(each)) for each in _loggers()]
     for name in _FUNCTIONS:

@@ -1,11 +1,11 @@
 """What 200 migrations cost a suite: ``python -m examples.performance.migrations``.
 
 A chain of 200 revisions, each of which makes a table or adds a column, and a suite of 51 classes
-on it, on the embedded server and on SQLite. It runs twice, each run a process of its own. The
-first class of the first run pays for the upgrade. What is measured is what each class's
-``setUpClass`` takes, and, of the second run, what it waits for from its start to its first test.
-Ends with an error if the median of the 50 further classes is over 10 ms above that of classes
-without any schema, or if the second run takes over 1 s to its first test.
+on it, on the embedded server and on SQLite. Each run is a process of its own, and starts the
+server. The first class of the first run pays for the upgrade. What is measured is what each
+class's ``setUpClass`` takes, beside classes with an empty schema, and what later runs wait for
+from their start to their first test. Ends with an error if the median of the 50 further classes is
+over 10 ms, or that of five later runs over 1 s.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from .cold_start import ROOT, wait_for_stop
 
 REVISIONS, CLASSES = 200, 50
-LIMITS = {"a further class": 0.010, "second run, to its first test": 1.0}
+LATER = 5
+LIMITS = {"a further class": 0.010, "later run, to its first test": 1.0}
 
 INI = """
 [alembic]
@@ -82,7 +84,8 @@ def make(number, kind, given):
 
 # one after the other by their names: empty databases last
 for number in range(CLASSES + 1):
-    make(number, "migrated", AlembicSchema("migrations"))
+    if "WITHOUT" not in os.environ:
+        make(number, "migrated", AlembicSchema("migrations"))
     make(number, "empty", MetadataSchema(sa.MetaData()))
 del Timed
 
@@ -98,6 +101,10 @@ def tearDownModule():
     with open("times.json", "w") as file:
         json.dump(times, file)
 """
+
+
+#: What a run notes: the seconds of each class by kind, and of the first test.
+Figures = dict[str, Any]
 
 
 def write_project(directory: Path) -> None:
@@ -132,9 +139,10 @@ def write_project(directory: Path) -> None:
     (directory / "test_suite.py").write_text(SUITE.replace("CLASSES", str(CLASSES)))
 
 
-def run_suite(directory: Path, cache: Path, database: str) -> dict[str, list[float] | float]:
+def run_suite(directory: Path, cache: Path, database: str, *, migrations: bool = True) -> Figures:
     """Run the suite in a process of its own, and return what it has noted.
 
+    :param migrations: or else only the classes with an empty schema.
     :raises RuntimeError: it did not pass.
     """
     environment = {
@@ -146,6 +154,8 @@ def run_suite(directory: Path, cache: Path, database: str) -> dict[str, list[flo
         "PYTHONPATH": str(ROOT),
         "STARTED": repr(time.time()),
     }
+    if not migrations:
+        environment["WITHOUT"] = "1"
     done = subprocess.run(
         [sys.executable, "-m", "unittest", "test_suite"],
         cwd=directory,
@@ -154,25 +164,29 @@ def run_suite(directory: Path, cache: Path, database: str) -> dict[str, list[flo
         stderr=subprocess.STDOUT,
         text=True,
     )
-    if done.returncode != 0 or f"Ran {2 * CLASSES + 2} tests" not in done.stdout:
+    tests = (CLASSES + 1) * (2 if migrations else 1)
+    if done.returncode != 0 or f"Ran {tests} tests" not in done.stdout:
         raise RuntimeError(f"the suite did not pass:\n{done.stdout}")
     wait_for_stop(cache)
-    found: dict[str, list[float] | float] = json.loads((directory / "times.json").read_text())
+    found: Figures = json.loads((directory / "times.json").read_text())
     return found
 
 
-def figures(first: dict, second: dict) -> dict[str, float]:  # type: ignore[type-arg]
-    """Give the figures of two runs, in seconds."""
-
-    def median(run: dict, kind: str) -> float:  # type: ignore[type-arg]
-        return statistics.median(run[kind][1:])
-
+def measure(directory: Path, database: str) -> dict[str, list[float]]:
+    """Run the suite again and again, and give the seconds of each figure."""
+    cache = directory / "cache"
+    first = run_suite(directory, cache, database)
+    later, without = [], []
+    for _ in range(LATER):
+        later.append(run_suite(directory, cache, database))
+        without.append(run_suite(directory, cache, database, migrations=False))
+    empty = statistics.median(each for run in later for each in run["empty"][1:])
     return {
-        "first class of the first run": first["migrated"][0],
-        "a further class": median(first, "migrated") - median(first, "empty"),
-        "a further class of the second run": median(second, "migrated") - median(second, "empty"),
-        "first class of the second run": second["migrated"][0],
-        "second run, to its first test": second["first test"],
+        "first class of the first run": first["migrated"][:1],
+        "a further class": [each - empty for run in later for each in run["migrated"][1:]],
+        "first class of a later run": [run["migrated"][0] for run in later],
+        "later run, to its first test": [run["first test"] for run in later],
+        "the same without migrations": [run["first test"] for run in without],
     }
 
 
@@ -184,18 +198,16 @@ def main() -> int:
         directory.chmod(0o755)  # root's server runs as another user, who must pass here
         write_project(directory)
         for database in ("postgresql", "sqlite"):
-            runs = [run_suite(directory, directory / "cache", database) for _ in range(2)]
-            print(f"{REVISIONS} revisions, {database}")
-            for figure, seconds in figures(*runs).items():
-                limit = LIMITS.get(figure)
-                # SQLite in memory lives as long as its process: each run builds it
-                if limit is not None and (database != "sqlite" or "run" not in figure):
-                    ok = seconds <= limit
-                    held = held and ok
-                    verdict = f"   at most {limit * 1e3:.0f} ms{'' if ok else ': NOT HELD'}"
-                else:
-                    verdict = ""
-                print(f"  {figure:36}{seconds * 1e3:10.1f} ms{verdict}")
+            print(f"{REVISIONS} revisions, {database}{'median':>27}{'least':>10}")
+            for figure, seconds in measure(directory, database).items():
+                median, limit = statistics.median(seconds), LIMITS.get(figure)
+                verdict = ""
+                if limit is not None:
+                    verdict = f"   at most {limit * 1e3:.0f} ms"
+                    verdict += "" if median <= limit else ": NOT HELD"
+                    held = held and median <= limit
+                times = f"{median * 1e3:10.1f}{min(seconds) * 1e3:10.1f} ms"
+                print(f"  {figure:36}{times}{verdict}")
     return 0 if held else 1
 
 
