@@ -102,7 +102,8 @@ class TestBrokenCopy(BrokenTest):
                     "test_each_revision",
                     'revision "1f0a" (practice/migrations/versions/1f0a_patients.py) has a '
                     'downgrade() that does not undo its upgrade(): it leaves table "patient". '
-                    "Write in downgrade() the opposite of each step of upgrade(), in reverse order.",
+                    "Write in downgrade() the opposite of each step of upgrade(), in reverse "
+                    "order.",
                 ),
                 ("test_each_revision", none),
             ],

@@ -8,6 +8,7 @@ import tempfile
 import unittest
 from pathlib import Path
 from typing import Any, ClassVar
+from unittest import mock
 
 import dbtestcase.migrations.schema
 from dbtestcase import AlembicSchema, MigrationError
@@ -219,6 +220,33 @@ class TestAlembicSchema(MigrationsTest):
             output, _ = each.communicate(timeout=120)
             self.assertEqual(each.returncode, 0, output)
         self.assertEqual(log.read_text(), "up ")
+
+    def test_next_run_on_sqlite(self) -> None:
+        """What was made in memory is kept in a file: for the next run, and no older state of it."""
+        cache = self.folder / "cache"
+        self.enterContext(mock.patch.dict(os.environ, DBTESTCASE_CACHE_DIR=str(cache)))
+        log = self.logged()
+        (self.folder / "test_it.py").write_text(SUITE.replace("\n    ", "\n"))
+        variables = {"DBTESTCASE_DATABASE": "sqlite"}
+        for _ in range(2):
+            code, output = self.project.run("unittest", "-q", **variables)
+            self.assertEqual((code, output.splitlines()[0]), (0, "a"), output)
+        self.assertEqual(log.read_text(), "up ")
+        [kept] = cache.rglob("*.db")
+        self.assertEqual(kept.stat().st_mode & 0o077, 0)
+        self.migrations.revision("b", "a")
+        code, output = self.project.run("unittest", "-q", **variables)
+        self.assertEqual((code, output.splitlines()[0]), (0, "b"), output)
+        [newer] = cache.rglob("*.db")
+        self.assertNotEqual(newer, kept)
+        # a damaged one is of no harm
+        newer.write_bytes(newer.read_bytes()[:100] + b"x" * 5000)
+        code, output = self.project.run("unittest", "-q", **variables)
+        self.assertEqual((code, output.splitlines()[0]), (0, "b"), output)
+        self.assertEqual(log.read_text(), "up up up ")
+        code, output = self.project.run("dbtestcase", "clean", "--all", **variables)
+        self.assertEqual((code, output), (0, f"dropped {newer.name}\n"))
+        self.assertEqual(list(cache.rglob("*.db")), [])
 
     def test_edited_migration(self) -> None:
         """A change is noticed; the old template goes, and no second database is made."""

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import sys
+import threading
 import unittest
 from types import ModuleType
 from typing import Any
@@ -16,11 +17,12 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.engine import Engine
 
-from dbtestcase import AlembicSchema, AppError
+from dbtestcase import AlembicSchema, AppError, migrated
 from dbtestcase.databases import databases_on, lease
+from dbtestcase.engines import leading_to
 from dbtestcase.settings import choose, slug
 
-from .migrating import Migrations, MigrationsTest
+from .migrating import Migrations, MigrationsTest, tables_in
 
 CONNECTION = """
     from alembic import context
@@ -119,6 +121,43 @@ class TestEngines(EnvTest):
         )
         self.assert_builds("postgresql")
 
+    def test_version_table(self) -> None:
+        """Alembic's table may have another name, and lie in another schema."""
+        self.migrations.edit_env(
+            "connection=connection, target_metadata=target_metadata",
+            "connection=connection, target_metadata=target_metadata, "
+            'version_table="version", transaction_per_migration=True, '
+            'version_table_schema=None if connection.dialect.name == "sqlite" else "other one"',
+        )
+        self.migrations.edit_env(
+            "        context.configure(\n            connection=",
+            "        if connection.dialect.name == 'postgresql':\n"
+            "            connection.exec_driver_sql('CREATE SCHEMA IF NOT EXISTS \"other one\"')\n"
+            "            connection.commit()\n"
+            "        context.configure(\n            connection=",
+        )
+        for database, own in (("postgresql", set()), ("sqlite", {"version"})):
+            with self.subTest(database):
+                found = self.tables(schema=AlembicSchema("migrations"), database=database)
+                self.assertEqual(found, {"t_a", "t_b", *own})
+        engine = sa.create_engine(f"sqlite:///{self.folder}/own.db")
+        self.addCleanup(engine.dispose)
+        with migrated(engine, "migrations"):
+            self.assertEqual(tables_in(engine.url), {"t_a", "t_b", "version"})
+        self.assertEqual(tables_in(engine.url), {"version"})
+
+    def test_commit_of_the_connection(self) -> None:
+        """A migration that ends Alembic's own transaction is told so, and by its name."""
+        self.migrations.revision("c", "b", "op.get_bind().commit()")
+        self.assertEqual(
+            self.error_of(schema=AlembicSchema("migrations")),
+            'revision "c" (migrations/versions/c.py) has ended the transaction that Alembic had '
+            "begun, so what it did after that, and that it was run, was not committed: the "
+            'database stands at "b", and is half applied. Let the migration not call commit() or '
+            "rollback() of op.get_bind(); what must be committed at once goes into: with "
+            "op.get_context().autocommit_block()",
+        )
+
     def test_engine_of_another_kind(self) -> None:
         """An engine of another kind cannot be led, and is refused before it connects."""
         self.migrations.env(OWN_ENGINE.format(url="postgresql+psycopg2://shop@db.invalid/shop"))
@@ -167,6 +206,25 @@ class TestEngines(EnvTest):
             ),
             text,
         )
+
+    def test_other_threads(self) -> None:
+        """An engine that another thread connects meanwhile is left alone."""
+        other = sa.create_engine(f"sqlite:///{self.folder}/own.db")
+        target = sa.create_engine(f"sqlite:///{self.folder}/target.db")
+        self.addCleanup(other.dispose)
+        self.addCleanup(target.dispose)
+
+        def work() -> None:
+            with other.begin() as connection:
+                connection.exec_driver_sql("CREATE TABLE mine (id INTEGER)")
+
+        with leading_to(target):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            with other.connect() as connection:
+                self.assertFalse(sa.inspect(connection).has_table("mine"))
+        self.assertTrue(sa.inspect(other).has_table("mine"))
 
     def test_engines_are_given_back(self) -> None:
         """Afterwards engines lead where they led, and SQLAlchemy is as it was."""

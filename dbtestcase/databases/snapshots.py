@@ -37,8 +37,10 @@ def fetch(snapshot: sqlite3.Connection, lineage: str, fingerprint: str) -> bool:
     with contextlib.suppress(*_IN_THE_WAY):
         path = _path(lineage, fingerprint)
         if path.is_file() and path.stat().st_uid == os.geteuid():
-            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as kept:
-                kept.execute("PRAGMA quick_check")
+            with contextlib.closing(sqlite3.connect(path)) as kept:
+                # first, as pages are copied as they are
+                if kept.execute("PRAGMA quick_check").fetchone() != ("ok",):
+                    return False
                 kept.backup(snapshot)
             os.utime(path)
             return True

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 __all__ = [
     "already_there",
+    "committed_by_itself",
     "downgrade_missing",
     "env_raised",
     "half_applied",
@@ -37,6 +38,16 @@ def migrated_elsewhere(env: str, heads: Collection[str], wanted: Collection[str]
         f"its own, which was open before it ran, or it does not commit. Let it connect while it "
         f'runs, or use the connection that it is given, config.attributes.get("connection"), and '
         f"run the migrations in: with context.begin_transaction()"
+    )
+
+
+def committed_by_itself(revision: str, heads: Collection[str]) -> str:
+    """Tell that a migration has ended Alembic's transaction."""
+    return (
+        f"{revision} has ended the transaction that Alembic had begun, so what it did after that, "
+        f"and that it was run, was not committed: the database stands at {stands_at(heads)}, and "
+        f"is half applied. Let the migration not call commit() or rollback() of op.get_bind(); what "
+        f"must be committed at once goes into: with op.get_context().autocommit_block()"
     )
 
 

@@ -209,6 +209,9 @@ class Migrator:
         if not run.ended:
             raise MigrationError(messages.never_ran(env, offline=run.offline))
         standing = self.heads()
+        if standing != run.reached and run.ended_transaction:
+            revision = self.history.label(run.ended_transaction[0])
+            raise MigrationError(messages.committed_by_itself(revision, standing))
         if standing != run.reached:
             raise MigrationError(messages.migrated_elsewhere(env, standing, run.reached))
 
@@ -286,6 +289,8 @@ class _Run:
         self.standing: frozenset[str] = frozenset()
         self.reached: frozenset[str] = frozenset()
         self.ended = self.offline = False
+        #: the revisions during which a transaction came to its end
+        self.ended_transaction: list[Script] = []
 
     def work(self, heads: tuple[str, ...], context: MigrationContext) -> Iterator[private.Step]:
         """Give Alembic the steps to take, while it takes them."""
@@ -302,7 +307,12 @@ class _Run:
                 self.before = objects.look(connection)
                 self.standing = frozenset(context.get_current_heads())
             self.step = step
+            transaction = (
+                None if context.connection is None else context.connection.get_transaction()
+            )
             yield step
+            if transaction is not None and not transaction.is_active:
+                self.ended_transaction.append(step.revision)
         self.step = None
         if self._ask is not None:
             self._ask(context)
