@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
 import io
 import shutil
+import tempfile
 import textwrap
 import unittest
 from collections.abc import Callable
@@ -156,3 +158,35 @@ class MigrationsTest(unittest.TestCase):
         [(_, error)] = problems
         self.assertIsInstance(error, MigrationError, error)
         return str(error)
+
+
+class Doctests:
+    """Runs the examples of docstrings in a folder with migrations, and an engine."""
+
+    def __init__(self) -> None:
+        self._undo = contextlib.ExitStack()
+
+    @classmethod
+    def of(cls, module: Any) -> unittest.TestSuite:
+        """Give the examples of a module."""
+        doctests = cls()
+        return doctest.DocTestSuite(module, setUp=doctests.enter, tearDown=doctests.leave)
+
+    def enter(self, test: doctest.DocTest) -> None:
+        folder = Path(self._undo.enter_context(tempfile.TemporaryDirectory()))
+        self._undo.enter_context(contextlib.chdir(folder))
+        migrations = Migrations(folder)
+        for revision, down, table in (("3f2a", None, "person"), ("5b1c", "3f2a", "visit")):
+            migrations.revision(
+                revision,
+                down,
+                f'op.create_table("{table}", sa.Column("id", sa.Integer))',
+                f'op.drop_table("{table}")',
+            )
+        engine = sa.create_engine("sqlite:///example.db")
+        self._undo.callback(engine.dispose)
+        names = {"engine": engine, "inspect": sa.inspect, "DatabaseTestCase": DatabaseTestCase}
+        test.globs.update(names)
+
+    def leave(self, test: doctest.DocTest) -> None:
+        self._undo.close()

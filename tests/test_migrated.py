@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import doctest
 import unittest
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from dbtestcase import AlembicSchema, MetadataSchema, MigrationError, migrated
 from dbtestcase.databases import lease
 from dbtestcase.settings import choose
 
-from .migrating import Migrations, MigrationsTest, tables_in
+from .migrating import Doctests, Migrations, MigrationsTest, tables_in
 
 
 class MigratedTest(MigrationsTest):
@@ -343,6 +342,27 @@ class TestInconsistentStates(MigratedTest):
                     "its own.",
                 )
 
+    def test_half_applied_batch(self) -> None:
+        """A batch operation of SQLite that fails leaves the table that it copies into."""
+        self.migrations.revision("c", "b", 'op.execute("INSERT INTO t_b VALUES (1)")')
+        self.migrations.revision(
+            "d",
+            "c",
+            """\
+            with op.batch_alter_table("t_b", recreate="always") as batch:
+                batch.create_check_constraint("large", "id > 7")
+            """,
+        )
+        text = self.enter(self.file())
+        self.assertTrue(
+            text.startswith(
+                'revision "d" (migrations/versions/d.py) is half applied now: upgrade() failed '
+                'after a part of it was committed (table "_alembic_tmp_t_b"), and the database '
+                'stands at "c". The error was: CHECK constraint failed: large'
+            ),
+            text,
+        )
+
     def test_half_applied_before(self) -> None:
         """A revision of which a part is there already."""
         for engine, reason in (
@@ -449,7 +469,7 @@ def load_tests(
     loader: unittest.TestLoader, tests: unittest.TestSuite, pattern: str | None
 ) -> unittest.TestSuite:
     """Run the examples in the docstrings, too."""
-    tests.addTests(doctest.DocTestSuite(dbtestcase.migrations.around))
+    tests.addTests(Doctests.of(dbtestcase.migrations.around))
     return tests
 
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+import textwrap
 import unittest
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
+from flask import Flask
 from sqlalchemy.engine import Engine
 
 from dbtestcase import (
     AlembicSchema,
     DatabaseTestCase,
+    EngineMixin,
     MigrationMixin,
     MigrationTestCase,
     embedded,
 )
-from dbtestcase.databases import lease, release_all
-from dbtestcase.settings import choose
+from dbtestcase.databases import databases_on, lease, release_all
+from dbtestcase.settings import choose, slug
 
 from .migrating import MigrationsTest, tables_in
 from .support import Report, connect_past_sqlalchemy, run
@@ -290,6 +294,19 @@ class TestMigrationMixin(NamedDatabaseTest):
         report = self.run_mixed(setUpTestData=classmethod(setUpTestData))
         self.assertEqual(report.messages, ["ValueError: no data"])
         self.assertEqual(self.run_mixed().messages, [])
+
+    def test_without_sandbox(self) -> None:
+        """It needs no more than a database and its engines."""
+
+        class Case(MigrationMixin, EngineMixin, unittest.TestCase):
+            database = "postgresql"
+            migrations = "migrations"
+
+            def test_tables(self) -> None:
+                self.assertTrue(sa.inspect(self.engine).has_table("t_b"))
+
+        self.assertEqual(run(Case).messages, [])
+        self.assertEqual(self.log.read_text().split(), ["up-a", "up-b", "down-b", "down-a"])
 
     def test_switched_off(self) -> None:
         """migrate = None of a subclass leaves everything to its schema."""
@@ -652,6 +669,50 @@ class TestMigrationTestCase(MigrationsTest):
                 text,
             )
 
+    def test_ctrl_c(self) -> None:
+        """Ctrl-C in a migration ends the run, and the next one finds everything in order."""
+        self.migrations.chain("a")
+        here = self.folder / "interrupt"
+        self.migrations.revision(
+            "b",
+            "a",
+            f"""\
+            import os, pathlib, signal
+            if pathlib.Path({str(here)!r}).exists():
+                os.kill(os.getpid(), signal.SIGINT)
+            """,
+        )
+        (self.folder / "test_it.py").write_text(
+            "from dbtestcase import *\n"
+            "class ATest(MigrationTestCase):\n"
+            "    migrations = 'migrations'\n"
+            "    test_models_match = None\n"
+            "class BTest(MigrationMixin, DatabaseTestCase):\n"
+            "    migrations = 'migrations'\n"
+            "    def test(self): pass\n"
+            "class CTest(DatabaseTestCase):\n"
+            "    schema = AlembicSchema('migrations')\n"
+            "    def test(self): self.engine.connect().close()\n"
+        )
+        project = slug(self.project.name)
+        for database in BOTH:
+            for case in ("ATest", "BTest", "CTest"):
+                with self.subTest(case, database=database):
+                    here.touch()
+                    run = ("unittest", f"test_it.{case}")
+                    code, output = self.project.run(*run, DBTESTCASE_DATABASE=database)
+                    self.assertNotEqual(code, 0)
+                    self.assertIn("KeyboardInterrupt", output)
+                    left = [
+                        name
+                        for name, mark, _ in databases_on(choose("postgresql"))
+                        if mark.project == project and name.endswith("_new")
+                    ]
+                    self.assertEqual(left, [])
+                    here.unlink()
+                    code, output = self.project.run(*run, DBTESTCASE_DATABASE=database)
+                    self.assertEqual(code, 0, output)
+
     def test_runners(self) -> None:
         """It runs under pytest, too, with and without workers."""
         self.migrations.chain("a")
@@ -666,6 +727,58 @@ class TestMigrationTestCase(MigrationsTest):
             code, output = self.project.run(*command)
             self.assertEqual(code, 0, output)
             self.assertRegex(output, "Ran 5 tests|5 passed")
+
+
+class TestExamples(MigrationsTest):
+    """What the docstrings show runs as it stands there."""
+
+    def example(self, case: type) -> type[Any]:
+        """Give the class that the code in a docstring makes."""
+        lines = str(case.__doc__).partition(".. code-block:: python\n")[2].splitlines()
+        code = itertools.takewhile(lambda line: not line or line.startswith(" " * 8), lines)
+        given: dict[str, Any] = {
+            **{each.__name__: each for each in (DatabaseTestCase, MigrationMixin)},
+            "MigrationTestCase": MigrationTestCase,
+            "text": sa.text,
+            "create_app": lambda config: Flask("example"),
+            "__name__": __name__,
+        }
+        exec(textwrap.dedent("\n".join(code)), given)
+        [made] = [
+            value
+            for value in given.values()
+            if isinstance(value, type) and value.__module__ == __name__
+        ]
+        return made
+
+    def test_docstrings(self) -> None:
+        """Each example passes on sound migrations."""
+        self.migrations.revision(
+            "1a",
+            None,
+            """\
+            op.create_table(
+                "person", sa.Column("id", sa.Integer, primary_key=True), sa.Column("name", sa.Text)
+            )
+            """,
+            'op.drop_table("person")',
+        )
+        self.migrations.revision(
+            "3f2a",
+            "1a",
+            """\
+            op.add_column("person", sa.Column("surname", sa.Text))
+            op.execute("UPDATE person SET surname = 'Lovelace'")
+            """,
+            'with op.batch_alter_table("person") as batch: batch.drop_column("surname")',
+        )
+        for case in (MigrationTestCase, MigrationMixin):
+            with self.subTest(case.__name__):
+                example = self.example(case)
+                example.database = "postgresql"
+                example.test_models_match = None
+                example.test = lambda self: None
+                self.assertEqual(run(example).messages, [])
 
 
 if __name__ == "__main__":

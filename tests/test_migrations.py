@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import doctest
 import os
 import subprocess
 import sys
@@ -10,13 +9,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
 
+import sqlalchemy as sa
+
 import dbtestcase.migrations.schema
 from dbtestcase import AlembicSchema, MigrationError
 from dbtestcase.databases import databases_on
 from dbtestcase.schemas import Schema
 from dbtestcase.settings import choose, slug
 
-from .migrating import Migrations, MigrationsTest
+from .migrating import Doctests, Migrations, MigrationsTest
 
 VERSION = "postgresql 18.1"
 ROOT = Path(__file__).parents[1]
@@ -149,6 +150,32 @@ class TestAlembicSchema(MigrationsTest):
         )
         self.assertEqual(report.messages, [])
         self.assertEqual(rows, [(7, "x")])
+
+    def test_several_binds(self) -> None:
+        """Each bind may have migrations of its own."""
+        self.migrations.chain("a")
+        (self.folder / "audit").mkdir()
+        Migrations(self.folder / "audit").chain("x")
+
+        def create_engine(cls: Any) -> Any:
+            urls = {None: cls.database_url, "audit": cls.database_urls["audit"]}
+            return {key: sa.create_engine(url) for key, url in urls.items()}
+
+        def test(case: Any) -> None:
+            for key, table in ((None, "t_a"), ("audit", "t_x")):
+                names = sa.inspect(case.engines[key]).get_table_names()
+                case.assertEqual(names, ["alembic_version", table])
+
+        schema = {None: AlembicSchema("migrations"), "audit": AlembicSchema("audit/migrations")}
+        for database in self.databases:
+            with self.subTest(database):
+                report = self.run_case(
+                    test,
+                    schema=schema,
+                    database=database,
+                    create_engine=classmethod(create_engine),
+                )
+                self.assertEqual(report.messages, [])
 
     def test_quotes_in_names(self) -> None:
         """Quotes, spaces and per cent signs in names do no harm."""
@@ -393,7 +420,7 @@ class TestAlembicSchema(MigrationsTest):
 
     def test_alembic_is_not_installed(self) -> None:
         """Without Alembic the error says which extra has it."""
-        site = Path(sa_file()).parents[1]
+        site = Path(sa.__file__).parents[1]
         with tempfile.TemporaryDirectory() as name:
             for entry in site.iterdir():
                 if not entry.name.startswith(("alembic", "__pycache__")):
@@ -421,17 +448,11 @@ class TestAlembicSchema(MigrationsTest):
         )
 
 
-def sa_file() -> str:
-    import sqlalchemy
-
-    return str(sqlalchemy.__file__)
-
-
 def load_tests(
     loader: unittest.TestLoader, tests: unittest.TestSuite, pattern: str | None
 ) -> unittest.TestSuite:
     """Run the examples in the docstrings, too."""
-    tests.addTests(doctest.DocTestSuite(dbtestcase.migrations.schema))
+    tests.addTests(Doctests.of(dbtestcase.migrations.schema))
     return tests
 
 

@@ -153,7 +153,7 @@ class TestEngines(EnvTest):
             self.error_of(schema=AlembicSchema("migrations")),
             'revision "c" (migrations/versions/c.py) has ended the transaction that Alembic had '
             "begun, so what it did after that, and that it was run, was not committed: the "
-            'database stands at "b", and is half applied. Let the migration not call commit() or '
+            'database stands at "b" and is half applied. Let the migration not call commit() or '
             "rollback() of op.get_bind(); what must be committed at once goes into: with "
             "op.get_context().autocommit_block()",
         )

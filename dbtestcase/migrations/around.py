@@ -30,13 +30,16 @@ def migrated(
 
     A context manager, and a decorator for functions, coroutine functions and test methods.
 
-    .. code-block:: python
-
-        with migrated(engine, "migrations", to="3f2a", then="base"):
-            ...
-
-        @migrated(lambda: db.engine, "migrations")
-        def test_search(): ...
+    >>> with migrated(engine, "migrations", to="3f2a"):
+    ...     sorted(inspect(engine).get_table_names())
+    ['alembic_version', 'person']
+    >>> @migrated(lambda: engine, "migrations")
+    ... def tables():
+    ...     return sorted(inspect(engine).get_table_names())
+    >>> tables()
+    ['alembic_version', 'person', 'visit']
+    >>> inspect(engine).get_table_names()
+    ['alembic_version']
 
     The migrations are really executed: in a test of ``DatabaseTestCase`` within its transaction,
     elsewhere on the engine's own database, where they are committed.

@@ -45,9 +45,9 @@ def committed_by_itself(revision: str, heads: Collection[str]) -> str:
     """Tell that a migration has ended Alembic's transaction."""
     return (
         f"{revision} has ended the transaction that Alembic had begun, so what it did after that, "
-        f"and that it was run, was not committed: the database stands at {stands_at(heads)}, and "
-        f"is half applied. Let the migration not call commit() or rollback() of op.get_bind(); what "
-        f"must be committed at once goes into: with op.get_context().autocommit_block()"
+        f"and that it was run, was not committed: the database stands at {stands_at(heads)} and is "
+        "half applied. Let the migration not call commit() or rollback() of op.get_bind(); what "
+        "must be committed at once goes into: with op.get_context().autocommit_block()"
     )
 
 

@@ -19,10 +19,11 @@ __all__ = ["AlembicSchema", "ExecutedSchema"]
 class AlembicSchema:
     """The tables that migrations make, from an empty database up to a revision.
 
-    .. code-block:: python
-
-        class SignupTest(DatabaseTestCase):
-            schema = AlembicSchema("migrations")
+    >>> class SignupTest(DatabaseTestCase):
+    ...     schema = AlembicSchema("migrations")
+    ...
+    ...     def test_visits(self):
+    ...         self.assertTrue(inspect(self.engine).has_table("visit"))
 
     The database is built once by ``upgrade`` and kept as a template. Every further class, and
     every further run, gets a copy of it, until one of the files has changed: those in the
@@ -32,9 +33,6 @@ class AlembicSchema:
     ``env.py`` stays as it is. While it runs, the engines that connect in its thread are led to
     the database that is built; it may also use ``config.attributes["connection"]``. The one of
     Flask-Migrate reads ``current_app``: it runs once ``create_app`` has returned.
-
-    >>> AlembicSchema("migrations")
-    AlembicSchema of migrations in "migrations"
 
     :param directory_or_ini: the directory of ``env.py``, or the path of ``alembic.ini`` or
         ``pyproject.toml``; relative to the working directory.
