@@ -17,7 +17,7 @@ from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.engine import Engine
 
-from dbtestcase import AlembicSchema, AppError, migrated
+from dbtestcase import AlembicSchema, AppError, MigrationTestCase, migrated
 from dbtestcase.databases import databases_on, lease
 from dbtestcase.engines import leading_to
 from dbtestcase.settings import choose, slug
@@ -145,6 +145,10 @@ class TestEngines(EnvTest):
         with migrated(engine, "migrations"):
             self.assertEqual(tables_in(engine.url), {"t_a", "t_b", "version"})
         self.assertEqual(tables_in(engine.url), {"version"})
+        report = self.run_case(
+            base=MigrationTestCase, migrations="migrations", test_models_match=None
+        )
+        self.assertEqual(report.messages, [])
 
     def test_commit_of_the_connection(self) -> None:
         """A migration that ends Alembic's own transaction is told so, and by its name."""
@@ -402,6 +406,24 @@ class TestProcess(EnvTest):
 
     def env_text(self) -> str:
         return (self.migrations.path / "env.py").read_text()
+
+    def test_import_path(self) -> None:
+        """env.py and revisions import from the project's folder; sys.path is as before, then."""
+        (self.folder / "of_the_project.py").write_text("NAME = 't_c'\n")
+        self.addCleanup(sys.modules.pop, "of_the_project", None)
+        self.migrations.revision(
+            "c",
+            "b",
+            "from of_the_project import NAME; op.create_table(NAME, sa.Column('id', sa.Integer))",
+            head="import of_the_project\n",
+        )
+        self.migrations.edit_env(
+            "from alembic import context", "from alembic import context\nimport of_the_project"
+        )
+        before = list(sys.path)
+        found = self.tables(schema=AlembicSchema("migrations"), database="sqlite")
+        self.assertIn("t_c", found)
+        self.assertEqual(sys.path, before)
 
     def test_loggers_by_a_helper(self) -> None:
         """Nor where a module that was imported before calls it: loggers are put back."""

@@ -124,7 +124,7 @@ class _Block:
         except BaseException as error:
             self._undo_after(error)
             raise
-        self._after = migrator.look()
+        self._heads, self._after = migrator.started_at, migrator.look()
 
     def _undo_after(self, error: BaseException) -> None:
         """Take back what an upgrade that failed has committed."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,9 +45,31 @@ class History:
 
     def __init__(self, directory: MigrationDirectory) -> None:
         self.directory = directory
-        self.script: ScriptDirectory = private.script_directory(directory)
-        self._check_headers()
-        self._load()
+        before = list(sys.path)
+        try:
+            self.script: ScriptDirectory = private.script_directory(directory)
+            added = sys.path[: len(sys.path) - len(before)]
+            # "." as it is now: Python remembers what it has found in a relative path
+            self._paths = [os.path.abspath(path) for path in added]
+            sys.path[:] = [*self._paths, *before]
+            self._check_headers()
+            self._load()
+        finally:
+            sys.path[:] = before
+
+    @contextlib.contextmanager
+    def importable(self) -> Iterator[None]:
+        """Let Python look where the ini says, and forget it afterwards.
+
+        Alembic adds ``prepend_sys_path`` each time that it reads the ini, and many an env.py adds
+        more.
+        """
+        before = list(sys.path)
+        sys.path[:0] = self._paths
+        try:
+            yield
+        finally:
+            sys.path[:] = before
 
     def _load(self) -> None:
         try:

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
 from ..engines import PRIVATE, leading_to
-from ..engines.redirecting import place_of_engine, redirection_of
+from ..engines.redirecting import place_of_engine
 from ..errors import DatabaseTestError, MigrationError, SandboxConflict, UnsafeDatabaseError
 from . import messages, objects, private
 from .directory import MigrationDirectory
 from .logs import logging_kept
+from .reasons import is_duplicate, reason_of, told
 from .revisions import History
 
 if TYPE_CHECKING:
@@ -33,9 +33,6 @@ __all__ = ["Migrator"]
 __unittest = True  # its frames are left out of tracebacks
 
 Steps = Callable[[tuple[str, ...]], list[private.Step]]
-
-#: The server's codes for "is there already": table, column, object, schema, function.
-_DUPLICATES = {"42P07", "42701", "42710", "42P06", "42723"}
 
 
 class Migrator:
@@ -63,6 +60,8 @@ class Migrator:
         self.history = history or History(directory)
         #: Alembic's own tables, as env.py has named them: (table, schema)
         self.version_tables: set[tuple[str, str | None]] = {("alembic_version", None)}
+        #: at which revisions the database stood when the last run began
+        self.started_at: frozenset[str] = frozenset()
 
     @property
     def place(self) -> str:
@@ -156,8 +155,12 @@ class Migrator:
 
     @property
     def own_tables(self) -> set[str]:
-        """Alembic's own tables, as :mod:`.objects` names them."""
-        return {f"{schema}.{table}" if schema else table for table, schema in self.version_tables}
+        """Alembic's own tables, and the schemas for them, as :mod:`.objects` names them."""
+        found = set()
+        for table, schema in self.version_tables:
+            inside = schema not in (None, "public")
+            found |= {f"{schema}.{table}", str(schema)} if inside else {table}
+        return found
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[sa.Connection]:
@@ -174,6 +177,7 @@ class Migrator:
         run = _Run(self, target, steps, ask)
         try:
             with (
+                self.history.importable(),
                 logging_kept(),
                 _quiet(),
                 leading_to(self.engine) as run.led,
@@ -232,7 +236,7 @@ class Migrator:
             return MigrationError(messages.needs_app(env))
         if run.offline or "as_sql" in str(error):  # options that are for offline mode only
             return MigrationError(messages.never_ran(env, offline=True))
-        return MigrationError(messages.env_raised(env, _told(error)))
+        return MigrationError(messages.env_raised(env, told(error)))
 
     def _step_failed(self, run: _Run, error: BaseException) -> BaseException:
         step = run.step
@@ -245,8 +249,8 @@ class Migrator:
             return MigrationError(messages.needs_autocommit(revision, f"{fact}."))
         if isinstance(error, DatabaseTestError):
             return error
-        reason = _reason(error)
-        if up and _is_duplicate(error):
+        reason = reason_of(error)
+        if up and is_duplicate(error):
             return MigrationError(
                 messages.already_there(revision, reason, heads=run.standing, made=self.made)
             )
@@ -300,16 +304,19 @@ class _Run:
         migrator = self._migrator
         migrator.version_tables.discard(("alembic_version", None))
         migrator.version_tables.add((context.version_table, context.version_table_schema))
+        migrator.started_at = frozenset(heads)
         watching = not migrator.made
         self.ended = False
+        # else Alembic ends one after each step
+        in_one = context.impl.transactional_ddl and not context.opts.get(
+            "transaction_per_migration"
+        )
         for step in self._steps_from(heads):
             if watching:
                 self.before = objects.look(connection)
                 self.standing = frozenset(context.get_current_heads())
             self.step = step
-            transaction = (
-                None if context.connection is None else context.connection.get_transaction()
-            )
+            transaction = connection.get_transaction() if in_one else None
             yield step
             if transaction is not None and not transaction.is_active:
                 self.ended_transaction.append(step.revision)
@@ -373,31 +380,3 @@ def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "'get_engine' is deprecated", DeprecationWarning)
         yield
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
-
-
-def _reason(error: BaseException) -> str:
-    """Say what a database, or a migration, has complained of."""
-    if not isinstance(error, DBAPIError):
-        return _told(error).rstrip(".")
-    reason = (str(error.orig).strip().splitlines() or [_told(error)])[0]
-    statement = " ".join((error.statement or "").split())
-    if len(statement) > 200:
-        statement = f"{statement[:200]} ..."
-    return f"{reason} (the statement was: {statement})" if statement else reason
-
-
-def _is_duplicate(error: BaseException) -> bool:
-    if not isinstance(error, DBAPIError):
-        return False
-    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
-    text = str(error.orig)
-    return code in _DUPLICATES or "already exists" in text or "duplicate column name" in text
-
-
-def is_sandboxed(engine: sa.Engine) -> bool:
-    """Whether what is done with an engine is played in a sandbox."""
-    return redirection_of(engine.pool) is not None
