@@ -26,6 +26,10 @@ This module imports nothing from the package.
 
 from __future__ import annotations
 
+import sys
+import types
+import typing
+
 __all__ = [
     "AppError",
     "DatabaseTestError",
@@ -48,13 +52,20 @@ __all__ = [
 class DatabaseTestError(Exception):
     """Base class of every error that the library raises by itself."""
 
-    @property
-    def asserted(self) -> bool:
-        """Whether a test caught it by ``assertRaises()``, and so has looked at it itself.
+    #: Whether a test caught it by ``assertRaises(SandboxConflict)``, or another of these classes,
+    #: and so has looked at it itself. ``assertRaises(Exception)`` would catch it unawares.
+    asserted = False
 
-        That takes the traceback off what it catches; nothing else that catches errors does.
-        """
-        return self.__traceback__ is None
+    def with_traceback(self, traceback: types.TracebackType | None) -> typing.Self:
+        """Put a traceback to the error, or none, as ``assertRaises()`` does with what it caught."""
+        if traceback is None:
+            # of all that catch errors, only unittest's context has expected some
+            expected = getattr(sys._getframe(1).f_locals.get("self"), "expected", ())
+            classes = expected if isinstance(expected, tuple) else (expected,)
+            self.asserted = any(
+                isinstance(each, type) and issubclass(each, DatabaseTestError) for each in classes
+            )
+        return super().with_traceback(traceback)
 
 
 class SettingsError(DatabaseTestError):

@@ -689,6 +689,26 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             ],
         )
 
+    def test_constraint_checked_before(self) -> None:
+        """A READ ONLY commit names whose commit has checked what it may not check itself."""
+        a, b = self.two()
+        a.exec_driver_sql("INSERT INTO child VALUES (1, 1)")  # A
+        b.exec_driver_sql(INSERT.format("b"))  # B
+        b.commit()
+        a.exec_driver_sql("SET TRANSACTION READ ONLY")
+        with self.refused() as said:
+            a.commit()
+        self.assertEqual(
+            said,
+            [
+                f"a deferred constraint was checked when {self.connection(2, 'B')} committed, and "
+                f"is not checked again when {self.connection(1, 'A')} commits, which became READ "
+                f"ONLY after it wrote: real connections might refuse to check it then. Let the one "
+                f"end before the other commits, or test this code on real connections, on a "
+                f"database of its own."
+            ],
+        )
+
     def test_connection_lost(self) -> None:
         """A test whose real connection was lost cannot go on."""
         connection, _ = self.two()

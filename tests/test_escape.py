@@ -257,6 +257,34 @@ class TestStrangers(EscapeTest):
             with self.subTest(statement):
                 self.assert_escapes(escape, expected)
 
+    def test_stranger_that_waits(self) -> None:
+        """A stranger waits 10 seconds for what the test holds; the program sees no such limit."""
+        found: list[list[str]] = []
+
+        class Waiting(Plain):
+            def test_it(case) -> None:
+                def show(connection: Any) -> str:
+                    return str(connection.exec_driver_sql("SHOW lock_timeout").scalar())
+
+                outside = stranger(case.database_url)
+                with outside, outside.cursor() as cursor:
+                    cursor.execute("SHOW lock_timeout")
+                    found.append([cursor.fetchone()[0]])
+                outside.close()
+                with case.engine.connect() as connection:
+                    found.append([show(connection)])
+                    for change in (
+                        "SET lock_timeout = '5s'",
+                        "RESET lock_timeout",
+                        "SET LOCAL lock_timeout = '6s'",
+                        "RESET ALL",
+                    ):
+                        connection.exec_driver_sql(change)
+                        found[-1].append(show(connection))
+
+        self.assertEqual(run(Waiting).messages, [])
+        self.assertEqual(found, [["10s"], ["0", "5s", "0", "6s", "0"]])
+
     def test_deleted_rows(self) -> None:
         """Of rows that a stranger deleted nothing tells; the next class has them again."""
         path = Path.cwd() / "schema.sql"

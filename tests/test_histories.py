@@ -14,7 +14,7 @@ from dbtestcase.sandbox.postgresql.settings import SessionSettings
 from dbtestcase.sandbox.segments import SegmentStack
 
 from .histories import sqlite
-from .histories.check import Difference, Tally, check
+from .histories.check import Difference, Tally, check, play_really
 from .histories.drivers import DRIVERS
 from .histories.needed import explain
 from .histories.postgresql import OPERATIONS
@@ -237,6 +237,21 @@ class TestCheck(unittest.TestCase):
             history(("A", "update items"), ("B", "update items"), ("B", "select parents"))
         )
         self.assertEqual((tally["blocked"], tally["steps"]), (1, 1))
+
+    def test_left_in_a_transaction(self) -> None:
+        """What SQLAlchemy gives back to its pool in a transaction is not in the next history."""
+        left = (
+            ("A", "delete parent", 0),
+            ("A", "commit"),  # fails, and SQLAlchemy takes the transaction for ended
+            ("A", "COPY in", 1),
+        )
+        reads = ("A", "select constant")
+        self.play(history(*left, ("A", "close"), reads, kinds="core"))
+        real = self.databases.real
+        outcomes = play_really(real, history(*left, kinds="core")).outcomes
+        self.assertEqual([kind for kind, *_ in outcomes], ["done", "error", "error"])
+        outcomes = play_really(real, history(reads, kinds="core")).outcomes
+        self.assertEqual(outcomes[0][0], "done")
 
     def test_old_schema(self) -> None:
         """On SQLite a statement may fail, or hold a lock, by what its connection had read."""

@@ -570,7 +570,7 @@ class TestSandboxMixin(unittest.TestCase):
         kept[0].dispose()
 
     def test_conflict_that_is_asserted(self) -> None:
-        """A conflict that the test itself expects by assertRaises() is no error at its end."""
+        """A conflict that the test itself expects by its class is no error at its end."""
 
         class ShopTest(DatabaseTestCase):
             database = "sqlite"
@@ -579,6 +579,24 @@ class TestSandboxMixin(unittest.TestCase):
                 with self.assertRaises(SandboxConflict) as caught, self.engine.connect() as c:
                     c.exec_driver_sql("VACUUM")
                 self.assertIn("VACUUM", str(caught.exception))
+
+            def test_one_of(self) -> None:
+                with self.assertRaises((SandboxConflict, ZeroDivisionError)):
+                    self.engine.connect().exec_driver_sql("VACUUM")
+
+            def test_any_error(self) -> None:
+                with self.assertRaises(Exception), self.engine.connect() as c:  # noqa: B017
+                    c.exec_driver_sql("VACUUM")
+
+            def test_text(self) -> None:
+                with self.assertRaisesRegex(Exception, "VACUUM"), self.engine.connect() as c:
+                    c.exec_driver_sql("VACUUM")
+
+            def test_without_traceback(self) -> None:
+                try:
+                    self.engine.connect().exec_driver_sql("VACUUM")
+                except Exception as error:
+                    error.with_traceback(None)
 
             def test_its_cause(self) -> None:
                 with self.assertRaises(ZeroDivisionError):
@@ -589,9 +607,13 @@ class TestSandboxMixin(unittest.TestCase):
                         raise ZeroDivisionError from error
 
         report = run(ShopTest)
-        self.assertEqual(report.ran, 2)
-        self.assertEqual([name.split()[0] for name, _ in report.problems], ["test_its_cause"])
-        self.assertRegex(report.messages[0], "^SandboxConflict: VACUUM cannot be run")
+        self.assertEqual(report.ran, 6)
+        self.assertEqual(
+            [name.split()[0] for name, _ in report.problems],
+            ["test_any_error", "test_its_cause", "test_text", "test_without_traceback"],
+        )
+        for message in report.messages:
+            self.assertRegex(message, "^SandboxConflict: VACUUM cannot be run")
 
     def test_set_up_test_data_that_raises(self) -> None:
         """What it had left on the class is taken away, and its error is told as it is."""

@@ -577,6 +577,21 @@ class TestDeferrable(TwinTestCase):
 
         self.assertSame(play)
 
+    def test_read_only_beside_readers(self) -> None:
+        """What has only read commits READ ONLY, whoever has committed meanwhile."""
+
+        def play(stage: Stage) -> None:
+            a, b = stage.actor(), stage.actor()
+            for query in ("SELECT id FROM item", "SELECT add_item('a') WHERE false"):
+                a(query)
+                b("UPDATE item SET n = n + 1")
+                b.commit()
+                a(query)
+                a("SET TRANSACTION READ ONLY")
+                a.commit()
+
+        self.assertSame(play)
+
     def test_set_constraints_alone(self) -> None:
         """Outside a transaction it ends with itself."""
 

@@ -215,6 +215,36 @@ class TestBothRunners(PytestTest):
             project, pytest=r"\n1 failed, .*passed.* in ", unittest=r"Ran 2 tests.*failures=1\)\n"
         )
 
+    def test_warnings_as_errors(self) -> None:
+        """A warning fails its test in each of the ways that the README names."""
+        text = """
+    class TestShop(Shop):
+        def test_it(self):
+            with self.engine.connect() as one, self.engine.connect() as other:
+                one.exec_driver_sql("INSERT INTO users (name) VALUES ('bob')")
+                other.exec_driver_sql("SELECT * FROM users")
+"""
+        module = """
+    import warnings
+    from dbtestcase import UncommittedDataWarning
+
+    def setUpModule():
+        warnings.simplefilter("error", UncommittedDataWarning)
+"""
+        error = "dbtestcase.UncommittedDataWarning"
+        for added, command, environment, passes in (
+            ("", ("unittest",), {}, True),
+            ("", ("unittest",), {"PYTHONWARNINGS": "error::UserWarning"}, False),
+            (module, ("unittest",), {}, False),
+            (module, ("pytest", "-q", "-p", "no:cacheprovider"), {}, False),
+            ("", ("pytest", "-q", "-p", "no:cacheprovider", "-W", f"error::{error}"), {}, False),
+        ):
+            with self.subTest(command, added=added, **environment):
+                project = self.suite(added + text)
+                code, output = project.run(*command, **environment)
+                self.assertEqual(code == 0, passes, output)
+                self.assertRegex(output, "UncommittedDataWarning: .* meets what ")
+
     def test_isolated_asyncio(self) -> None:
         """Beside IsolatedAsyncioTestCase contexts and class data are where the tests run."""
         project = self.suite("""

@@ -7,7 +7,7 @@ import unittest
 from typing import Any
 
 from dbtestcase.sandbox import statements
-from dbtestcase.sandbox.statements import Control, Setting, analyse, fold, skeleton, split
+from dbtestcase.sandbox.statements import Control, Setting, analyse
 
 
 def load_tests(loader: Any, tests: unittest.TestSuite, pattern: Any) -> unittest.TestSuite:
@@ -60,7 +60,6 @@ class TestAnalyse(unittest.TestCase):
         """Names of savepoints are folded as the server folds them."""
         self.assertEqual(analyse("SAVEPOINT Sp_1").name, "sp_1")
         self.assertEqual(analyse('ROLLBACK TO "Sp 1"').name, "Sp 1")
-        self.assertEqual(fold('"a""b"'), 'a"b')
 
     def test_modes(self) -> None:
         """BEGIN and SET TRANSACTION name a level and a mode."""
@@ -84,7 +83,6 @@ class TestAnalyse(unittest.TestCase):
         self.assertEqual(analyse("SELECT 1; SELECT 2").parts, ())
         atomic = "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC; SELECT CASE WHEN 1=1 THEN 1 END;END"
         self.assertEqual(analyse(f"{atomic}; COMMIT").parts, (atomic, " COMMIT"))
-        self.assertEqual(split(" ; -- nothing\n ; "), ())
 
     def test_settings(self) -> None:
         """What is set is known by name, and whether for the transaction only."""
@@ -194,7 +192,3 @@ class TestAnalyse(unittest.TestCase):
         before = statements._kept.cache_info().currsize
         self.assertEqual(analyse(text).verb, "INSERT")
         self.assertEqual(statements._kept.cache_info().currsize, before)
-
-    def test_skeleton(self) -> None:
-        """Comments and the content of strings are taken away."""
-        self.assertEqual(skeleton("SELECT 'a', E'b\\'c', $x$d$x$ /* e */"), "SELECT '', '', ''")

@@ -328,9 +328,11 @@ class Relay:
 
     @staticmethod
     def _pass_on(client: socket.socket, server: socket.socket) -> None:
-        while data := client.recv(65536):
-            server.sendall(data)
-        server.shutdown(socket.SHUT_RDWR)
+        # the other thread closes both as soon as the server has
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536):
+                server.sendall(data)
+            server.shutdown(socket.SHUT_RDWR)
 
     def _count(self, server: socket.socket, client: socket.socket) -> None:
         with client, server:

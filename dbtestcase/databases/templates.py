@@ -14,7 +14,12 @@ from ..schemas import Schema
 from .admin import Admin, Mark, Refused, identifier, literal
 from .base import Lease, build, lineage_of, private_engine
 
-__all__ = ["KEPT", "clone", "databases", "drop", "sweep"]
+__all__ = ["KEPT", "STRANGERS_PATIENCE", "clone", "databases", "drop", "sweep"]
+
+#: Milliseconds after which a stranger's wait for a lock fails, in a database of ours. The test
+#: that holds the lock commits nothing for as long as it lasts: so the wait has no end where the
+#: test waits for the stranger.
+STRANGERS_PATIENCE = 10_000
 
 #: So many templates are kept for each project.
 KEPT = 5
@@ -114,6 +119,7 @@ def _put(work: Admin, name: str, mark: Mark, template: str | None) -> None:
     drop(work, new)
     _create(work, new, template)
     work.run(f"COMMENT ON DATABASE {identifier(new)} IS {literal(str(mark))}")
+    work.run(f"ALTER DATABASE {identifier(new)} SET lock_timeout = {STRANGERS_PATIENCE}")
     drop(work, name)
     work.run(f"ALTER DATABASE {identifier(new)} RENAME TO {identifier(name)}")
 

@@ -83,8 +83,9 @@ def sandboxed(*engines: Engine) -> Iterator[None]:
     0
     >>> engine.dispose()
 
-    Any database will do, whatever its name: nothing is ever committed to it. Its sequences go on
-    counting, as after any rollback.
+    The engines' own databases are used, whatever their names: nothing is ever committed to them.
+    But they are contacted, what is written is locked until the end, and sequences go on counting,
+    as with any transaction that is rolled back. So give it engines of test databases.
 
     :param engines: the engines whose work is undone. Several of the same URL share a database,
         unless that is private to each, as ``sqlite://`` is: then a copy of it is worked on.

@@ -15,17 +15,13 @@ import re
 from dataclasses import dataclass
 
 from .quick import plain_members
+from .texts import NAME, fold, is_unambiguous, skeleton, split, words_of
 
 __all__ = [
-    "LONGEST_NAME",
     "Control",
     "Setting",
     "Statement",
     "analyse",
-    "is_unambiguous",
-    "skeleton",
-    "split",
-    "words_of",
 ]
 
 
@@ -74,6 +70,7 @@ class Statement:
     :param defines: it may change the schema, even where it only runs what does.
     :param hides_setting: it sets something whose name, or whose end, the text does not tell.
     :param prepared: the prepared statement that PREPARE, EXECUTE or DEALLOCATE names, or ``all``.
+    :param unambiguous: the server finds its names and strings where they are found here.
     :param renders: its parameters may decide what it is: analyse the text that they give.
     :param shows_isolation: it asks for the isolation level of the transaction.
     :param locks: it locks a table, or rows that it reads.
@@ -104,6 +101,7 @@ class Statement:
     cursor: CursorUse | None = None
     prepared: str | None = None
     words: frozenset[str] = frozenset()
+    unambiguous: bool = False
     hides_setting: bool = False
     renders: bool = False
     shows_isolation: bool = False
@@ -122,103 +120,16 @@ _KEEPING = {"SELECT", "INSERT", "UPDATE", "WITH", "VALUES", "TABLE", "COPY"}
 _DDL = {"CREATE", "ALTER", "DROP", "TRUNCATE", "GRANT", "REVOKE", "COMMENT", "REINDEX", "REFRESH"}
 _DEFINING = {"DO", "CALL", "IMPORT", "SECURITY"}
 
-_TOKENS = r"""
-      --[^\r\n]*                                  # a comment to the end of the line
-    | (?P<comment> /\*)                           # a comment that may hold others
-    | (?<![\w$]) [eE]'(?:[^'\\]|\\.|'')*'         # a string with escapes
-    | (?P<string> '(?:[^']|'')*')
-    | (?P<quoted> "(?:[^"]|"")*")
-    | (?<![\w$]) \$(?P<tag>(?:[^\W\d]\w*)?)\$ .*? \$(?P=tag)\$
-    | (?P<semicolon> ;)
-    {word}
-    """
-_TOKEN = re.compile(_TOKENS.format(word=""), re.VERBOSE | re.DOTALL)
-# Words are only looked at where they may say that a semicolon ends nothing.
-_TOKEN_OR_WORD = re.compile(_TOKENS.format(word=r"| (?P<word> [^\W\d]\w*)"), re.VERBOSE | re.DOTALL)
-_BLOCK = re.compile(r"\bCREATE\b.*\bBEGIN\b", re.IGNORECASE | re.DOTALL)
-_COMMENT_EDGE = re.compile(r"/\*|\*/")
-
-
-def _end_of_comment(text: str, start: int) -> int:
-    depth, position = 1, start
-    while depth:
-        edge = _COMMENT_EDGE.search(text, position)
-        if edge is None:
-            return len(text)
-        depth += 1 if edge[0] == "/*" else -1
-        position = edge.end()
-    return position
-
-
-def _scan(text: str) -> tuple[str, tuple[str, ...]]:
-    """Give the text without comments and with empty strings, and its single statements."""
-    plain: list[str] = []
-    parts: list[str] = []
-    position = start = 0
-    first_word = ""
-    depth = 0
-    token = _TOKEN_OR_WORD if _BLOCK.search(text) else _TOKEN
-    while (found := token.search(text, position)) is not None:
-        plain.append(text[position : found.start()])
-        position = found.end()
-        kind = found.lastgroup
-        if kind == "comment":
-            position = _end_of_comment(text, position)
-            plain.append(" ")
-        elif kind == "word":
-            word = found[0].upper()
-            plain.append(found[0])
-            first_word = first_word or word
-            # CREATE FUNCTION … BEGIN ATOMIC …; …; END and triggers of SQLite hold semicolons
-            # that end nothing; an END in there is no COMMIT.
-            if first_word == "CREATE":
-                if word in ("BEGIN", "CASE"):
-                    depth += 1
-                elif word == "END" and depth:
-                    depth -= 1
-        elif kind == "quoted":
-            plain.append(found[0])
-        elif kind == "semicolon":
-            plain.append(";")
-            if not depth:
-                parts.append(text[start : found.start()])
-                start, first_word = position, ""
-        else:
-            plain.append(" " if found[0].startswith("--") else "''")
-    plain.append(text[position:])
-    parts.append(text[start:])
-    return "".join(plain).strip(), tuple(part for part in parts if part.strip())
-
-
-def skeleton(text: str) -> str:
-    """Give *text* without comments, its strings emptied.
-
-    >>> skeleton("SELECT 'a;b' /* why */ FROM t -- because")
-    "SELECT ''   FROM t"
-    """
-    return _scan(text)[0]
-
-
-def split(text: str) -> tuple[str, ...]:
-    """Give the single statements of *text*.
-
-    >>> split("INSERT INTO t VALUES (';'); COMMIT;")
-    ("INSERT INTO t VALUES (';')", ' COMMIT')
-    """
-    return tuple(part for part in _scan(text)[1] if skeleton(part))
-
-
-_NAME = r'((?:U&)?"(?:[^"]|"")*"|[^\W\d][\w$]*)'
 _VERBS = re.compile(r"\(*\s*(\w*)\s*(\w*)")
-_SAVEPOINT = re.compile(rf"SAVEPOINT\s*{_NAME}", re.I)
-_RELEASE = re.compile(rf"RELEASE\s*(?:SAVEPOINT\b\s*)?{_NAME}", re.I)
+_SAVEPOINT = re.compile(rf"SAVEPOINT\s*{NAME}", re.I)
+_RELEASE = re.compile(rf"RELEASE\s*(?:SAVEPOINT\b\s*)?{NAME}", re.I)
 _ROLLBACK_TO = re.compile(
-    rf"(?:ROLLBACK|ABORT)(?:\s+(?:WORK|TRANSACTION))?\s+TO\s*(?:SAVEPOINT\b\s*)?{_NAME}", re.I
+    rf"(?:ROLLBACK|ABORT)(?:\s+(?:WORK|TRANSACTION))?\s+TO\s*(?:SAVEPOINT\b\s*)?{NAME}", re.I
 )
 _SET = re.compile(
-    rf"SET\s+(?:(?P<scope>LOCAL|SESSION)\s+)?(?P<name>TIME\s+ZONE|ROLE|{_NAME}(?:\.\w+)?)", re.I
+    rf"SET\s+(?:(?P<scope>LOCAL|SESSION)\s+)?(?P<name>TIME\s+ZONE|ROLE|{NAME}(?:\.\w+)?)", re.I
 )
-_RESET = re.compile(rf"RESET\s+(?P<name>SESSION\s+AUTHORIZATION|{_NAME}(?:\.\w+)?)", re.I)
+_RESET = re.compile(rf"RESET\s+(?P<name>SESSION\s+AUTHORIZATION|{NAME}(?:\.\w+)?)", re.I)
 _SET_CONFIG = re.compile(r"\bset_config\s*\(", re.I)
 _LITERAL_NAME = re.compile(r"\s*'([\w.]+)'(?:::\w+)?\s*\Z")
 _LITERAL_FLAG = re.compile(r"\s*'?(true|t|on|yes|1|false|f|off|no|0)'?(?:::bool\w*)?\s*\Z", re.I)
@@ -226,20 +137,20 @@ _TRUE = {"true", "t", "on", "yes", "1"}
 _TEMPORARY = re.compile(
     r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:LOCAL\s+|GLOBAL\s+)?"
     r"(?:TEMP(?:ORARY)?\s+(?:RECURSIVE\s+)?(?:TABLE|VIEW|SEQUENCE)\s+(?:IF\s+NOT\s+EXISTS\s+)?"
-    r"(?:pg_temp\.)?|(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?pg_temp\.)" + _NAME,
+    r"(?:pg_temp\.)?|(?:UNLOGGED\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?pg_temp\.)" + NAME,
     re.I,
 )
 _INTO_TEMPORARY = re.compile(
-    rf"\bINTO\s+(?:LOCAL\s+|GLOBAL\s+)?TEMP(?:ORARY)?\s+(?:TABLE\s+)?(?:pg_temp\.)?{_NAME}", re.I
+    rf"\bINTO\s+(?:LOCAL\s+|GLOBAL\s+)?TEMP(?:ORARY)?\s+(?:TABLE\s+)?(?:pg_temp\.)?{NAME}", re.I
 )
 _CHAIN = re.compile(r"\bAND\s+(NO\s+)?CHAIN\Z", re.I)
 _SHOW_ISOLATION = re.compile(
     r"SHOW\s+(?:TRANSACTION\s+ISOLATION\s+LEVEL|transaction_isolation)\Z", re.I
 )
-_PREPARED = re.compile(rf"(?:PREPARE|EXECUTE|DEALLOCATE(?:\s+PREPARE\b)?)\s*{_NAME}", re.I)
+_PREPARED = re.compile(rf"(?:PREPARE|EXECUTE|DEALLOCATE(?:\s+PREPARE\b)?)\s*{NAME}", re.I)
 _ON_COMMIT = re.compile(r"ON\s+COMMIT\s+(DROP|DELETE)", re.I)
-_DECLARE = re.compile(rf"DECLARE\s+{_NAME}", re.I)
-_CURSOR_USE = re.compile(rf"(FETCH|MOVE|CLOSE)\b.*?{_NAME}\s*;?\s*$", re.I | re.S)
+_DECLARE = re.compile(rf"DECLARE\s+{NAME}", re.I)
+_CURSOR_USE = re.compile(rf"(FETCH|MOVE|CLOSE)\b.*?{NAME}\s*;?\s*$", re.I | re.S)
 _ISOLATION = re.compile(
     r"ISOLATION\s+LEVEL\s+(SERIALIZABLE|REPEATABLE\s+READ|READ\s+COMMITTED|READ\s+UNCOMMITTED)",
     re.I,
@@ -250,36 +161,6 @@ _LOCKS = re.compile(r"\bFOR\s+(?:UPDATE|SHARE|NO\s+KEY|KEY\s+SHARE)\b", re.I)
 _IMPATIENT = re.compile(r"\bNOWAIT\b|\bSKIP\s+LOCKED\b", re.I)
 _DELETES = re.compile(r"\b(?:DELETE|MERGE)\b", re.I)
 _ON_CONFLICT = re.compile(r"\bON\s+CONFLICT\b", re.I)
-_WORDS = re.compile(r"\w+")
-# a name whose letters may be written as numbers
-_ESCAPED_NAME = re.compile(r'\bU&"', re.I)
-_QUOTED = re.compile(r'"(?:[^"]|"")*"')
-_ANY_NAME = re.compile(rf"{_QUOTED.pattern}|[\w$]+")
-_PLACEHOLDER = re.compile(r"%[(s]")
-#: How many bytes of a name the server keeps.
-LONGEST_NAME = 63
-
-
-def fold(name: str) -> str:
-    """Give an identifier as the server keeps it: small letters, unless it is quoted.
-
-    >>> fold('Sp_1'), fold('"Sp ""1"')
-    ('sp_1', 'Sp "1')
-    """
-    if name.startswith('"'):
-        return name[1:-1].replace('""', '"')
-    return name.lower()
-
-
-def words_of(text: str) -> frozenset[str]:
-    """Give the words of a text, or of a name, in small letters.
-
-    >>> sorted(words_of('FROM "Order Lines"'))
-    ['from', 'lines', 'order']
-    """
-    return frozenset(word.lower() for word in _WORDS.findall(text))
-
-
 _SPELT_OTHERWISE = {
     "time": "timezone",
     "authorization": "session_authorization",
@@ -364,6 +245,7 @@ def _single(text: str) -> Statement:
     words = words_of(plain)
     locks = verb == "LOCK" or _LOCKS.search(plain) is not None
     advisory = "ADVISORY" in upper
+    unambiguous = is_unambiguous(text, plain)
     return Statement(
         verb=verb,
         writes=ddl or verb in _WRITING,
@@ -380,13 +262,14 @@ def _single(text: str) -> Statement:
         cursor=_cursor(plain, verb),
         prepared=_prepared(plain, verb),
         words=words,
+        unambiguous=unambiguous,
         hides_setting=None in settings,
         renders=verb not in _TOLD or "set_config" in plain.lower(),
         shows_isolation=verb == "SHOW" and _SHOW_ISOLATION.match(plain) is not None,
         may_only_read=verb in _READING
         and not settings
         and words.isdisjoint(_WRITING_WORDS)
-        and _is_unambiguous(text, plain),
+        and unambiguous,
         plain=verb in _PLAIN
         and not (settings or temporary or locks or advisory)
         and words.isdisjoint(("setval", "set_config")),
@@ -399,27 +282,6 @@ def _may_delete(plain: str, verb: str, words: frozenset[str], temporary: bool) -
         # the query that fills it may delete, and what its rows do ON COMMIT is its own affair
         return _DELETES.search(_ON_COMMIT.sub(" ", plain)) is not None
     return verb not in _KEEPING or not words.isdisjoint(("delete", "merge"))
-
-
-@functools.lru_cache(maxsize=1024)
-def is_unambiguous(text: str) -> bool:
-    """Whether the server finds the names and strings of *text* where they are found here."""
-    return _is_unambiguous(text, skeleton(text))
-
-
-def _is_unambiguous(text: str, plain: str) -> bool:
-    """Whether the server finds the names and strings of *text* where they are found here.
-
-    A backslash may keep a quote from ending its string, by settings and by what stands before; and
-    what psycopg2 puts in place of a placeholder may end the string or comment in which it stands.
-    """
-    unquoted = _QUOTED.sub("", plain)
-    return (
-        "\\" not in text
-        and len(_PLACEHOLDER.findall(text)) == len(_PLACEHOLDER.findall(unquoted))
-        and _ESCAPED_NAME.search(plain) is None
-        and all(len(name.encode()) <= LONGEST_NAME for name in _ANY_NAME.findall(plain))
-    )
 
 
 def _control(plain: str, verb: str, second: str) -> Statement | None:

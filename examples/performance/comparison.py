@@ -81,6 +81,7 @@ def lines() -> list[Line]:
         Line("insert", "no isolation", c.NoIsolation, 200),
         Line("insert", "ours", c.Ours, 200),
         Line("insert", "ours, with class data", c.OursData, 200),
+        Line("insert", "ours, with class data, ids go on", c.OursDataIdsGoOn, 200),
         Line("insert", "psycopg2, BEGIN to ROLLBACK", c.Psycopg2, 200),
         Line("insert", "SQLAlchemy's recipe", c.Recipe, 200),
         Line("insert", "Django's TestCase, with atomic()", django, 200),

@@ -33,6 +33,7 @@ __all__ = [
     "OursApp",
     "OursAppData",
     "OursData",
+    "OursDataIdsGoOn",
     "OursTwenty",
     "OursTwentyData",
     "Psycopg2",
@@ -262,6 +263,12 @@ class OursData(Ours):
         cls.item = Item(name="of the class")
         cls.session.add(cls.item)
         cls.session.commit()
+
+
+class OursDataIdsGoOn(OursData):
+    """The same where sequences are not put back: what that part of the end of a test costs."""
+
+    reset_sequences = False
 
 
 class OursApp(Ours):

@@ -16,7 +16,7 @@ from dbtestcase import embedded
 from dbtestcase.engines import redirect
 from dbtestcase.errors import UncommittedDataWarning
 from dbtestcase.sandbox import Sandbox, open_sandbox
-from dbtestcase.sandbox.statements import split
+from dbtestcase.sandbox.texts import split
 
 from . import postgresql
 from .actors import KINDS, Actor
@@ -89,6 +89,18 @@ class RealStage(Stage):
         self._fairy = self._judging.raw_connection()
         self._judge: Any = self._fairy.driver_connection
         self._judge.autocommit = True
+        self._left_open = False
+        for engine in self.engines:
+            sa.event.listen(engine, "checkin", self._given_back)
+
+    def _given_back(self, connection: Any, record: object) -> None:
+        """Look whether SQLAlchemy takes a transaction for ended that is not: its commit failed."""
+        if connection is not None:
+            self._left_open |= connection.info.transaction_status != 0
+
+    @property
+    def is_stuck(self) -> bool:
+        return self._left_open or super().is_stuck
 
     def options(self, actor: int) -> dict[str, Any]:
         return {
@@ -132,6 +144,7 @@ class RealStage(Stage):
     def leave(self, history: History) -> None:
         is_stuck = self.is_stuck
         super().leave(history)
+        self._left_open = False
         # where SQLAlchemy could not even close it, nobody knows of it any more
         ends = "pg_terminate_backend(pid)" if is_stuck else "pid"
         patience = time.monotonic() + 1

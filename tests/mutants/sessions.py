@@ -6,6 +6,7 @@ from .edits import body, swap
 from .rules import rule
 
 BASE = "sandbox.base:Sandbox"
+LIFETIME = "sandbox.postgresql.lifetime:PostgreSQLLifetime"
 POSTGRESQL = "sandbox.postgresql.sandbox:PostgreSQLSandbox"
 NEIGHBOURS = "sandbox.postgresql.neighbours:Neighbours"
 ADVISORY = "sandbox.postgresql.advisory:AdvisoryLocks"
@@ -222,7 +223,7 @@ RULES = [
     rule(
         "session 12e",
         "None outlives its test.",
-        body(f"{POSTGRESQL}._release_advisory", 'return ""'),
+        body(f"{LIFETIME}._release_advisory", 'return ""'),
         postgresql="postgresql.TestAdvisoryLocks.test_test_end",
     ),
     # -- server-side cursors

@@ -343,6 +343,13 @@ RULES = [
         postgresql="postgresql.TestDeferrable.test_checked_in_read_only",
     ),
     rule(
+        "statement 8u",
+        "They are not checked READ ONLY once a commit of another has checked them.",
+        swap(f"{POSTGRESQL}.before_commit", "self._refusals.checked_before(backend)", "pass"),
+        psycopg2="conflicts.TestPostgreSQL.test_constraint_checked_before",
+        psycopg="conflicts.TestPsycopg.test_constraint_checked_before",
+    ),
+    rule(
         "statement 8s",
         "It ends with it though its savepoint was released: no savepoint of ours is before that.",
         swap(f"{STACK}._fold_own", " and not self.segments[first].apart", ""),
@@ -569,7 +576,7 @@ RULES = [
     rule(
         "alone 10",
         "… in whatever spelling …",
-        swap(f"{CATALOGUE}._may_call_definer", "and is_unambiguous(text)", ""),
+        swap(f"{CATALOGUE}._may_call_definer", "and statement.unambiguous", ""),
         psycopg2="postgresql.TestAlone.test_function_that_is_called_somehow",
     ),
     rule(

@@ -6,7 +6,7 @@ from .edits import body, swap
 from .rules import rule
 
 BASE = "sandbox.base:Sandbox"
-POSTGRESQL = "sandbox.postgresql.sandbox:PostgreSQLSandbox"
+LIFETIME = "sandbox.postgresql.lifetime:PostgreSQLLifetime"
 SQLITE = "sandbox.sqlite.sandbox:SQLiteSandbox"
 SEQUENCES = "sandbox.postgresql.sequences:Sequences"
 FIXTURE = "fixture:DatabaseFixture"
@@ -36,7 +36,7 @@ RULES = [
     rule(
         "test 4a",
         "Where the set-up wrote nothing each test has a transaction, and a now(), of its own.",
-        swap(f"{POSTGRESQL}._freeze_setup", "self.shared = xid is not None", "self.shared = True"),
+        swap(f"{LIFETIME}._freeze_setup", "self.shared = xid is not None", "self.shared = True"),
         swap(
             f"{SQLITE}._freeze_setup",
             "self.shared = any(s.wrote is not Wrote.NO for s in self.stack)",
@@ -48,7 +48,7 @@ RULES = [
     rule(
         "test 4b",
         "Where it wrote, what it committed is the base of every test.",
-        swap(f"{POSTGRESQL}._freeze_setup", "self.shared = xid is not None", "self.shared = False"),
+        swap(f"{LIFETIME}._freeze_setup", "self.shared = xid is not None", "self.shared = False"),
         swap(
             f"{SQLITE}._freeze_setup",
             "self.shared = any(s.wrote is not Wrote.NO for s in self.stack)",
@@ -76,7 +76,7 @@ RULES = [
         "escape 1",
         "At a test's end the outer transaction must still be the one that was begun.",
         swap(
-            f"{POSTGRESQL}._rewind_test",
+            f"{LIFETIME}._rewind_test",
             "if begun and self._real_state() is State.IDLE:",
             "if False:",
         ),
@@ -91,7 +91,7 @@ RULES = [
     rule(
         "escape 2",
         "If another was begun meanwhile, our savepoint is not there.",
-        swap(f"{POSTGRESQL}._rewind_test", "raise self._escaped() from error", "pass"),
+        swap(f"{LIFETIME}._rewind_test", "raise self._escaped() from error", "pass"),
         postgresql="sandbox.TestEscape.test_noticed_by_the_savepoint",
     ),
     rule(
@@ -154,14 +154,14 @@ RULES = [
         "sequence 3",
         "To where the class's set-up left them.",
         swap(
-            f"{POSTGRESQL}._freeze_setup", "self._remember_sequences(for_good=self.shared)", "pass"
+            f"{LIFETIME}._freeze_setup", "self._remember_sequences(for_good=self.shared)", "pass"
         ),
         psycopg2="sequences.TestSequences.test_put_back",
     ),
     rule(
         "sequence 4",
         "At the class's end to where they were before it.",
-        swap(f"{POSTGRESQL}._disconnect.last_words", "send(self._first_sequences)", "pass"),
+        swap(f"{LIFETIME}._disconnect.last_words", "send(self._first_sequences)", "pass"),
         psycopg2="sequences.TestSequences.test_put_back",
     ),
     rule(

@@ -19,7 +19,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..statements import LONGEST_NAME, Statement, is_unambiguous, words_of
+from ..statements import Statement
+from ..texts import LONGEST_NAME, words_of
 from .wire import PostgreSQLWire
 
 __all__ = ["Catalogue"]
@@ -152,9 +153,9 @@ class Catalogue:
         self._known = False
         self._at_start = None
 
-    def note(self, statement: Statement, text: str, *, values_only: bool) -> None:
+    def note(self, statement: Statement, *, values_only: bool) -> None:
         """Ask again after a statement that may have changed the schema."""
-        if statement.defines or self.may_change_by(statement, text, values_only=values_only):
+        if statement.defines or self.may_change_by(statement, values_only=values_only):
             if not self.changed and self._known:
                 self._at_start = self.facts
             self._known = False
@@ -232,17 +233,17 @@ class Catalogue:
         self.learn()
         return not self.facts.hidden and self.facts.suspects.isdisjoint(statement.words)
 
-    def may_change_by(self, statement: Statement, text: str, *, values_only: bool) -> bool:
+    def may_change_by(self, statement: Statement, *, values_only: bool) -> bool:
         """Whether *statement* may change the schema, other than by its own text.
 
         :param values_only: whether the parameters are values, and bring no SQL of their own.
         """
         facts = self.facts
         return (
-            facts.unsteady and self._may_call_definer(statement, text, values_only=values_only)
+            facts.unsteady and self._may_call_definer(statement, values_only=values_only)
         ) or self._names_native(statement)
 
-    def _may_call_definer(self, statement: Statement, text: str, *, values_only: bool) -> bool:
+    def _may_call_definer(self, statement: Statement, *, values_only: bool) -> bool:
         """Whether *statement* may call one of the functions that change the schema.
 
         It does not where it names no function that might, no view, and no table with row security,
@@ -255,7 +256,7 @@ class Catalogue:
             and not facts.unasked
             and not facts.hidden
             and facts.suspects.isdisjoint(statement.words)
-            and is_unambiguous(text)
+            and statement.unambiguous
         )
 
     def _names_native(self, statement: Statement) -> bool:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from ..backends import Backend, State, TableLock
-from ..statements import Statement, analyse, fold, skeleton, split, words_of
+from ..statements import Statement, analyse
+from ..texts import fold, skeleton, split, words_of
 from .wire import Rows, literal
 
 __all__ = ["ROW_CHANGE", "ROW_LOCK", "ROW_READ", "TableLocks", "Wanted", "exclude"]

@@ -7,6 +7,7 @@ from ..messages import REAL_CONNECTIONS, TEST_REALLY
 __all__ = [
     "client_encoding",
     "connection_lost",
+    "constraint_checked_before",
     "constraint_holds_by",
     "copy_writer",
     "cursor_name",
@@ -106,6 +107,16 @@ def constraint_holds_by(backend: object, other: object, deed: str, what: str) ->
         f"a deferred constraint was checked when {backend} committed, and may hold only by what "
         f"{other} {deed} {what} and not committed: one connection sees it. Let the other end "
         f"first, or {REAL_CONNECTIONS}."
+    )
+
+
+def constraint_checked_before(backend: object, committer: object) -> str:
+    """Say that deferred constraints were checked before their transaction became READ ONLY."""
+    return (
+        f"a deferred constraint was checked when {committer} committed, and is not checked again "
+        f"when {backend} commits, which became READ ONLY after it wrote: real connections might "
+        f"refuse to check it then. Let the one end before the other commits, or "
+        f"{REAL_CONNECTIONS}."
     )
 
 

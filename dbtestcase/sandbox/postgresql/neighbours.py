@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 
 from ..backends import Backend
 from ..segments import Segment, SegmentStack
-from ..statements import Statement, words_of
+from ..statements import Statement
+from ..texts import words_of
 from .locks import ROW_CHANGE, ROW_LOCK, ROW_READ
 from .wire import PostgreSQLWire
 

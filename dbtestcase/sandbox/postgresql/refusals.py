@@ -70,9 +70,7 @@ class Refusals:
             if other.sets_constraints and other is not backend and not only_reads:
                 raise sandbox.conflict(messages.sets_constraints(other, backend))
         if statement.impatient and statement.verb != "LOCK":
-            for other in sandbox.backends:
-                if other.holds_locks and other is not backend:
-                    raise sandbox.conflict(messages.impatient_beside(backend, other))
+            self._unseen_holders(backend, of_rows=True, readers=False)
         stranger = ServerCursors.stranger(backend, statement, sandbox.backends)
         if stranger is not None and statement.cursor is not None:
             raise sandbox.conflict(messages.cursor_name(backend, stranger, statement.cursor.name))
@@ -88,12 +86,23 @@ class Refusals:
         """Refuse a commit that the server might not let stand beside another one since."""
         if backend.isolation != "SERIALIZABLE":
             return
+        # who has only read may commit at any time
+        if self._has_written(backend):
+            self._old_snapshot(backend)
+
+    def checked_before(self, backend: Backend) -> None:
+        """Refuse a commit that is READ ONLY, and whose rows another's commit has checked."""
+        stack = self._sandbox.stack
+        if backend.commits_seen not in (None, stack.commits) and self._has_written(backend):
+            raise self._sandbox.conflict(
+                messages.constraint_checked_before(backend, stack.last_commit)
+            )
+
+    def _has_written(self, backend: Backend) -> bool:
         stack = self._sandbox.stack
         if stack.top.owner is backend:
             stack.ask_top()
-        # who has only read may commit at any time
-        if any(segment.wrote is not Wrote.NO for segment in stack.of(backend)):
-            self._old_snapshot(backend)
+        return any(segment.wrote is not Wrote.NO for segment in stack.of(backend))
 
     def beside(self, backend: Backend, statement: Statement, others: list[Segment]) -> None:
         """Refuse what cannot be done beside uncommitted work of *others*, whatever it touches."""
@@ -123,14 +132,17 @@ class Refusals:
                     raise sandbox.error("55P03", text)
                 raise sandbox.conflict(messages.would_wait(backend, other, deed))
             if nowait:
-                self._unseen_holders(backend, each)
+                self._unseen_holders(
+                    backend,
+                    of_rows=exclude(each.mode, ROW_LOCK),
+                    readers=exclude(each.mode, ROW_READ),
+                )
 
-    def _unseen_holders(self, backend: Backend, wanted: TableLock) -> None:
+    def _unseen_holders(self, backend: Backend, *, of_rows: bool, readers: bool) -> None:
         """Refuse NOWAIT where locks that leave no trace may be in the way: of rows, of readers."""
-        reads, locks = exclude(wanted.mode, ROW_READ), exclude(wanted.mode, ROW_LOCK)
         for other in self._sandbox.backends:
             if other is not backend and (
-                (locks and other.holds_locks) or (reads and other.has_asked)
+                (of_rows and other.holds_locks) or (readers and other.has_asked)
             ):
                 raise self._sandbox.conflict(messages.impatient_beside(backend, other))
 

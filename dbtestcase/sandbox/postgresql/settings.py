@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from ...databases.templates import STRANGERS_PATIENCE
 from ..backends import Backend, State
 from ..statements import Statement
 from .wire import PostgreSQLWire
@@ -13,8 +14,11 @@ __all__ = ["NO_TIMEOUTS", "SessionSettings", "shown_isolation"]
 
 # A test may stand at a breakpoint for an hour: no time-out of the server may end its transaction.
 _TIMEOUTS = ("idle_in_transaction_session_timeout", "idle_session_timeout", "transaction_timeout")
-#: Switches off what would end the one connection.
-NO_TIMEOUTS = f"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN {_TIMEOUTS}"
+#: Switches off what would end the one connection, and what a program would not see in production.
+NO_TIMEOUTS = (
+    f"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN {_TIMEOUTS} OR name = "
+    f"'lock_timeout' AND source = 'database' AND setting = '{STRANGERS_PATIENCE}'"
+)
 
 
 def shown_isolation(backend: Backend, level: str | None = None) -> str | None:
@@ -75,12 +79,13 @@ class SessionSettings:
 
     def note(self, backend: Backend, statement: Statement) -> None:
         """Ask for what *statement* has set, and keep it as that of *backend*."""
-        if any(setting.name in (None, *_TIMEOUTS) for setting in statement.settings):
+        names = None, "lock_timeout", *_TIMEOUTS
+        if any(setting.name in names for setting in statement.settings):
             # at once, for it would run from now on
             self._wire.ask(NO_TIMEOUTS)
         for setting in statement.settings:
-            names = [setting.name] if setting.name is not None else list(self._baseline)
-            for name in names:
+            changed = [setting.name] if setting.name is not None else list(self._baseline)
+            for name in changed:
                 value = self._ask(name)
                 self.in_force = {**self.in_force, name: value}
                 if setting.local:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sized
 
 from ..backends import Backend
-from ..statements import Statement, words_of
+from ..statements import Statement
+from ..texts import words_of
 from .wire import PostgreSQLWire, literal, quoted
 
 __all__ = ["TemporaryTables"]

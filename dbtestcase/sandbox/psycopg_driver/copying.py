@@ -20,7 +20,7 @@ import psycopg
 from psycopg.copy import LibpqWriter, Writer
 
 from ..postgresql import messages
-from ..statements import skeleton
+from ..texts import skeleton
 
 __all__ = ["copy"]
 
