@@ -430,9 +430,17 @@ class TestAlembicSchema(MigrationsTest):
                     sys.executable,
                     "-S",
                     "-c",
-                    "from dbtestcase import AlembicSchema, DatabaseTestCase\n"
-                    "try: AlembicSchema('migrations').fingerprint('x')\n"
-                    "except Exception as error: print(type(error).__name__, error, sep=': ')",
+                    "import sqlalchemy as sa\n"
+                    "from dbtestcase import AlembicSchema, MigrationTestCase, migrated\n"
+                    "class ATest(MigrationTestCase):\n"
+                    "    migrations = 'migrations'\n"
+                    "for use in (\n"
+                    "    lambda: AlembicSchema('migrations').fingerprint('x'),\n"
+                    "    migrated(sa.create_engine('sqlite://'), 'migrations').__enter__,\n"
+                    "    ATest.setUpClass,\n"
+                    "):\n"
+                    "    try: use()\n"
+                    "    except Exception as error: print(type(error).__name__, error, sep=': ')",
                 ],
                 env={**os.environ, "PYTHONPATH": f"{ROOT}:{name}"},
                 capture_output=True,
@@ -441,8 +449,11 @@ class TestAlembicSchema(MigrationsTest):
         self.assertEqual(
             (done.stdout, done.stderr),
             (
-                "MissingExtraError: migrations need the package alembic, which is not installed. "
-                'Install it with: pip install "dbtestcase[migrations]"\n',
+                3
+                * (
+                    "MissingExtraError: migrations need the package alembic, which is not "
+                    'installed. Install it with: pip install "dbtestcase[migrations]"\n'
+                ),
                 "",
             ),
         )

@@ -43,9 +43,10 @@ Step = Any
 
 def script_directory(directory: MigrationDirectory) -> ScriptDirectory:
     """Give the revisions of a directory, as Alembic knows them; none is read yet."""
+    config = configure(directory)
     from alembic.script import ScriptDirectory
 
-    return ScriptDirectory.from_config(configure(directory))
+    return ScriptDirectory.from_config(config)
 
 
 def configure(directory: MigrationDirectory, url: sa.URL | None = None) -> Config:

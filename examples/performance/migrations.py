@@ -127,7 +127,8 @@ def write_project(directory: Path, last: str = "t0200") -> None:
         if number % 4 == 2:
             column = f'sa.Column("c{number}", sa.String(20), index=True)'
             up = f'op.add_column("t{number - 1:04}", {column})'
-            back = f'op.drop_column("t{number - 1:04}", "c{number}")'
+            table = f"t{number - 1:04}"
+            back = f'op.drop_index("ix_{table}_c{number}"); op.drop_column("{table}", "c{number}")'
         text = REVISION.format(
             number=number,
             down=f"r{number - 1:04}" if number > 1 else None,
