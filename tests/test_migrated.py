@@ -382,6 +382,16 @@ class TestInconsistentStates(MigratedTest):
                     r"run it again; where all of the revision is there, use: alembic stamp$",
                 )
 
+    def test_lost_connection(self) -> None:
+        """A server that ends the connection in the middle of a migration."""
+        self.migrations.revision(
+            "c", "b", 'op.execute("SELECT pg_terminate_backend(pg_backend_pid())")'
+        )
+        engine = self.postgresql()
+        text = self.enter(engine)
+        self.assertIn('revision "c" (migrations/versions/c.py) failed in upgrade(): ', text)
+        self.assertTrue(text.endswith("The database stands at base. Correct it and run it again."))
+
     def test_failed_and_rolled_back(self) -> None:
         """A revision that fails and leaves nothing, where the database undoes it."""
         self.migrations.revision(

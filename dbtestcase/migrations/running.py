@@ -244,7 +244,7 @@ class Migrator:
         function = "upgrade" if up else "downgrade"
         if not up and isinstance(error, NotImplementedError):
             return MigrationError(messages.downgrade_missing(revision) + ".")
-        if isinstance(error, SandboxConflict):
+        if isinstance(error, SandboxConflict) and "cannot be run in a sandbox" in str(error):
             fact = str(error).partition(". ")[0].rstrip(".")
             return MigrationError(messages.needs_autocommit(revision, f"{fact}."))
         if isinstance(error, DatabaseTestError):
@@ -258,7 +258,11 @@ class Migrator:
             return MigrationError(
                 messages.revision_failed(revision, function, reason, "The database is thrown away.")
             )
-        heads, now = self.heads(), self.look()
+        try:
+            heads, now = self.heads(), self.look()
+        except sa.exc.SQLAlchemyError:  # the server is gone, or ends our connections
+            state = "The database cannot be asked where it stands."
+            return MigrationError(messages.revision_failed(revision, function, reason, state))
         changed = objects.difference(now, run.before, apart_from=self.own_tables)
         changed += objects.difference(run.before, now, apart_from=self.own_tables)
         stands = messages.stands_at(heads)
