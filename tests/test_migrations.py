@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
 
+import alembic.config
 import sqlalchemy as sa
 
 import dbtestcase.migrations.schema
@@ -211,7 +214,17 @@ class TestAlembicSchema(MigrationsTest):
         (elsewhere / "z.py").write_text(
             (self.migrations.path / "versions" / "a.py").read_text().replace("t_a", "t_z")
         )
+        apart = self.folder / "apart"
+        apart.mkdir()
+        with contextlib.chdir(apart), contextlib.redirect_stdout(io.StringIO()):
+            alembic.config.main(["init", "--template", "pyproject", "migrations"])
+        a = self.migrations.path / "versions" / "a.py"
+        (apart / "migrations" / "versions" / "a.py").write_text(a.read_text().replace("t_a", "t_p"))
         for given, table in {
+            "apart/migrations": "t_p",
+            "apart/alembic.ini": "t_p",
+            "apart/pyproject.toml": "t_p",
+            "apart": "t_p",
             "migrations": "t_a",
             "alembic.ini": "t_a",
             "pyproject.toml": "t_a",

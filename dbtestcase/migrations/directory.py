@@ -66,7 +66,7 @@ class MigrationDirectory:
                 f"extra_files=[{os.fspath(extra_files)!r}]"
             )
         self.extra_files = [Path(file) for file in extra_files]
-        self._located: tuple[Path | None, Path] | None = None
+        self._located: tuple[list[Path], Path] | None = None
 
     def __repr__(self) -> str:
         return f'migrations in "{self.given}"'
@@ -75,8 +75,13 @@ class MigrationDirectory:
 
     @property
     def ini(self) -> Path | None:
-        """The file with Alembic's settings, if there is one."""
-        return self._locate()[0]
+        """The ``alembic.ini``, or whatever it is called, if there is one."""
+        return next((each for each in self._locate()[0] if each.suffix != ".toml"), None)
+
+    @property
+    def toml(self) -> Path | None:
+        """The ``pyproject.toml``, where Alembic's settings are there."""
+        return next((each for each in self._locate()[0] if each.suffix == ".toml"), None)
 
     @property
     def scripts(self) -> Path:
@@ -97,13 +102,13 @@ class MigrationDirectory:
             else str(resolved)
         )
 
-    def _locate(self) -> tuple[Path | None, Path]:
+    def _locate(self) -> tuple[list[Path], Path]:
         if self._located is None:
             # once, as tests may change the working directory
             self._located = self._find()
         return self._located
 
-    def _find(self) -> tuple[Path | None, Path]:
+    def _find(self) -> tuple[list[Path], Path]:
         path = Path(self.given).absolute()
         if not path.exists():
             raise MigrationError(
@@ -111,17 +116,20 @@ class MigrationDirectory:
                 f"path of alembic.ini; relative paths start at the working directory, {Path.cwd()}."
             )
         if path.is_file():
-            ini: Path | None = path
-            scripts = _script_location(path)
+            beside = _settings_in(path.parent)
+            files = [path, *(each for each in beside if each.suffix != path.suffix)]
+            scripts = _script_location(files)
         elif (path / "env.py").exists():
-            scripts = path
             # flask db init puts it beside env.py, alembic init above the directory
-            beside = [path / "alembic.ini", path.parent / "alembic.ini"]
-            beside.append(path.parent / "pyproject.toml")
-            ini = next((each for each in beside if _belongs(each, path)), None)
+            files, scripts = _settings_in(path), path
+            if not files:
+                above = _settings_in(path.parent)
+                location = _script_location(above)
+                if location is not None and location.resolve() == path.resolve():
+                    files = above
         else:
-            ini = path / "alembic.ini"
-            scripts = _script_location(ini) if ini.exists() else path
+            files = _settings_in(path)
+            scripts = _script_location(files) if files else path
         if scripts is None:
             raise MigrationError(
                 f'"{self.given}" has no script_location in its section [alembic]. Write there '
@@ -132,7 +140,7 @@ class MigrationDirectory:
                 f'there is no env.py in "{self.name(scripts)}". Give the directory of env.py or '
                 f'the path of alembic.ini; "alembic init" and "flask db init" make both.'
             )
-        return ini, scripts
+        return files, scripts
 
     # -- the sum of it --------------------------------------------------------------------------
 
@@ -154,8 +162,8 @@ class MigrationDirectory:
     def _files(self) -> list[File]:
         """Give each file that counts."""
         found: list[File] = []
-        if self.ini is not None and self.ini.exists():
-            found.append(_file("ini", str(self.ini), os.stat(self.ini)))
+        for settings in self._locate()[0]:
+            found.append(_file(f"settings{settings.suffix}", str(settings), os.stat(settings)))
         roots = [self.scripts, *self._version_locations()]
         roots = [one for one in roots if not any(one != o and one.is_relative_to(o) for o in roots)]
         for number, root in enumerate(dict.fromkeys(roots)):
@@ -174,9 +182,7 @@ class MigrationDirectory:
 
     def _version_locations(self) -> list[Path]:
         """Give the directories of revision files, where they are not below that of ``env.py``."""
-        if self.ini is None or not self.ini.exists():
-            return []
-        if "version_locations" not in _settings(self.ini):
+        if not any("version_locations" in _settings(each) for each in self._locate()[0]):
             return []
         from .private import script_directory
 
@@ -216,28 +222,28 @@ def _walk(name: str, root: str, found: list[File]) -> None:
                 found.append(_file(f"{name}/{entry.name}", entry.path, entry.stat()))
 
 
-def _script_location(ini: Path) -> Path | None:
-    """Read where ``env.py`` is; None where the file does not say."""
-    value: str | None = _settings(ini).get("script_location")
-    if not value:
-        return None
-    if ":" in value and not Path(value).is_absolute():  # "package:directory"
-        package, _, inside = value.partition(":")
-        spec = importlib.util.find_spec(package)
-        if spec is not None and spec.submodule_search_locations:
-            return Path(spec.submodule_search_locations[0], *inside.split(":"))
-    # Alembic takes it from the working directory, where it is started beside its ini
-    near = Path.cwd() / value
-    return near if (near / "env.py").exists() else ini.parent / value
+def _settings_in(folder: Path) -> list[Path]:
+    """Give the files of a folder that have Alembic's settings."""
+    ini, toml = folder / "alembic.ini", folder / "pyproject.toml"
+    found = [ini] if ini.exists() else []
+    return [*found, toml] if toml.exists() and _settings(toml) else found
 
 
-def _belongs(ini: Path, scripts: Path) -> bool:
-    if not ini.exists():
-        return False
-    if ini.parent == scripts:
-        return True
-    location = _script_location(ini)
-    return location is not None and location.resolve() == scripts.resolve()
+def _script_location(files: Iterable[Path]) -> Path | None:
+    """Read where ``env.py`` is; None where the files do not say."""
+    for file in files:
+        value: str | None = _settings(file).get("script_location")
+        if not value:
+            continue
+        if ":" in value and not Path(value).is_absolute():  # "package:directory"
+            package, _, inside = value.partition(":")
+            spec = importlib.util.find_spec(package)
+            if spec is not None and spec.submodule_search_locations:
+                return Path(spec.submodule_search_locations[0], *inside.split(":"))
+        # Alembic takes it from the working directory, where it is started beside its ini
+        near = Path.cwd() / value
+        return near if (near / "env.py").exists() else file.parent / value
+    return None
 
 
 def _settings(ini: Path) -> dict[str, Any]:

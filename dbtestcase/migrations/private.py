@@ -57,13 +57,11 @@ def configure(directory: MigrationDirectory, url: sa.URL | None = None) -> Confi
     check_installed()
     from alembic.config import Config
 
-    ini = directory.ini
     config = _flask_migrate_config(directory)
     if config is None:
-        if ini is not None and ini.suffix == ".toml":
-            config = Config(toml_file=str(ini))
-        else:
-            config = Config(str(ini) if ini is not None else None)
+        # since Alembic 1.16
+        toml = {} if directory.toml is None else {"toml_file": str(directory.toml)}
+        config = Config(None if directory.ini is None else str(directory.ini), **toml)  # type: ignore[arg-type]
     config.set_main_option("script_location", _escaped(str(directory.scripts)))
     if url is not None:
         text = url.render_as_string(hide_password=False)
