@@ -14,18 +14,29 @@ from .errors import (
     ServerError,
     SettingsError,
     SetUpError,
+    StubError,
     TestDataError,
     UncommittedDataWarning,
+    UnexpectedQueryError,
     UnsafeDatabaseError,
 )
 from .migrations import AlembicSchema, migrated
-from .mixins import EngineMixin, FlaskMixin, MigrationMixin, SandboxMixin
+from .mixins import (
+    ConnectionStubMixin,
+    EngineMixin,
+    FlaskMixin,
+    MigrationMixin,
+    SandboxMixin,
+)
 from .sandbox import sandboxed
 from .schemas import MetadataSchema, SQLSchema
+from .stubs import ConnectionStub, stub_connection
 
 __all__ = [
     "AlembicSchema",
     "AppError",
+    "ConnectionStub",
+    "ConnectionStubMixin",
     "DatabaseTestCase",
     "DatabaseTestError",
     "DatabaseTestWarning",
@@ -45,10 +56,13 @@ __all__ = [
     "ServerError",
     "SetUpError",
     "SettingsError",
+    "StubError",
     "TestDataError",
     "UncommittedDataWarning",
+    "UnexpectedQueryError",
     "UnsafeDatabaseError",
     "migrated",
     "requires",
     "sandboxed",
+    "stub_connection",
 ]

@@ -14,7 +14,9 @@
         ├── SetUpError               the test class itself is put together wrongly
         ├── TestDataError            what ``setUpTestData`` left cannot be given to a test
         ├── SandboxConflict          one connection cannot show what several would
-        └── EscapeError              something was really committed past the sandbox
+        ├── EscapeError              something was really committed past the sandbox
+        └── StubError                a scripted connection cannot do what is asked of it
+            └── UnexpectedQueryError  a statement came that its script does not answer
     UserWarning
     └── DatabaseTestWarning          base class of all warnings below
         ├── UncommittedDataWarning   a test sees, or leaves, what real connections would not
@@ -43,8 +45,10 @@ __all__ = [
     "ServerError",
     "SetUpError",
     "SettingsError",
+    "StubError",
     "TestDataError",
     "UncommittedDataWarning",
+    "UnexpectedQueryError",
     "UnsafeDatabaseError",
 ]
 
@@ -120,6 +124,18 @@ class SandboxConflict(DatabaseTestError):
 
 class EscapeError(DatabaseTestError):
     """Something was really committed past the sandbox."""
+
+
+class StubError(DatabaseTestError):
+    """A scripted connection cannot be made, or cannot do what is asked of it."""
+
+
+class UnexpectedQueryError(StubError):
+    """A statement was executed that the script of a connection does not answer.
+
+    It is no error of the driver's, so that a program does not take it for one. Where a program
+    swallows it all the same, its test fails with it at the end.
+    """
 
 
 class DatabaseTestWarning(UserWarning):

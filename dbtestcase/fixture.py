@@ -26,7 +26,7 @@ from .databases.base import build
 from .engines import PRIVATE, UNKNOWN, ConnectionSource, Door, Key, engine_for, redirect
 from .errors import DatabaseTestWarning, EscapeError
 from .sandbox import Phase, Sandbox, messages, open_sandbox, uncommitted
-from .sandbox.places import place
+from .sandbox.places import last_line, place
 from .schemas import Schema
 from .settings import Setting
 
@@ -468,13 +468,14 @@ class DatabaseFixture:
         """Whether anything was written in this test."""
         return any(sandbox.wrote() for sandbox in self._each)
 
-    def warn_of_leftovers(self, session: Session) -> None:
+    def warn_of_leftovers(self, session: Session, hook: Callable[[], object]) -> None:
         """Warn of what the set-up has not committed.
 
         :param session: in which it was made.
+        :param hook: what made it.
         """
         if objects := len(session.new) + len(session.dirty) + len(session.deleted):
-            uncommitted.warn(uncommitted.pending(self.owner, objects))
+            uncommitted.warn(uncommitted.pending(self.owner, objects), last_line(hook))
         for sandbox in self._each:
             sandbox.warn_of_leftovers()
 

@@ -67,9 +67,12 @@ class MetadataSchema:
     seen to have changed when only the file did: use :class:`SQLSchema` for such a file.
 
     :param metadata: where the tables are. Models that are imported later belong to it, too.
+    :raises SchemaError: it is something else, such as the ``db`` of Flask-SQLAlchemy.
     """
 
     def __init__(self, metadata: sa.MetaData) -> None:
+        if not isinstance(metadata, sa.MetaData):
+            raise SchemaError(_no_metadata(metadata))
         self.metadata = metadata
 
     def __repr__(self) -> str:
@@ -199,6 +202,17 @@ def split_sqlite(text: str) -> Iterator[tuple[int, str]]:
     if pending.strip():
         blank = len(pending) - len(pending.lstrip())
         yield line + pending.count("\n", 0, blank), pending.strip()
+
+
+def _no_metadata(given: object) -> str:
+    name, what = "db", f"a {type(given).__name__}"
+    if isinstance(given, type):
+        name, what = given.__name__, f"the class {given.__name__}"
+    if isinstance(getattr(given, "metadata", None), sa.MetaData):
+        remedy = f"Give it {name}.metadata: schema = MetadataSchema({name}.metadata)."
+    else:
+        remedy = "Give it that of your models: schema = MetadataSchema(Base.metadata)."
+    return f"MetadataSchema was given {what}, which is no MetaData. {remedy}"
 
 
 # Weak, so that the metadata of a test that is over can go.

@@ -24,7 +24,8 @@ A URL without a database name means databases of our own on that server. One wit
 exactly that database, which must have the word ``test`` in its name. ``${NAME}`` in ``setup.cfg``
 is replaced with the environment variable as it stands, so a password in it must be
 percent-encoded. ``DBTESTCASE_DATABASE_AUDIT`` and ``database_audit`` choose for the bind
-``audit`` alone.
+``audit`` alone. Any other variable that begins with ``DBTESTCASE_`` is refused, as it may be
+misspelt; but for ``DBTESTCASE_CACHE_DIR``, and those that ``setup.cfg`` names.
 
 There is no fall-back from one kind of database to another.
 """
@@ -35,7 +36,7 @@ import difflib
 import enum
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +50,8 @@ __all__ = ["Kind", "Setting", "choose", "has_test_word", "project_name"]
 
 VARIABLE = "DBTESTCASE_DATABASE"
 PROFILE_VARIABLE = "DBTESTCASE_PROFILE"
+#: All that the library reads; those of binds begin with the first.
+VARIABLES = (VARIABLE, f"{VARIABLE}_BIND", PROFILE_VARIABLE, "DBTESTCASE_CACHE_DIR")
 
 # SQLAlchemy 2.1 reads bare "postgresql" as psycopg 3, 2.0 as psycopg2; here it is always one.
 DRIVERS = {
@@ -93,6 +96,9 @@ class Setting:
     origin: str
 
     def __str__(self) -> str:
+        """Give it as it may be written in a setting, but for the password."""
+        if self.kind is Kind.EMBEDDED:
+            return embedded_value(self.url)
         return self.url.render_as_string(hide_password=True)
 
 
@@ -114,11 +120,13 @@ def choose(
     :param bind: the bind key; the default bind if ``None``.
     :param directory: where ``setup.cfg`` is; the working directory by default.
     :param environ: the environment; ``os.environ`` by default.
-    :raises SettingsError: nothing is chosen, or the choice cannot be understood.
+    :raises SettingsError: nothing is chosen, the choice cannot be understood, or a variable of the
+        environment begins with ``DBTESTCASE_`` and is unknown.
     :raises UnsafeDatabaseError: the database that is named may hold real data.
     """
     folder = Path(directory) if directory is not None else Path.cwd()
     env = os.environ if environ is None else environ
+    _check_variables(env, folder)
     candidates = _Candidates(folder, env, declared, declared_by)
     found = candidates.find(bind)
     if found is None and bind is not None:
@@ -153,6 +161,15 @@ def project_name(directory: str | os.PathLike[str] | None = None) -> str:
     if name.startswith(("attr:", "file:")):
         name = ""
     return slug(name) or slug(folder.resolve().name) or "project"
+
+
+def embedded_value(url: URL) -> str:
+    """Give the setting that chooses the embedded server, with the driver of *url*.
+
+    It is no URL: one without a host means a server on the local socket.
+    """
+    default = DRIVERS["postgresql"]
+    return "postgresql" if url.drivername == default else url.drivername
 
 
 def slug(text: str) -> str:
@@ -247,13 +264,28 @@ class _Candidates:
         return re.sub(r"\$\{([^}]*)\}", variable, value)
 
 
+def _check_variables(environ: Mapping[str, str], directory: Path) -> None:
+    """Refuse a variable that nobody would ever read, as its name is misspelt."""
+    for name in sorted(name for name in environ if name.startswith("DBTESTCASE_")):
+        if name in VARIABLES or name.startswith(f"{VARIABLE}_") or not environ[name].strip():
+            continue
+        sections = _read_setup_cfg(directory)
+        if any(f"${{{name}}}" in value for each in sections.values() for value in each.values()):
+            continue
+        guess = _did_you_mean(name, VARIABLES, 0.8)
+        raise SettingsError(
+            f"unknown environment variable {name}: only {', '.join(VARIABLES[:-1])} and "
+            f"{VARIABLES[-1]} are read. Rename or remove it.{guess}"
+        )
+
+
 def _variable(bind: str | None) -> str:
     """Name the environment variable that chooses for *bind*."""
     return VARIABLE if bind is None else f"{VARIABLE}_{re.sub(r'[^A-Z0-9]', '_', bind.upper())}"
 
 
-def _did_you_mean(name: str, known: Mapping[str, object]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
+def _did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=cutoff)
     return f' Did you mean "{close[0]}"?' if close else ""
 
 
@@ -277,6 +309,14 @@ def _read_setup_cfg(directory: Path) -> dict[str, dict[str, str]]:
 def _interpret(value: str, origin: str, directory: Path) -> Setting:
     scheme, separator, _ = value.partition(":")
     driver = DRIVERS.get(scheme)
+    if driver is None and scheme.partition("+")[0] in DRIVERS:
+        guess = _did_you_mean(scheme, DRIVERS, 0.95)
+        raise SettingsError(
+            f'the driver "{scheme.partition("+")[2]}" in "{_masked(value)}" ({origin}) is none of '
+            "those that tests run on: postgresql+psycopg2 (or postgresql), postgresql+psycopg "
+            "(psycopg 3) and sqlite+pysqlite (or sqlite). No async driver is among them. Write "
+            f"one of these.{guess}"
+        )
     if driver is None:
         raise SettingsError(
             f'unknown database "{_masked(value)}" ({origin}): it must be "postgresql" '
@@ -340,9 +380,8 @@ def _sqlite(url: URL, origin: str, directory: Path) -> Setting:
 
 def _refused(what: str, origin: str) -> str:
     return (
-        f'refusing to run tests in {what}: its name does not contain the word "test". '
-        "Point SQLALCHEMY_DATABASE_URI at cls.database_url, or name a test database "
-        f"({origin} named this one)."
+        f'refusing to run tests in {what} ({origin}): its name does not contain the word "test". '
+        "Name a test database in that setting."
     )
 
 

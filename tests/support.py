@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import re
 import secrets
@@ -120,6 +121,17 @@ def _lock_noted(found: Content) -> Iterator[None]:
         if "locked" not in str(error):
             raise
         found.locked = True
+
+
+@contextlib.contextmanager
+def logged(name: str) -> Iterator[list[str]]:
+    """Give what a logger is told, and keep it from the terminal; ``assertLogs`` insists on some."""
+    texts: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: texts.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger(name)
+    with mock.patch.multiple(logger, handlers=[handler], propagate=False):
+        yield texts
 
 
 def without_lines(text: object) -> str:

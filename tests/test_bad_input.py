@@ -175,9 +175,8 @@ class TestSettings(BadInputTest):
         """A database that may hold real data is refused before contact."""
         self.assert_error(
             'UnsafeDatabaseError: refusing to run tests in database "shop" on '
-            'db.shop.example: its name does not contain the word "test". Point '
-            "SQLALCHEMY_DATABASE_URI at cls.database_url, or name a test database (database"
-            " of SignupTest named this one).",
+            'db.shop.example (database of SignupTest): its name does not contain the word "test". '
+            "Name a test database in that setting.",
             of=self.with_database("postgresql://scott:tiger@db.shop.example/shop"),
         )
 

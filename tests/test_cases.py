@@ -1280,7 +1280,11 @@ class TestConnections(CaseTest):
                 self.assertEqual(db.session.scalars(select(User.id)).all(), [1, 2])
 
         test = self
-        report = run(Dying)
+        with self.assertLogs("tests.apps.flask_sqlalchemy_factory", "ERROR") as logged:
+            report = run(Dying)
+        self.assertEqual(
+            [record.getMessage() for record in logged.records], ["Exception on /users [POST]"]
+        )
         self.assertEqual(report.ran, 2)
         self.assertEqual({name.split()[0] for name, _ in report.problems}, {"test_1"})
         # the view had the driver's error, and answered 500

@@ -178,7 +178,7 @@ class EveryKind(TextCase):
                 f"work of {self.connection(2, 'B')}, which committed it. The rollback was called "
                 f"at {self.at('rollback')}. On one connection the one cannot be undone without the "
                 f"other. Let the transactions end in the order in which they wrote, or test this "
-                f"code on real connections, on a database of its own."
+                f"code on real connections: in a unittest.TestCase, on a database of its own."
             ],
         )
         (note,) = self.notes
@@ -212,7 +212,7 @@ class EveryKind(TextCase):
                 f"work of {self.connection(2, 'B')}. The rollback was called at "
                 f"{self.at('rollback')}. On one connection the one cannot be undone without the "
                 f"other. Let the transactions end in the order in which they wrote, or test this "
-                f"code on real connections, on a database of its own."
+                f"code on real connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -233,7 +233,8 @@ class EveryKind(TextCase):
                 f"{self.connection(2, 'B')} commits above what {self.connection(1, 'A')} rolled "
                 f"back at {self.at('rollback')}. On one connection its {self.CHECKED} cannot be "
                 f"checked without the other's rows. Let the transactions end in the order in which "
-                f"they wrote, or test this code on real connections, on a database of its own."
+                f"they wrote, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own."
             ],
         )
 
@@ -253,7 +254,8 @@ class EveryKind(TextCase):
             [
                 f"{which} failed when {self.connection(2, 'B')} committed, beside uncommitted work "
                 f"of {self.connection(1, 'A')}: {error}. On one connection it cannot be told whose "
-                f"rows violate it. Let the other end first, or test this code on real connections, "
+                f"rows violate it. Let the other end first, or test this code on real connections: "
+                f"in a unittest.TestCase, "
                 f"on a database of its own."
             ],
         )
@@ -275,7 +277,8 @@ class EveryKind(TextCase):
                 f"a statement of {self.connection(2, 'B')} failed beside what "
                 f"{self.connection(1, 'A')} {deed} and not committed: {error}. Real connections "
                 f"might have {really}, which one connection cannot show. Commit that work first, "
-                f"or test this code on real connections, on a database of its own."
+                f"or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own."
             ],
         )
 
@@ -292,7 +295,8 @@ class EveryKind(TextCase):
                 f'{self.connection(2, "B")} names "basket", which is a temporary table of '
                 f"{self.connection(1, 'A', 'its last transaction')}. On real connections it would "
                 f"not see that table, and one connection cannot hide it. Use the same connection, "
-                f"give the table another name, or test this code on real connections, on a "
+                f"give the table another name, or test this code on real connections: "
+                f"in a unittest.TestCase, on a "
                 f"database of its own."
             ],
         )
@@ -372,8 +376,9 @@ class EveryKind(TextCase):
         self.assertEqual(
             self.in_child(lambda: connection.exec_driver_sql("SELECT 1")),
             "a forked process uses a connection of ShopTest's sandbox. It shares the socket of its "
-            "parent, and would take its parent's answers. Dispose of the engine in the child, and "
-            "connect to a database of its own there.",
+            "parent, and would take its parent's answers. Let the child make an engine for a "
+            "database of its own, which let_through names, or test this code on real connections: "
+            "in a unittest.TestCase, on a database of its own.",
         )
 
     # -- warnings --------------------------------------------------------------
@@ -390,7 +395,8 @@ class EveryKind(TextCase):
             [
                 f"{self.connection(2, 'B')} meets what {self.connection(1, 'A')} has written to "
                 f"table item and not committed: on real connections it would not be seen. Commit "
-                f"it first, or test this code on real connections, on a database of its own. The "
+                f"it first, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own. The "
                 f"statement: SELECT count(*) FROM item"
             ],
         )
@@ -410,7 +416,8 @@ class EveryKind(TextCase):
             [
                 f"{self.connection(2, 'B')} meets what {self.connection(1, 'A')} has written to "
                 f"{self.MADE} and not committed: on real connections it would not be seen. Commit "
-                f"it first, or test this code on real connections, on a database of its own. The "
+                f"it first, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own. The "
                 f"statement: SELECT * FROM made"
             ],
         )
@@ -505,7 +512,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
         connection, other = self.two()
         text = (
             "two-phase transactions cannot be played in a sandbox: a prepared transaction outlives "
-            "its connection, and nothing may outlive the test. Test this code on real connections, "
+            "its connection, and nothing may outlive the test. Test this code on real connections: "
+            "in a unittest.TestCase, "
             "on a database of its own."
         )
         with self.refused() as said:
@@ -526,7 +534,7 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 "VACUUM cannot be run in a sandbox: VACUUM cannot run inside a transaction block. "
                 "Everything that a test does is one transaction there. Test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -540,7 +548,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 "set_config() with a name, or an is_local, that is not a literal: what it sets "
                 "cannot be told, and would hold for all connections of the sandbox. Write both as "
-                "literals, or test this code on real connections, on a database of its own."
+                "literals, or test this code on real connections: in a unittest.TestCase, "
+                "on a database of its own."
             ],
         )
 
@@ -559,7 +568,7 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f"{self.connection(1, 'A')} is SERIALIZABLE, and {self.connection(2, 'B')} has "
                 f"committed since it began. One connection cannot show the old snapshot. End the "
                 f"first transaction before the other commits, or test this code on real "
-                f"connections, on a database of its own."
+                f"connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -574,7 +583,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 f"{self.connection(1, 'A')} used SET CONSTRAINTS and has not ended its "
                 f"transaction. On one connection that would hold for {self.connection(2, 'B')} "
-                f"too. Let it end first, or test this code on real connections, on a database of "
+                f"too. Let it end first, or test this code on real connections: "
+                f"in a unittest.TestCase, on a database of "
                 f"its own."
             ],
         )
@@ -590,7 +600,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 f"{self.connection(2, 'B')} uses SET CONSTRAINTS beside uncommitted work of "
                 f"{self.connection(1, 'A')}: on one connection it would hold for that work too. "
-                f"Commit that work first, or test this code on real connections, on a database of "
+                f"Commit that work first, or test this code on real connections: "
+                f"in a unittest.TestCase, on a database of "
                 f"its own."
             ],
         )
@@ -606,7 +617,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 f"{self.connection(2, 'B')} uses NOWAIT or SKIP LOCKED beside uncommitted work of "
                 f"{self.connection(1, 'A')}: on one connection no lock is ever in the way. Commit "
-                f"that work first, or test this code on real connections, on a database of its own."
+                f"that work first, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own."
             ],
         )
 
@@ -622,7 +634,7 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f"{self.connection(2, 'B')} would wait on real connections for "
                 f"{self.connection(1, 'A')}, which has locked table item in SHARE mode: on one "
                 f"connection no lock is ever in the way. End that transaction first, or test this "
-                f"code on real connections, on a database of its own."
+                f"code on real connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -667,7 +679,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 f"{self.connection(2, 'B')} asked for an advisory lock, or let one go, while "
                 f"{self.connection(1, 'A')} holds one: on one connection nobody waits for it. Let "
-                f"the other one go first, or test this code on real connections, on a database of "
+                f"the other one go first, or test this code on real connections: "
+                f"in a unittest.TestCase, on a database of "
                 f"its own."
             ],
         )
@@ -685,7 +698,7 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f"a deferred constraint was checked when {self.connection(2, 'B')} committed, and "
                 f"may hold only by what {self.connection(1, 'A')} has written to table parent and "
                 f"not committed: one connection sees it. Let the other end first, or test this "
-                f"code on real connections, on a database of its own."
+                f"code on real connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -704,8 +717,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f"a deferred constraint was checked when {self.connection(2, 'B')} committed, and "
                 f"is not checked again when {self.connection(1, 'A')} commits, which became READ "
                 f"ONLY after it wrote: real connections might refuse to check it then. Let the one "
-                f"end before the other commits, or test this code on real connections, on a "
-                f"database of its own."
+                f"end before the other commits, or test this code on real connections: in a "
+                f"unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -741,7 +754,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
                 f"{self.connection(2, 'B')} changes or locks rows of table item, and "
                 f"{self.connection(1, 'A')} has locked some of them: on real connections it would "
                 f"wait for those that both want. End that transaction first, or test this code on "
-                f"real connections, on a database of its own. The statement: UPDATE item SET n = 1"
+                f"real connections: in a unittest.TestCase, "
+                f"on a database of its own. The statement: UPDATE item SET n = 1"
             ],
         )
 
@@ -756,7 +770,8 @@ class TestPostgreSQL(EveryKind, TwinTestCase):
             [
                 f"{self.connection(2, 'B')} meets what {self.connection(1, 'A')} may have deleted "
                 f"from table item and not committed: on real connections it would not be seen. "
-                f"Commit it first, or test this code on real connections, on a database of its "
+                f"Commit it first, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its "
                 f"own. The statement: SELECT count(*) FROM item"
             ],
         )
@@ -816,7 +831,7 @@ class TestPsycopg2(TextCase, TwinTestCase):
             [
                 "client encoding 'LATIN1' differs from 'UTF8' of the real connection, which all "
                 "connections of a sandbox share. Set it for the database, or test this code on "
-                "real connections, on a database of its own."
+                "real connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -830,7 +845,8 @@ class TestPsycopg2(TextCase, TwinTestCase):
             [
                 "large objects by connection.lobject() cannot be played in a sandbox, because they "
                 "talk to the real connection themselves. Use the server's lo_* functions in SQL, "
-                "or test this code on real connections, on a database of its own."
+                "or test this code on real connections: in a unittest.TestCase, "
+                "on a database of its own."
             ],
         )
 
@@ -858,7 +874,7 @@ class TestPsycopg(TestPostgreSQL):
             [
                 "notifies() would wait for ever in a sandbox: the server sends notifications when "
                 "a transaction is really committed, and none ever is. Test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -873,7 +889,7 @@ class TestPsycopg(TestPostgreSQL):
                 "pipeline() cannot be played in a sandbox: in pipeline mode the real connection "
                 "takes no messages of other connections, nor the sandbox's own. Use "
                 "executemany(), which has a pipeline of its own, or test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -887,7 +903,7 @@ class TestPsycopg(TestPostgreSQL):
             [
                 "pgconn.exec_() talks to the real connection, which all connections of a sandbox "
                 "share, and past the sandbox. Use a cursor of psycopg, or test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -907,7 +923,7 @@ class TestPsycopg(TestPostgreSQL):
             [
                 "copy() with a writer of class Mine cannot be played in a sandbox: what it does "
                 "with the data would go past it. Leave the writer out, or test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -978,7 +994,8 @@ class TestSQLite(EveryKind):
             said,
             [
                 "VACUUM cannot be run in a sandbox: everything that a test does is one transaction "
-                "there, and VACUUM wants none. Test this code on real connections, on a database "
+                "there, and VACUUM wants none. Test this code on real connections: "
+                "in a unittest.TestCase, on a database "
                 "of its own."
             ],
         )
@@ -992,7 +1009,8 @@ class TestSQLite(EveryKind):
             said,
             [
                 "PRAGMA cannot be run in a sandbox: database table is locked. Everything that a "
-                "test does is one transaction there. Test this code on real connections, on a "
+                "test does is one transaction there. Test this code on real connections: "
+                "in a unittest.TestCase, on a "
                 "database of its own."
             ],
         )
@@ -1031,7 +1049,8 @@ class TestSQLite(EveryKind):
                 f"SQLite ended the whole transaction for an error of {self.connection(2, 'B')}: "
                 f"UNIQUE constraint failed: strict_item.name. It does so for ON CONFLICT ROLLBACK "
                 f"in a table and for RAISE(ROLLBACK), and in a sandbox what was written by "
-                f"{self.connection(1, 'A')} is lost with it. Test this code on real connections, "
+                f"{self.connection(1, 'A')} is lost with it. Test this code on real connections: "
+                f"in a unittest.TestCase, "
                 f"on a database of its own."
             ],
         )
@@ -1069,7 +1088,8 @@ class TestSQLite(EveryKind):
                 f"{self.connection(2, 'B')} fetches rows of before a ROLLBACK: abort due to "
                 f"ROLLBACK. SQLite ends a statement so where the transaction has changed the "
                 f"schema, and in a sandbox that of others is the same transaction. Fetch all rows "
-                f"before the rollback, or test this code on real connections, on a database of its "
+                f"before the rollback, or test this code on real connections: "
+                f"in a unittest.TestCase, on a database of its "
                 f"own."
             ],
         )
@@ -1087,7 +1107,8 @@ class TestSQLite(EveryKind):
             [
                 "PRAGMA journal_mode = wal cannot take effect in a sandbox, where everything that "
                 "is done is one transaction, and something was written already. Send it in a "
-                "`connect` listener of the engine, or test this code on real connections, on a "
+                "`connect` listener of the engine, or test this code on real connections: "
+                "in a unittest.TestCase, on a "
                 "database of its own."
             ],
         )
@@ -1157,7 +1178,8 @@ class TestSQLite(EveryKind):
             [
                 f"connection 2 (it has begun no transaction) calls serialize() beside uncommitted "
                 f"work of {self.connection(1, 'A')}: on one connection that work would be in it. "
-                f"Commit it first, or test this code on real connections, on a database of its own."
+                f"Commit it first, or test this code on real connections: in a unittest.TestCase, "
+                f"on a database of its own."
             ],
         )
 
@@ -1184,7 +1206,7 @@ class TestSQLite(EveryKind):
             [
                 "deserialize() cannot be played in a sandbox, because it replaces the database in "
                 "which the transaction is open. Fill it by SQL, or test this code on real "
-                "connections, on a database of its own."
+                "connections: in a unittest.TestCase, on a database of its own."
             ],
         )
 
@@ -1199,8 +1221,9 @@ class TestSQLite(EveryKind):
             [
                 f"{self.connection(2, 'B')} writes while {self.connection(1, 'A')} has written and "
                 f'not committed: on real connections it would wait, and then end in "database is '
-                f'locked". Commit the other first, or test this code on real connections, on a '
-                f"database of its own. The statement: INSERT INTO parent VALUES (2)"
+                f'locked". Commit the other first, or test this code on real connections: in a '
+                f"unittest.TestCase, on a database of its own. The statement: INSERT INTO parent "
+                f"VALUES (2)"
             ],
         )
 
@@ -1219,7 +1242,8 @@ class TestSQLite(EveryKind):
                 f"{self.connection(2, 'B')} commits what it wrote while {self.connection(1, 'A')} "
                 f'has read: on real connections it would end in "database is locked", or in WAL '
                 f"mode the other would go on seeing what was there before. End the other's "
-                f"transaction first, or test this code on real connections, on a database of its "
+                f"transaction first, or test this code on real connections: "
+                f"in a unittest.TestCase, on a database of its "
                 f"own."
             ],
         )
@@ -1450,10 +1474,81 @@ class TestSetUpTestData(unittest.TestCase):
             ],
         )
 
+    def test_line(self) -> None:
+        """The warning is of the last line of the hook, where the commit is missing."""
+        base = declarative_base()
+
+        class Item(base):  # type: ignore[valid-type, misc]
+            __tablename__ = "item"
+            id = sa.Column(sa.Integer, primary_key=True)
+
+        def logged(hook: Callable[[Any], None]) -> Callable[[Any], None]:
+            @functools.wraps(hook)
+            def call(cls: Any) -> None:
+                hook(cls)
+
+            return call
+
+        class Data(DatabaseTestCase):
+            database = "sqlite"
+            schema = MetadataSchema(base.metadata)
+
+            @classmethod
+            @logged
+            def setUpTestData(cls) -> None:
+                items = [Item() for _ in range(2)]
+                cls.session.add_all(items)  # the last line
+
+        class ShopTest(Data):
+            def test_it(self) -> None:
+                pass
+
+        (warned,) = run(ShopTest).warned
+        lines, first = inspect.getsourcelines(type(self).test_line)
+        (last,) = (n for n, text in enumerate(lines, first) if text.endswith("# the last line\n"))
+        self.assertEqual((warned.filename, warned.lineno), (__file__, last))
+
+    def test_line_without_code(self) -> None:
+        """A hook that is no function of Python's is passed over."""
+        self.assertIsNone(places.last_line(functools.partial(print)))
+
     def test_flushed(self) -> None:
         """What was sent and not committed is of a connection."""
         (said,) = self.warned(flush=True)
         self.assertRegex(said, r"^the class's set-up left uncommitted data in connection 1 \(its ")
+
+
+class TestRealConnections(unittest.TestCase):
+    def test_plain_test_case(self) -> None:
+        """What no sandbox can play works beside one, in the way that the texts name."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_it(self) -> None:
+                with self.engine.connect() as connection:
+                    autocommit = connection.execution_options(isolation_level="AUTOCOMMIT")
+                    autocommit.exec_driver_sql("VACUUM")
+
+        class VacuumTest(unittest.TestCase):
+            engine: sa.Engine
+
+            @classmethod
+            def setUpClass(cls) -> None:
+                directory = cls.enterClassContext(tempfile.TemporaryDirectory())
+                cls.engine = sa.create_engine(f"sqlite:///{directory}/shop.db")
+                cls.addClassCleanup(cls.engine.dispose)
+
+            test_it = ShopTest.test_it
+
+        report = run(VacuumTest, ShopTest, VacuumTest)
+        ((name, error),) = report.problems
+        self.assertRegex(name, "ShopTest")
+        self.assertRegex(
+            str(error),
+            "VACUUM wants none. Test this code on real connections: in a unittest.TestCase, on a "
+            "database of its own.$",
+        )
 
 
 class TestTexts(unittest.TestCase):

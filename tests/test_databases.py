@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import doctest
+import functools
 import io
 import multiprocessing
 import os
@@ -826,6 +827,29 @@ class TestLeaseOnServer(LeaseTests):
             lambda: databases.lease(setting),
         )
 
+    def test_url_without_host(self) -> None:
+        """A URL without a host is no embedded server, as its writer may have thought."""
+        directory = self.enterContext(tempfile.TemporaryDirectory())
+        self.enterContext(mock.patch.dict(os.environ, {"PGHOST": directory, "PGPORT": "5432"}))
+        self.assert_error(
+            ServerError,
+            'cannot connect to database "postgres" on the local socket (database): connection to '
+            f'server on socket "{directory}/.s.PGSQL.5432" failed: No such file or directory. Is '
+            "the server running, and are the role and the password right? The URL names no host; "
+            'if the embedded server was meant, write "postgresql", without "://".',
+            lambda: databases.lease(choose("postgresql://", environ={})),
+        )
+        self.assert_error(
+            ServerError,
+            'cannot connect to database "my_test" on the local socket (database): connection to '
+            f'server on socket "{directory}/.s.PGSQL.5432" failed: No such file or directory. Is '
+            "the server running, and are the role and the password right? The URL names no host; "
+            'if the embedded server was meant, write "postgresql", without "://".',
+            lambda: databases.lease(choose("postgresql:///my_test", environ={})),
+        )
+        with self.assertRaisesRegex(ServerError, r'write "postgresql\+psycopg", without "://"\.$'):
+            databases.lease(choose("postgresql+psycopg://", environ={}))
+
     def test_other_driver(self) -> None:
         """psycopg 3 leases as psycopg2 does."""
         try:
@@ -953,6 +977,46 @@ class TestNamedDatabase(DatabasesTest):
         self.assertIn(f'waiting for database "{self.name}"', printed.getvalue())
         self.end(other)
         databases.release_all()
+
+    def test_role_without_rights(self) -> None:
+        """A role that may not make what the schema wants is named, with the GRANT that helps."""
+        self.query("CREATE ROLE clerk LOGIN PASSWORD 'sec:ret'")
+        self.addCleanup(self.query, "DROP ROLE clerk")
+        url = self.url.set(username="clerk")
+        type(self).setting = choose(url.render_as_string(hide_password=False), environ={})
+        held = self.lease()
+        self.addCleanup(databases.release_all)
+        self.query("REVOKE CREATE ON SCHEMA public FROM PUBLIC", database=self.name)
+        with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+            file.write("CREATE TABLE item (id integer)")
+            file.flush()
+            elsewhere = sa.MetaData(schema="audit")
+            sa.Table("entry", elsewhere, sa.Column("id", sa.Integer))
+            place = f'database "{self.name}" on 127.0.0.1:{self.server.port} (database)'
+            quoted = admin.identifier(self.name)
+            in_public = (
+                f'role "clerk" may not create what the schema needs in {place}: permission denied '
+                "for schema public. Since PostgreSQL 15 only the owner of a database may create "
+                "there, unless granted. Let the owner or a superuser run, connected to that "
+                'database: GRANT USAGE, CREATE ON SCHEMA "public" TO "clerk"'
+            )
+            in_database = (
+                f'role "clerk" may not create what the schema needs in {place}: permission denied '
+                f"for database {self.name}. Let the owner or a superuser run: GRANT CREATE ON "
+                f'DATABASE {quoted} TO "clerk"'
+            )
+            for schema, message in (
+                (A, in_public),
+                (SQLSchema(file.name), in_public),
+                (MetadataSchema(elsewhere), in_database),
+            ):
+                engine = base.private_engine(url, "database")
+                with self.subTest(schema=schema), engine.connect() as connection:
+                    self.assert_error(
+                        SchemaError,
+                        message,
+                        functools.partial(base.build, schema, connection, held),
+                    )
 
     def test_shared_by_binds(self) -> None:
         """Two binds that name one database share its lease, and do not wait for each other."""

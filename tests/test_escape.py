@@ -9,6 +9,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -17,7 +18,7 @@ from unittest import mock
 
 import psycopg2
 import psycopg2.extensions
-from sqlalchemy import insert, make_url, select, text
+from sqlalchemy import create_engine, insert, make_url, select, text
 
 from dbtestcase import DatabaseTestCase, SQLSchema
 from dbtestcase.errors import EscapeError, SandboxConflict
@@ -32,8 +33,9 @@ from .test_cases import Plain, Shop, users
 INSERT = "INSERT INTO users (id, name) VALUES (99, 'eve')"
 FORKED = (
     "a forked process uses a connection of {}'s sandbox. It shares the socket of its parent, and "
-    "would take its parent's answers. Dispose of the engine in the child, and connect to a "
-    "database of its own there."
+    "would take its parent's answers. Let the child make an engine for a database of its own, "
+    "which let_through names, or test this code on real connections: in a unittest.TestCase, on a "
+    "database of its own."
 )
 
 
@@ -613,6 +615,38 @@ class TestFork(EscapeTest):
             return said
 
         self.assert_refused(child)
+
+    def test_database_of_its_own(self) -> None:
+        """The way on that the text names: the child has an engine for a database of its own."""
+        file = f"{self.enterContext(tempfile.TemporaryDirectory())}/child.db"
+
+        def child() -> None:
+            engine = create_engine(f"sqlite:///{file}")
+            with engine.begin() as connection:
+                connection.exec_driver_sql("CREATE TABLE found (name VARCHAR)")
+            engine.dispose()
+            db.session.remove()
+
+        class Forking(Shop):
+            database = "postgresql"
+            let_through = (file,)
+
+            def test_it(case) -> None:
+                db.session.add(User(name="bob"))
+                db.session.commit()
+                pid = os.fork()
+                if pid == 0:
+                    status = 1
+                    try:
+                        child()
+                        status = 0
+                    finally:
+                        os._exit(status)
+                case.assertEqual(os.waitpid(pid, 0)[1], 0)
+                case.assertEqual(list(db.session.scalars(select(User.name))), ["bob"])
+
+        self.assertEqual(run(Forking, Next).messages, [])
+        self.assertEqual(look(f"sqlite:///{file}").tables, {"found"})
 
     def test_child_that_exits_in_the_test(self) -> None:
         """A child that leaves by sys.exit(), and so through the test's own cleanups."""

@@ -66,13 +66,23 @@ class TestInfo(MainTest):
             self.call("info"),
             (
                 0,
-                "database:   postgresql+psycopg2:// (the private embedded PostgreSQL)\n"
+                "database:   postgresql (the private embedded PostgreSQL)\n"
                 "chosen by:  default: the embedded extra is installed\n"
                 f"project:    {self.project}\n"
                 f"server:     PostgreSQL {embedded.server().version}\n",
                 "",
             ),
         )
+
+    def test_value_that_would_choose_it(self) -> None:
+        """What it prints of an embedded server chooses that server, and no other one."""
+        for value in ("postgresql", "postgresql+psycopg2", "postgresql+psycopg"):
+            with self.subTest(value=value):
+                os.environ["DBTESTCASE_DATABASE"] = value
+                _, output, _ = self.call("info")
+                printed = output.split()[1]
+                self.assertEqual(choose(printed, environ={}).url, choose(value, environ={}).url)
+                self.assertIs(choose(printed, environ={}).kind, Kind.EMBEDDED)
 
     def test_sqlite_of_a_profile(self) -> None:
         """A profile is named."""
@@ -136,6 +146,23 @@ class TestInfo(MainTest):
                 "there.\n",
             ),
         )
+
+    def test_misspelt_variable(self) -> None:
+        """A variable that nobody reads is an error for every command that reads settings."""
+        os.environ["DBTESTCASE_DATBASE"] = "sqlite"
+        for command in ("info", "clean"):
+            with self.subTest(command=command):
+                self.assertEqual(
+                    self.call(command),
+                    (
+                        2,
+                        "",
+                        "SettingsError: unknown environment variable DBTESTCASE_DATBASE: only "
+                        "DBTESTCASE_DATABASE, DBTESTCASE_DATABASE_BIND, DBTESTCASE_PROFILE and "
+                        "DBTESTCASE_CACHE_DIR are read. Rename or remove it. Did you mean "
+                        '"DBTESTCASE_DATABASE"?\n',
+                    ),
+                )
 
 
 class TestClean(MainTest):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import functools
 import unittest
+from collections.abc import AsyncIterator, Callable
 from typing import Any
+from unittest import mock
 
 import sqlalchemy as sa
+from flask import Flask
 
 from dbtestcase import (
     DatabaseTestCase,
@@ -17,6 +22,7 @@ from dbtestcase import (
     SandboxMixin,
     SetUpError,
     UnsafeDatabaseError,
+    requires,
 )
 
 from .support import no_settings, run
@@ -440,6 +446,127 @@ class TestEngineMixin(unittest.TestCase):
         self.assertEqual(report.messages[1], "RuntimeError: not yet")
 
 
+class TestAsyncTests(unittest.TestCase):
+    """A test that is async and never awaited would pass without being run."""
+
+    def never_awaited(self, name: str, case: str) -> str:
+        return (
+            f"SetUpError: {name} is async, and would pass without being awaited. Write it without "
+            f"async, or class {case}(DatabaseTestCase, unittest.IsolatedAsyncioTestCase)."
+        )
+
+    def test_method(self) -> None:
+        """It is refused when its class is set up, also where another class has written it."""
+
+        class Base(DatabaseTestCase):
+            database = "sqlite"
+
+            async def test_it(self) -> None:
+                raise AssertionError("not reached")
+
+        class ShopTest(Base):
+            def test_other(self) -> None:
+                raise AssertionError("not reached")
+
+        class OverridingTest(Base):
+            def test_it(self) -> None:  # type: ignore[override]
+                pass
+
+        self.assertEqual(
+            run(Base, ShopTest, OverridingTest).messages,
+            [self.never_awaited("Base.test_it", case) for case in ("Base", "ShopTest")],
+        )
+
+    def test_decorated(self) -> None:
+        """So is one that a decorator leaves async, and a generator that is async."""
+
+        class RequiringTest(DatabaseTestCase):
+            database = "sqlite"
+
+            @requires("sqlite")
+            async def test_it(self) -> None:
+                raise AssertionError("not reached")
+
+        class PatchingTest(DatabaseTestCase):
+            database = "sqlite"
+
+            @mock.patch.dict("os.environ")
+            @unittest.skipIf(False, "not skipped")
+            async def test_it(self) -> None:
+                raise AssertionError("not reached")
+
+        class YieldingTest(DatabaseTestCase):
+            database = "sqlite"
+
+            async def test_it(self) -> AsyncIterator[None]:
+                yield
+
+        for case in (RequiringTest, PatchingTest, YieldingTest):
+            name = case.__name__
+            with self.subTest(name):
+                self.assertEqual(run(case).messages, [self.never_awaited(f"{name}.test_it", name)])
+
+    def test_hidden(self) -> None:
+        """One that a decorator hides is refused when it has returned its coroutine."""
+
+        def logged(test: Callable[..., Any]) -> Callable[..., Any]:
+            def call(self: Any) -> Any:
+                return test(self)
+
+            return call
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            @logged
+            async def test_it(self) -> None:
+                raise AssertionError("not reached")
+
+            def test_other(self) -> None:
+                pass
+
+        report = run(ShopTest)
+        self.assertEqual(
+            (report.ran, report.messages), (2, [self.never_awaited("ShopTest.test_it", "ShopTest")])
+        )
+        self.assertEqual(report.warned, [])  # that nobody awaited it, for one
+
+    def test_awaited(self) -> None:
+        """One that a decorator or its class awaits is run, and one that is skipped is skipped."""
+
+        def awaited(test: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(test)
+            def call(self: Any) -> None:
+                asyncio.run(test(self))
+
+            return call
+
+        reached = []
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            @awaited
+            async def test_it(self) -> None:
+                reached.append(self._testMethodName)
+
+            @unittest.skip("not today")
+            async def test_skipped(self) -> None:
+                raise AssertionError("not reached")
+
+        class AsyncTest(DatabaseTestCase, unittest.IsolatedAsyncioTestCase):
+            database = "sqlite"
+
+            async def test_async(self) -> None:
+                reached.append(self._testMethodName)
+
+            async def testimony(self) -> None:
+                reached.append(self._testMethodName)
+
+        self.assertEqual(run(ShopTest, AsyncTest).messages, [])
+        self.assertEqual(reached, ["test_it", "test_async", "testimony"])
+
+
 class TestFlaskMixin(unittest.TestCase):
     def test_app_scope(self) -> None:
         """A scope that does not exist names those that do."""
@@ -457,13 +584,40 @@ class TestFlaskMixin(unittest.TestCase):
         )
 
     def test_without_app(self) -> None:
-        """Without a create_app there is neither app nor client."""
+        """Without a create_app there is no app, and the client says what is missing."""
 
         class ShopTest(DatabaseTestCase):
             database = "sqlite"
 
-            def test_it(self) -> None:
-                self.assertEqual((self.app, self.client), (None, None))
+            def test_app(self) -> None:
+                self.assertIsNone(self.app)
+
+            def test_client(self) -> None:
+                self.client.get("/users")
+
+        report = run(ShopTest)
+        self.assertEqual(
+            report.messages,
+            [
+                "SetUpError: ShopTest.client has no app to send requests to: ShopTest has no "
+                "create_app, and no Flask app as its class attribute app. Write one of the two; "
+                "create_app is a class method that returns the app."
+            ],
+        )
+        self.assertEqual(report.ran, 2)
+
+    def test_client_of_an_app_that_a_test_sets(self) -> None:
+        """An app that only a test knows is not the class's, but a client of its own serves."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def setUp(self) -> None:
+                self.app = Flask(__name__)
+                self.client = self.app.test_client()
+
+            def test_client(self) -> None:
+                self.assertEqual(self.client.get("/").status_code, 404)
 
         self.assertEqual(run(ShopTest).messages, [])
 

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "dbtestcase"
 LAYERS = (
     {"errors"},
     {"settings"},
-    {"embedded", "schemas", "queries"},
+    {"embedded", "schemas", "queries", "stubs"},
     {"databases", "engines"},
     {"sandbox", "testdata", "flaskapp"},
     {"migrations"},

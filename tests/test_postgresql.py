@@ -131,7 +131,8 @@ class TestSettings(TwinTestCase):
             lambda stage: stage.actor()("SELECT set_config('app.' || 'who', 'x', false)"),
             r"set_config\(\) with a name, or an is_local, that is not a literal: what it sets "
             r"cannot be told, and would hold for all connections of the sandbox\. Write both as "
-            r"literals, or test this code on real connections, on a database of its own\.",
+            r"literals, or test this code on real connections: in a unittest.TestCase, "
+            r"on a database of its own\.",
         )
 
     def test_role(self) -> None:
@@ -334,7 +335,8 @@ class TestTransactionModes(TwinTestCase):
             play,
             rf"connection 2 {BEGAN} is SERIALIZABLE, and connection 1 {BEGAN} has committed since "
             r"it began\. One connection cannot show the old snapshot\. End the first transaction "
-            r"before the other commits, or test this code on real connections, on a database of "
+            r"before the other commits, or test this code on real connections: "
+            r"in a unittest.TestCase, on a database of "
             r"its own\.",
         )
 
@@ -405,7 +407,8 @@ class TestTransactionModes(TwinTestCase):
             play,
             rf"connection 1 {BEGAN} is SERIALIZABLE, and connection 2 {BEGAN} has committed since "
             r"it began\. One connection cannot show the old snapshot\. End the first transaction "
-            r"before the other commits, or test this code on real connections, on a database of "
+            r"before the other commits, or test this code on real connections: "
+            r"in a unittest.TestCase, on a database of "
             r"its own\.",
         )
 
@@ -650,7 +653,8 @@ class TestDeferrable(TwinTestCase):
             play,
             rf"connection 1 {BEGAN} used SET CONSTRAINTS and has not ended its transaction\. On "
             rf"one connection that would hold for connection 2 {BEGAN} too\. Let it end first, or "
-            r"test this code on real connections, on a database of its own\.",
+            r"test this code on real connections: in a unittest.TestCase, "
+            r"on a database of its own\.",
         )
 
     def test_violated_by_others(self) -> None:
@@ -712,7 +716,7 @@ class TestDeferrable(TwinTestCase):
             rf"uncommitted work of connection 1 {BEGAN}: insert or update on table \"child\" "
             r"violates foreign key constraint \"child_parent_id_fkey\"\. On one connection it "
             r"cannot be told whose rows violate it\. Let the other end first, or test this code "
-            r"on real connections, on a database of its own\.",
+            r"on real connections: in a unittest.TestCase, on a database of its own\.",
         )
 
     def test_parent_deleted_beside(self) -> None:
@@ -752,7 +756,7 @@ class TestDeferrable(TwinTestCase):
             rf"a deferred constraint was checked when connection 2 {BEGAN} committed, and may "
             rf"hold only by what connection 1 {BEGAN} has written to table parent and not "
             r"committed: one connection sees it\. Let the other end first, or test this code on "
-            r"real connections, on a database of its own\.",
+            r"real connections: in a unittest.TestCase, on a database of its own\.",
         )
 
     def test_satisfied_without_others(self) -> None:
@@ -1104,7 +1108,7 @@ class TestTemporaryTables(TwinTestCase):
             rf'connection 2 {BEGAN} names "scratch", which is a temporary table of connection 1 '
             rf"{BEGAN}\. On real connections it would not see that table, and one connection "
             r"cannot hide it\. Use the same connection, give the table another name, or test this "
-            r"code on real connections, on a database of its own\.",
+            r"code on real connections: in a unittest.TestCase, on a database of its own\.",
         )
 
     def test_dropped(self) -> None:
@@ -1250,7 +1254,8 @@ class TestAdvisoryLocks(TwinTestCase):
                 play,
                 rf"connection 2 {BEGAN} asked for an advisory lock, or let one go, while "
                 rf"connection 1 {BEGAN} holds one: on one connection nobody waits for it\. Let "
-                r"the other one go first, or test this code on real connections, on a database of "
+                r"the other one go first, or test this code on real connections: "
+                r"in a unittest.TestCase, on a database of "
                 r"its own\.",
             )
 
@@ -1298,7 +1303,8 @@ class TestUncommitted(TwinTestCase):
             str(warned[0].message),
             rf"^connection 2 {BEGAN} meets what connection 1 {BEGAN} has written to table item "
             r"and not committed: on real connections it would not be seen\. Commit it first, or "
-            r"test this code on real connections, on a database of its own\. The statement: "
+            r"test this code on real connections: in a unittest.TestCase, "
+            r"on a database of its own\. The statement: "
             r"SELECT count\(\*\) FROM item$",
         )
 
@@ -1603,7 +1609,7 @@ class TestUncommitted(TwinTestCase):
             r"written to table item and not committed: duplicate key value violates unique "
             r"constraint \"item_name_key\"\. Real connections might have waited, or gone on, "
             r"which one connection cannot show\. Commit that work first, or test this code on "
-            r"real connections, on a database of its own\.",
+            r"real connections: in a unittest.TestCase, on a database of its own\.",
         )
 
     def test_impatient(self) -> None:
@@ -1619,7 +1625,8 @@ class TestUncommitted(TwinTestCase):
                 play,
                 rf"connection 2 {BEGAN} uses NOWAIT or SKIP LOCKED beside uncommitted work of "
                 rf"connection 1 {BEGAN}: on one connection no lock is ever in the way\. Commit "
-                r"that work first, or test this code on real connections, on a database of its "
+                r"that work first, or test this code on real connections: in a unittest.TestCase, "
+                r"on a database of its "
                 r"own\.",
             )
 
@@ -1711,7 +1718,8 @@ class TestOutsideTransactions(TwinTestCase):
             self.assertConflict(
                 play,
                 rf"{verb} cannot be run in a sandbox: {message}\. Everything that a test does is "
-                r"one transaction there\. Test this code on real connections, on a database of "
+                r"one transaction there\. Test this code on real connections: "
+                r"in a unittest.TestCase, on a database of "
                 r"its own\.",
             )
 
@@ -1730,7 +1738,7 @@ class TestOutsideTransactions(TwinTestCase):
             play,
             r"SELECT cannot be run in a sandbox: unsafe use of new value \"ok\" of enum type "
             r"mood\. Everything that a test does is one transaction there\. Test this code on real "
-            r"connections, on a database of its own\.",
+            r"connections: in a unittest.TestCase, on a database of its own\.",
         )
 
     def test_in_use(self) -> None:
@@ -1749,7 +1757,7 @@ def waits(deed: str) -> str:
     return (
         rf"connection 2 {BEGAN} would wait on real connections for connection 1 {BEGAN}, which "
         rf"{deed}: on one connection no lock is ever in the way\. End that transaction first, or "
-        r"test this code on real connections, on a database of its own\."
+        r"test this code on real connections: in a unittest.TestCase, on a database of its own\."
     )
 
 

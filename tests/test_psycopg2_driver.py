@@ -184,7 +184,8 @@ class TestTransactions(TwinTestCase):
             rf"but above it lies work of connection 2 \(its transaction began at {here}\), which "
             rf"committed it\. The rollback was called at {here}\. On one connection the one cannot "
             r"be undone without the other\. Let the transactions end in the order in which they "
-            r"wrote, or test this code on real connections, on a database of its own\.",
+            r"wrote, or test this code on real connections: in a unittest.TestCase, "
+            r"on a database of its own\.",
         )
 
     def test_rollback_beneath_a_reader(self) -> None:
@@ -436,7 +437,7 @@ class TestTextualControl(TwinTestCase):
         message = (
             r"two-phase transactions cannot be played in a sandbox: a prepared transaction "
             r"outlives its connection, and nothing may outlive the test\. Test this code on real "
-            r"connections, on a database of its own\."
+            r"connections: in a unittest.TestCase, on a database of its own\."
         )
         with self.sandbox() as stage:
             a = stage.actor()

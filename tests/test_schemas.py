@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import NullPool
 
 from dbtestcase import schemas
@@ -71,6 +73,42 @@ class TestMetadataSchema(SchemaTest):
     def test_is_a_schema(self) -> None:
         """It is what the rest of the library asks for."""
         self.assertIsInstance(MetadataSchema(shop()), Schema)
+
+    def test_something_else_than_metadata(self) -> None:
+        """What is no metadata is refused where it is given, and its own metadata are named."""
+
+        class Base(DeclarativeBase):
+            pass
+
+        db: Any = SQLAlchemy()
+        no_metadata: Any = "shop"
+        no_class: Any = dict
+        for given, message in [
+            (
+                db,
+                "MetadataSchema was given a SQLAlchemy, which is no MetaData. Give it "
+                "db.metadata: schema = MetadataSchema(db.metadata).",
+            ),
+            (
+                Base,
+                "MetadataSchema was given the class Base, which is no MetaData. Give it "
+                "Base.metadata: schema = MetadataSchema(Base.metadata).",
+            ),
+            (
+                no_metadata,
+                "MetadataSchema was given a str, which is no MetaData. Give it that of your "
+                "models: schema = MetadataSchema(Base.metadata).",
+            ),
+            (
+                no_class,
+                "MetadataSchema was given the class dict, which is no MetaData. Give it that of "
+                "your models: schema = MetadataSchema(Base.metadata).",
+            ),
+        ]:
+            with self.subTest(given=given):
+                with self.assertRaises(SchemaError) as caught:
+                    MetadataSchema(given)
+                self.assertEqual(str(caught.exception), message)
 
     def test_build(self) -> None:
         """It creates the tables."""

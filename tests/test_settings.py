@@ -172,6 +172,69 @@ class TestChoose(SettingsTest):
             declared_by="SignupTest",
         )
 
+    def test_unknown_driver(self) -> None:
+        """A driver that no sandbox knows is refused, with those that there are."""
+        rest = (
+            "is none of those that tests run on: postgresql+psycopg2 (or postgresql), "
+            "postgresql+psycopg (psycopg 3) and sqlite+pysqlite (or sqlite). No async driver is "
+            "among them. Write one of these."
+        )
+        for value, message in [
+            (
+                "postgresql+asyncpg://u:secret@h/test",
+                f'the driver "asyncpg" in "postgresql+asyncpg://u:***@h/test" (database of '
+                f"SignupTest) {rest}",
+            ),
+            (
+                "sqlite+aiosqlite://",
+                f'the driver "aiosqlite" in "sqlite+aiosqlite://" (database of SignupTest) {rest}',
+            ),
+            (
+                "postgresql+psycopg3",
+                'the driver "psycopg3" in "postgresql+psycopg3" (database of SignupTest) '
+                f'{rest} Did you mean "postgresql+psycopg"?',
+            ),
+        ]:
+            with self.subTest(value=value):
+                self.assert_refused(message, value, declared_by="SignupTest")
+
+    def test_unknown_variable(self) -> None:
+        """A misspelt variable would silently choose nothing, so it is refused."""
+        read = (
+            "only DBTESTCASE_DATABASE, DBTESTCASE_DATABASE_BIND, DBTESTCASE_PROFILE and "
+            "DBTESTCASE_CACHE_DIR are read. Rename or remove it."
+        )
+        for name, guess in [
+            ("DBTESTCASE_DATBASE", ' Did you mean "DBTESTCASE_DATABASE"?'),
+            ("DBTESTCASE_DATABASES", ' Did you mean "DBTESTCASE_DATABASE"?'),
+            ("DBTESTCASE_PROFIL", ' Did you mean "DBTESTCASE_PROFILE"?'),
+            ("DBTESTCASE_CACHEDIR", ' Did you mean "DBTESTCASE_CACHE_DIR"?'),
+            ("DBTESTCASE_X", ""),
+        ]:
+            with self.subTest(name=name):
+                self.assert_refused(
+                    f"unknown environment variable {name}: {read}{guess}",
+                    "sqlite",
+                    **{name: "sqlite", "DBTESTCASE_DATABASE": "sqlite"},
+                )
+
+    def test_known_variables(self) -> None:
+        """Variables of binds, those that setup.cfg names, empty and foreign ones are no errors."""
+        self.write("""
+            [dbtestcase]
+            database = sqlite
+            [dbtestcase:ci]
+            database = postgresql://u:${DBTESTCASE_PASSWORD}@h
+        """)
+        setting = self.choose(
+            DBTESTCASE_DATABASE_AUDIT="sqlite",
+            DBTESTCASE_CACHE_DIR="/tmp",
+            DBTESTCASE_PASSWORD="secret",
+            DBTESTCASE_DATBASE=" ",
+            MY_DBTESTCASE_DATBASE="sqlite",
+        )
+        self.assertEqual(setting.origin, "[dbtestcase] in setup.cfg")
+
     def test_unreadable_url(self) -> None:
         """A URL that cannot be read is refused without showing its password."""
         self.assert_refused(
@@ -286,9 +349,9 @@ class TestChoose(SettingsTest):
     def test_unsafe_database(self) -> None:
         """A database whose name lacks the word is refused, and its password is not shown."""
         self.assert_refused(
-            'refusing to run tests in database "shop" on db.example: its name does not contain '
-            'the word "test". Point SQLALCHEMY_DATABASE_URI at cls.database_url, or name a test '
-            "database (environment variable DBTESTCASE_DATABASE named this one).",
+            'refusing to run tests in database "shop" on db.example (environment variable '
+            'DBTESTCASE_DATABASE): its name does not contain the word "test". Name a test database '
+            "in that setting.",
             error=UnsafeDatabaseError,
             DBTESTCASE_DATABASE="postgresql://u:secret@db.example/shop",
         )
@@ -296,9 +359,9 @@ class TestChoose(SettingsTest):
     def test_unsafe_file(self) -> None:
         """Of a file the name counts, not the directories above."""
         self.assert_refused(
-            f'refusing to run tests in database file "{self.directory}/test/shop.db": its name '
-            'does not contain the word "test". Point SQLALCHEMY_DATABASE_URI at '
-            "cls.database_url, or name a test database (database of SignupTest named this one).",
+            f'refusing to run tests in database file "{self.directory}/test/shop.db" (database of '
+            'SignupTest): its name does not contain the word "test". Name a test database in that '
+            "setting.",
             "sqlite:///test/shop.db",
             declared_by="SignupTest",
             error=UnsafeDatabaseError,

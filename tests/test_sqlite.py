@@ -647,7 +647,8 @@ class TestErrors(SQLiteCase):
             "began at tests/test_sqlite.py:LINE): UNIQUE constraint failed: strict_item.name. It "
             "does so for ON CONFLICT ROLLBACK in a table and for RAISE(ROLLBACK), and in a sandbox "
             "what was written by connection 1 (its transaction began at "
-            "tests/test_sqlite.py:LINE) is lost with it. Test this code on real connections, on a "
+            "tests/test_sqlite.py:LINE) is lost with it. Test this code on real connections: "
+            "in a unittest.TestCase, on a "
             "database of its own.",
         )
         self.assertTrue(sandbox.died)
@@ -1034,7 +1035,8 @@ class TestListeners(SQLiteCase):
             str(caught.exception),
             "PRAGMA foreign_keys = 0 cannot take effect in a sandbox, where everything that is "
             "done is one transaction, and something was written already. Send it in a `connect` "
-            "listener of the engine, or test this code on real connections, on a database of its "
+            "listener of the engine, or test this code on real connections: "
+            "in a unittest.TestCase, on a database of its "
             "own.",
         )
 
@@ -1314,7 +1316,7 @@ class TestConnection(SQLiteCase):
                 r"ROLLBACK: abort due to ROLLBACK\. SQLite ends a statement so where the "
                 r"transaction has changed the schema, and in a sandbox that of others is the same "
                 r"transaction\. Fetch all rows before the rollback, or test this code on real "
-                r"connections, on a database of its own\.$",
+                r"connections: in a unittest.TestCase, on a database of its own\.$",
             )
             other.execute("ROLLBACK")
 
@@ -1416,7 +1418,8 @@ class TestConnection(SQLiteCase):
         self.assertEqual(
             str(caught.exception),
             "deserialize() cannot be played in a sandbox, because it replaces the database in "
-            "which the transaction is open. Fill it by SQL, or test this code on real connections, "
+            "which the transaction is open. Fill it by SQL, or test this code on real connections: "
+            "in a unittest.TestCase, "
             "on a database of its own.",
         )
 
@@ -1434,7 +1437,8 @@ class TestRefusals(SQLiteCase):
             self.assertEqual(
                 str(caught.exception),
                 f"{verb} cannot be run in a sandbox: everything that a test does is one "
-                f"transaction there, and {verb} wants none. Test this code on real connections, "
+                f"transaction there, and {verb} wants none. Test this code on real connections: "
+                f"in a unittest.TestCase, "
                 f"on a database of its own.",
             )
         connection.execute("DELETE FROM item")
@@ -1463,7 +1467,8 @@ class TestRefusals(SQLiteCase):
             r'^connection 2 \(.*\) names "made", which is a temporary table of connection 1 \(its '
             r"last transaction began at .*\)\. On real connections it would not see that table, "
             r"and one connection cannot hide it\. Use the same connection, give the table another "
-            r"name, or test this code on real connections, on a database of its own\.$",
+            r"name, or test this code on real connections: in a unittest.TestCase, "
+            r"on a database of its own\.$",
         )
         one.close()
         other.execute("CREATE TEMP TABLE made (id, name)")
@@ -1495,7 +1500,8 @@ class TestSeveralConnections(SQLiteCase):
             r"^connection 2 \(its transaction began at .*\) writes while connection 1 \(its "
             r"transaction began at .*\) has written and not committed: on real connections it "
             r'would wait, and then end in "database is locked"\. Commit the other first, or test '
-            r"this code on real connections, on a database of its own\. The statement: INSERT "
+            r"this code on real connections: in a unittest.TestCase, "
+            r"on a database of its own\. The statement: INSERT "
             r"INTO counted \(name\) VALUES \('x'\)$",
         )
         self.other.execute("INSERT INTO counted (name) VALUES ('y')")
@@ -1654,7 +1660,8 @@ class TestSeveralConnections(SQLiteCase):
             r"^connection 2 \(.*\) commits what it wrote while connection 1 \(.*\) has read: on "
             r'real connections it would end in "database is locked", or in WAL mode the other '
             r"would go on seeing what was there before\. End the other's transaction first, or "
-            r"test this code on real connections, on a database of its own\.$",
+            r"test this code on real connections: in a unittest.TestCase, "
+            r"on a database of its own\.$",
         )
 
     def test_commit_beside_open_rows(self) -> None:
@@ -1703,7 +1710,8 @@ class TestSeveralConnections(SQLiteCase):
             r"^a statement of connection 2 \(.*\) failed beside what connection 1 \(.*\) has "
             r"written and not committed: UNIQUE constraint failed: item\.name\. Real connections "
             r'might have gone on, or ended in "database is locked", which one connection cannot '
-            r"show\. Commit that work first, or test this code on real connections, on a database "
+            r"show\. Commit that work first, or test this code on real connections: "
+            r"in a unittest.TestCase, on a database "
             r"of its own\.$",
         )
 
@@ -1935,8 +1943,9 @@ with sandboxed(engine):
             done.stdout.splitlines(),
             [
                 "a forked process uses a connection of sandboxed()'s sandbox. It shares the "
-                "socket of its parent, and would take its parent's answers. Dispose of the engine "
-                "in the child, and connect to a database of its own there.",
+                "socket of its parent, and would take its parent's answers. Let the child make an "
+                "engine for a database of its own, which let_through names, or test this code on "
+                "real connections: in a unittest.TestCase, on a database of its own.",
                 "3",
             ],
         )

@@ -554,7 +554,7 @@ class TestRefusals(unittest.TestCase):
             self.refused(code),
             "SandboxConflict: two-phase transactions cannot be played in a sandbox: a prepared "
             "transaction outlives its connection, and nothing may outlive the test. Test this code "
-            "on real connections, on a database of its own.",
+            "on real connections: in a unittest.TestCase, on a database of its own.",
         )
 
     def test_two_phase_session(self) -> None:
@@ -569,7 +569,7 @@ class TestRefusals(unittest.TestCase):
             self.refused(code),
             "SandboxConflict: two-phase transactions cannot be played in a sandbox: a prepared "
             "transaction outlives its connection, and nothing may outlive the test. Test this code "
-            "on real connections, on a database of its own.",
+            "on real connections: in a unittest.TestCase, on a database of its own.",
         )
 
     def write_beneath(self, test: Any) -> None:
@@ -590,7 +590,7 @@ class TestRefusals(unittest.TestCase):
             "transaction began at tests/test_styles.py:LINE), which committed it. The rollback was "
             "called at tests/test_styles.py:LINE. On one connection the one cannot be undone "
             "without the other. Let the transactions end in the order in which they wrote, or test "
-            "this code on real connections, on a database of its own.",
+            "this code on real connections: in a unittest.TestCase, on a database of its own.",
         )
 
     def test_rollback_beneath_that_nobody_looks_at(self) -> None:
@@ -620,7 +620,7 @@ class TestRefusals(unittest.TestCase):
             "transaction began at tests/test_styles.py:LINE), which committed it. The rollback was "
             "called at tests/test_styles.py:LINE. On one connection the one cannot be undone "
             "without the other. Let the transactions end in the order in which they wrote, or test "
-            "this code on real connections, on a database of its own.",
+            "this code on real connections: in a unittest.TestCase, on a database of its own.",
         )
 
     def test_serializable_beside_a_commit(self) -> None:
@@ -641,5 +641,5 @@ class TestRefusals(unittest.TestCase):
             "is SERIALIZABLE, and connection 2 (its transaction began at "
             "tests/test_styles.py:LINE) has committed since it began. One connection cannot show "
             "the old snapshot. End the first transaction before the other commits, or test this "
-            "code on real connections, on a database of its own.",
+            "code on real connections: in a unittest.TestCase, on a database of its own.",
         )

@@ -19,6 +19,7 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from ..errors import ServerError
+from ..settings import embedded_value
 from .base import private_engine, wait_for
 
 __all__ = [
@@ -192,10 +193,16 @@ class Admin:
         if self.url.password:
             reason = reason.replace(str(self.url.password), "***")
         role = f' as "{self.url.username}"' if self.url.username else ""
+        hint = ""
+        if not self.url.host and "host" not in self.url.query:
+            hint = (
+                " The URL names no host; if the embedded server was meant, write "
+                f'"{embedded_value(self.url)}", without "://".'
+            )
         return ServerError(
             f'cannot connect to database "{self.url.database}" on {self.place}{role} '
             f"({self.origin}): {reason}. Is the server running, and are the role and the password "
-            "right?"
+            f"right?{hint}"
         )
 
     @property

@@ -16,7 +16,16 @@ from sqlalchemy.pool import NullPool, Pool
 from ..errors import DatabaseTestError, MissingExtraError, SchemaError
 from ..schemas import Schema
 
-__all__ = ["Lease", "build", "explain", "is_in_place", "lineage_of", "private_engine", "wait_for"]
+__all__ = [
+    "Lease",
+    "build",
+    "causes",
+    "explain",
+    "is_in_place",
+    "lineage_of",
+    "private_engine",
+    "wait_for",
+]
 
 
 class Lease(abc.ABC):
@@ -95,6 +104,10 @@ class Lease(abc.ABC):
             The next one builds the database anew.
         """
 
+    def missing_right(self, error: BaseException) -> DatabaseTestError | None:
+        """Say what to grant, where a role may not create what a schema needs."""
+        return None
+
     @abc.abstractmethod
     def release(self) -> None:
         """Give the database back. It may be called twice."""
@@ -137,16 +150,21 @@ def build(schema: Schema, connection: sa.Connection, lease: Lease) -> None:
     try:
         schema.build(connection)
     except SchemaError as error:
-        raise explain(error, lease) or error from error.__cause__
+        told = explain(error, lease) or lease.missing_right(error)
+        raise told or error from error.__cause__
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         statement = " ".join((error.statement or "").split())
         if len(statement) > 200:
             statement = f"{statement[:200]} ..."
-        raise explain(error, lease) or SchemaError(
-            f"{schema!r} cannot be built: {reason}. "
-            + (f"The statement was: {statement} -- " if statement else "")
-            + "nothing of it is left behind. Correct the schema and run the tests again."
+        raise (
+            explain(error, lease)
+            or lease.missing_right(error)
+            or SchemaError(
+                f"{schema!r} cannot be built: {reason}. "
+                + (f"The statement was: {statement} -- " if statement else "")
+                + "nothing of it is left behind. Correct the schema and run the tests again."
+            )
         ) from error
 
 
@@ -161,7 +179,7 @@ def explain(error: BaseException, lease: Lease) -> DatabaseTestError | None:
     """
     if not lease.embedded:
         return None
-    for each in _causes(error):
+    for each in causes(error):
         missing = re.search(
             # PostgreSQL 15 and newer; older ones.
             r'extension "([^"]+)" is not available|extension/([\w-]+)\.control": No such file',
@@ -177,7 +195,8 @@ def explain(error: BaseException, lease: Lease) -> DatabaseTestError | None:
     return None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Give an error and all that it came of, those of the driver among them."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen

@@ -16,13 +16,14 @@ from dataclasses import replace
 
 from sqlalchemy.engine import URL
 
-from ..errors import EscapeError, ServerError
+from ..errors import EscapeError, SchemaError, ServerError
 from ..schemas import Schema, digest
 from . import templates
 from .admin import Admin, Mark, Refused, identifier, literal, place
 from .base import Lease, build, is_in_place, lineage_of, private_engine, wait_for
 from .endings import at_rest, at_work, to_its_end
 from .leftovers import ESCAPE, LOOK, TIDY
+from .rights import missing_right
 
 __all__ = ["MAINTENANCE", "NamedDatabase", "OwnDatabase", "prefix_of"]
 
@@ -393,6 +394,9 @@ class NamedDatabase(Lease):
             # A role may be shut out of it. All runs with this role then ask in the database
             # itself; if that cannot be reached either, its error is the one to show.
             return Admin(self.url, self._origin)
+
+    def missing_right(self, error: BaseException) -> SchemaError | None:
+        return missing_right(error, self, self._lock)
 
     def check(self) -> None:
         held = False

@@ -7,6 +7,8 @@
     MigrationMixin the database upgraded before the class, and downgraded after it
     SandboxMixin   every test is undone, class data are new for each
 
+    ConnectionStubMixin    scripted connections, with no database at all
+
 They are plain classes and stand left of ``TestCase``: right of it unittest would never run
 them, which is refused. What surrounds a test does not depend on ``super().setUp()``: ``run()``
 puts it around the instance's ``setUp``, so that it happens where the test runs, and undoing is
@@ -20,5 +22,12 @@ from .app import FlaskMixin
 from .engines import EngineMixin
 from .migrations import MigrationMixin
 from .sandbox import SandboxMixin
+from .stubs import ConnectionStubMixin
 
-__all__ = ["EngineMixin", "FlaskMixin", "MigrationMixin", "SandboxMixin"]
+__all__ = [
+    "ConnectionStubMixin",
+    "EngineMixin",
+    "FlaskMixin",
+    "MigrationMixin",
+    "SandboxMixin",
+]

@@ -60,10 +60,19 @@ class FlaskMixin(EngineMixin):
     app: Any = None
 
     @staticmethod
-    def _dbt_make_client(test: FlaskMixin) -> FlaskClient | None:
+    def _dbt_make_client(test: FlaskMixin) -> FlaskClient:
         app = test.__dict__.get("_dbt_app") or test._dbt_state().app
-        return None if app is None else app.test_client()
+        if app is None:
+            name = type(test).__name__
+            raise SetUpError(
+                f"{name}.client has no app to send requests to: {name} has no create_app, and no "
+                f"Flask app as its class attribute app. Write one of the two; create_app is a "
+                f"class method that returns the app."
+            )
+        client: FlaskClient = app.test_client()
+        return client
 
+    #: Given: a client of the app, new in each test.
     client: Any = Given(_dbt_make_client.__func__, keep=True)  # type: ignore[attr-defined]
 
     @classmethod

@@ -18,7 +18,14 @@ from sqlalchemy.engine import Engine
 
 from ..errors import SetUpError
 
-__all__ = ["check_names", "check_values", "is_ours"]
+__all__ = [
+    "awaits_tests",
+    "check_names",
+    "check_tests",
+    "check_values",
+    "is_ours",
+    "never_awaited",
+]
 
 __unittest = True  # its frames are left out of tracebacks
 
@@ -28,6 +35,42 @@ _HOOKS = ("create_app", "create_engine", "setUpTestData")
 def is_ours(base: type) -> bool:
     """Whether a class is the library's, and no user's."""
     return base.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+# -- tests ----------------------------------------------------------------------------------------
+
+
+def awaits_tests(cls: type) -> bool:
+    """Whether a test class runs its async tests in an event loop."""
+    # loaded only where somebody uses it, and asyncio with it
+    module = sys.modules.get("unittest.async_case")
+    return module is not None and issubclass(cls, module.IsolatedAsyncioTestCase)
+
+
+def check_tests(cls: type) -> None:
+    """Refuse a test that unittest would call, and take for passed without running it.
+
+    :param cls: a test class.
+    :raises SetUpError: naming the test and the class that has it.
+    """
+    if awaits_tests(cls):
+        return
+    seen = set()
+    for base in cls.__mro__:
+        for name, value in list(vars(base).items()):
+            if name.startswith(unittest.TestLoader.testMethodPrefix) and name not in seen:
+                seen.add(name)
+                test = getattr(value, "__func__", value)
+                if inspect.iscoroutinefunction(test) or inspect.isasyncgenfunction(test):
+                    raise never_awaited(cls, f"{base.__name__}.{name}")
+
+
+def never_awaited(cls: type, test: str) -> SetUpError:
+    """Say that a test is async, and its class is not."""
+    return SetUpError(
+        f"{test} is async, and would pass without being awaited. Write it without async, or "
+        f"class {cls.__name__}(DatabaseTestCase, unittest.IsolatedAsyncioTestCase)."
+    )
 
 
 # -- values ---------------------------------------------------------------------------------------

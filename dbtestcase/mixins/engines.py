@@ -14,7 +14,14 @@ from ..engines import Key
 from ..errors import AppError, DatabaseTestError, SetUpError
 from ..fixture import DatabaseFixture, DatabaseURLs
 from ..schemas import Schema
-from .attributes import check_names, check_values, is_ours
+from .attributes import (
+    awaits_tests,
+    check_names,
+    check_tests,
+    check_values,
+    is_ours,
+    never_awaited,
+)
 from .state import STATE, ClassState, Undo, end_forgotten
 
 __all__ = ["EngineMixin"]
@@ -27,6 +34,16 @@ if TYPE_CHECKING:
     _Base = unittest.TestCase
 else:
     _Base = object
+
+
+def _call(test: unittest.TestCase, method: Callable[[], Any]) -> Any:
+    """Call a test method, and refuse a coroutine that a decorator has hidden until now."""
+    returned = method()
+    if returned is not None and inspect.iscoroutine(returned):
+        returned.close()
+        name = test.id().rpartition(".")[2]
+        raise never_awaited(type(test), f"{type(test).__name__}.{name}")
+    return returned
 
 
 class EngineMixin(_Base):
@@ -52,6 +69,7 @@ class EngineMixin(_Base):
 
     #: what holds the databases of the class
     _dbt_fixture_type: ClassVar[type[DatabaseFixture]] = DatabaseFixture
+    _dbt_awaits: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a mixin to the right of ``TestCase``, where unittest would never run it.
@@ -59,6 +77,7 @@ class EngineMixin(_Base):
         :raises SetUpError: naming the class and the order that works.
         """
         super().__init_subclass__(**kwargs)
+        cls._dbt_awaits = awaits_tests(cls)
         order = cls.__mro__
         if unittest.TestCase not in order:
             return
@@ -114,6 +133,7 @@ class EngineMixin(_Base):
     @classmethod
     def _dbt_set_up_class(cls) -> None:
         cls._dbt_check_hooks()
+        check_tests(cls)
         check_values(cls)
         check_names(cls)
         cls._dbt_check_schema()
@@ -264,6 +284,8 @@ class EngineMixin(_Base):
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
         """Note what the test method raises; the name is unittest's own."""
         try:
+            if not self._dbt_awaits:
+                method = functools.partial(_call, self, method)
             super()._callTestMethod(method)  # type: ignore[misc]
         except BaseException as error:
             self._dbt_told(error)

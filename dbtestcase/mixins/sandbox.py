@@ -77,7 +77,7 @@ class SandboxMixin(EngineMixin):
             session = own or app_session(state, state.app)
             if session is not None:
                 # before the session is closed, which undoes it
-                state.fixture.warn_of_leftovers(session)
+                state.fixture.warn_of_leftovers(session, cls.setUpTestData)
             state.data = ClassData.capture(
                 cls,
                 before,

@@ -34,7 +34,9 @@ __all__ = [
 ]
 
 #: What to use where one connection will not do: the end of a sentence.
-REAL_CONNECTIONS = "test this code on real connections, on a database of its own"
+REAL_CONNECTIONS = (
+    "test this code on real connections: in a unittest.TestCase, on a database of its own"
+)
 #: The same as a sentence of its own.
 TEST_REALLY = f"{REAL_CONNECTIONS[0].upper()}{REAL_CONNECTIONS[1:]}."
 
@@ -179,6 +181,6 @@ def forked(owner: str) -> str:
     """Say that a child process uses its parent's connection."""
     return (
         f"a forked process uses a connection of {owner}'s sandbox. It shares the socket of its "
-        f"parent, and would take its parent's answers. Dispose of the engine in the child, and "
-        f"connect to a database of its own there."
+        f"parent, and would take its parent's answers. Let the child make an engine for a database "
+        f"of its own, which let_through names, or {REAL_CONNECTIONS}."
     )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import sys
 import sysconfig
+from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
 from types import CodeType, FrameType
@@ -13,7 +15,7 @@ from typing import NamedTuple
 
 import sqlalchemy
 
-__all__ = ["Place", "Trail", "place", "trail", "user_frame"]
+__all__ = ["Place", "Trail", "last_line", "place", "trail", "user_frame"]
 
 # with a separator, for a program may lie in a folder whose name only begins so
 _OURS = f"{Path(__file__).parent.parent}{os.sep}"
@@ -118,6 +120,14 @@ def _note_way(depth: int, way_in: CodeType) -> None:
     known = _ways_in if len(_ways_in) < _WAYS_KEPT else []
     # another thread may be going through the old list
     _ways_in = sorted([*known, (depth, way_in)], key=itemgetter(0))
+
+
+def last_line(function: Callable[..., object]) -> Place | None:
+    """Give the last line of a function, past what decorates it; None where it is not Python's."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is None:
+        return None
+    return Place(code.co_filename, max(line for _, _, line in code.co_lines() if line))
 
 
 def trail() -> Trail:

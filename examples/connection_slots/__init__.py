@@ -17,7 +17,8 @@ The old way, which ends in PostgreSQL's error at the 16th test::
 
     python -m examples.connection_slots.before
 
-The same tests on ``DatabaseTestCase``, which pass and print the peak of connections, 1::
+The same tests on ``DatabaseTestCase``, which pass, and fail where they have more than one
+connection at any time::
 
     python -m unittest examples.connection_slots.test_after
 

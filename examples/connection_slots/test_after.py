@@ -21,7 +21,7 @@ def setUpModule():
         named = {"DBTESTCASE_DATABASE": url.render_as_string(hide_password=False)}
         stack.enter_context(mock.patch.dict(os.environ, named))
         peak = stack.enter_context(Peak(server, url.database))
-        stack.callback(report, peak)
+        stack.callback(check, peak)
         undo.push(stack.pop_all())
 
 
@@ -29,10 +29,9 @@ def tearDownModule():
     undo.close()
 
 
-def report(peak):
-    print(f"\npeak of connections to {peak.database}: {peak.peak} ({peak.samples} samples)")
+def check(peak):
     assert peak.samples, "nobody looked"
-    assert peak.peak <= 1, "the tests took more than one connection"
+    assert peak.peak == 1, f"the tests took {peak.peak} connections to {peak.database} at once"
 
 
 class After(DatabaseTestCase):

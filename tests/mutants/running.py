@@ -23,8 +23,9 @@ __all__ = ["Outcome", "run_here", "run_tests", "try_rule"]
 #: Seconds after which tests that run without a rule are taken to hang.
 PATIENCE = 120.0
 
-#: The environment variable that names the rule which is missing.
-WITHOUT = "DBTESTCASE_WITHOUT_RULE"
+#: The environment variable that names the rule which is missing. The library reads those that begin
+#: with its own name.
+WITHOUT = "WITHOUT_RULE_OF_DBTESTCASE"
 
 
 @dataclass

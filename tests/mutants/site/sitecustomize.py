@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-if name := os.environ.get("DBTESTCASE_WITHOUT_RULE"):
+if name := os.environ.get("WITHOUT_RULE_OF_DBTESTCASE"):
     root = str(Path(__file__).parents[3])
     sys.path.insert(0, root)
     try:

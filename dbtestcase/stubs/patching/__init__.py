@@ -1,0 +1,25 @@
+"""A function or class that connects, found wherever it is held, and a stub in its place.
+
+.. code-block:: text
+
+    targets      what a dotted path means
+    connecting   what takes the place of it, and is asked about it as a Mock is
+    places       everything that holds it; put in and put back
+      holders      how it is put into each kind of them
+      remembered   where it was before, so that most stubs need no search
+"""
+
+from __future__ import annotations
+
+from .connecting import StubbedConnect, for_real, references
+from .places import replace_everywhere
+from .targets import name_of, resolve
+
+__all__ = [
+    "StubbedConnect",
+    "for_real",
+    "name_of",
+    "references",
+    "replace_everywhere",
+    "resolve",
+]
