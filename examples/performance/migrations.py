@@ -73,8 +73,8 @@ class Timed(DatabaseTestCase):
 
     def test(self):
         times["first test"] = times["first test"] or time.time() - started
-        if self.kind == "migrated":
-            self.session.execute(sa.text("SELECT id FROM t0200"))
+        table = " FROM t0200" if self.kind == "migrated" else ""
+        self.session.execute(sa.text(f"SELECT 1{table}"))
 
 
 def make(number, kind, given):
