@@ -19,9 +19,9 @@ import snowflake.connector
 
 from dbtestcase import stub_connection
 
-from .dbapi_checks import NONE, SELECT, SETUP, UPDATE, WRONG, Bench
+from .dbapi_checks import NONE, SELECT, UPDATE, WRONG, Bench
 from .snowflake_offline import offline
-from .test_stubs_drivers import connect_to_embedded, script, without_module
+from .test_stubs_drivers import connect_to_embedded, connect_to_memory, script, without_module
 
 Call = Callable[[Any, Any], Any]
 
@@ -101,17 +101,9 @@ class Drawn(unittest.TestCase):
 
     def test_sqlite3(self) -> None:
         """``sqlite3``, in memory."""
-
-        def real() -> sqlite3.Connection:
-            connection = sqlite3.Connection(":memory:")
-            for statement in SETUP:
-                connection.execute(statement)
-            connection.commit()
-            return connection
-
         self.same(
             "sqlite3.connect",
-            real,
+            connect_to_memory,
             {
                 **CALLS,
                 "transaction": lambda connection, cursor: connection.in_transaction,

@@ -117,14 +117,7 @@ class TestSQLite3(SameAnswers, unittest.TestCase):
         return {"database": ":memory:"}
 
     def real(self) -> Callable[..., Any]:
-        def connect() -> sqlite3.Connection:
-            connection = sqlite3.Connection(":memory:")
-            for statement in SETUP:
-                connection.execute(statement)
-            connection.commit()
-            return connection
-
-        return connect
+        return connect_to_memory
 
     def test_names(self) -> None:
         """The stub has no public name that the driver's classes have not."""
@@ -132,6 +125,15 @@ class TestSQLite3(SameAnswers, unittest.TestCase):
             connection = stub.connect(":memory:")
             check_names(self, connection, sqlite3.Connection)
             check_names(self, connection.cursor(), sqlite3.Cursor)
+
+
+def connect_to_memory() -> sqlite3.Connection:
+    """Connect to a database in memory, and make the table of the checks."""
+    connection = sqlite3.Connection(":memory:")
+    for statement in SETUP:
+        connection.execute(statement)
+    connection.commit()
+    return connection
 
 
 class TestPsycopg2(SameAnswers, unittest.TestCase):

@@ -85,6 +85,11 @@ class TableLock:
     mode: str
     level: int
 
+    @property
+    def deed(self) -> str:
+        """What its holder did, as messages say it."""
+        return f"has locked table {self.name} in {self.mode} mode"
+
 
 class Author(NamedTuple):
     """A connection, and where its transaction began. Its text is made when somebody reads it.

@@ -217,6 +217,12 @@ class SegmentStack:
         base = self._open("s0") if savepoint else Segment("", {}, self._wire.mark())
         self.segments = [base]
 
+    def keep(self) -> None:
+        """Let all work so far be the transaction's own; :meth:`begin` comes next."""
+        if len(self.segments) > 1:
+            lowest = next(segment.name for segment in self.segments if segment.name)
+            self._wire.queue(f"RELEASE {lowest}")
+
     def rewind(self) -> None:
         """Go back to the base that :meth:`begin` made of a savepoint.
 
@@ -487,3 +493,9 @@ class SegmentStack:
     def of(self, owner: Owner) -> list[Segment]:
         """Give the segments that hold live work of *owner*."""
         return [s for s in self.segments if s.owner is owner and not s.dead]
+
+    def has_written(self, owner: Owner) -> bool:
+        """Whether live work of *owner* may have written; of the topmost segment it is asked."""
+        if self.top.owner is owner:
+            self.ask_top()
+        return any(segment.wrote is not Wrote.NO for segment in self.of(owner))

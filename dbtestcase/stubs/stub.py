@@ -22,7 +22,7 @@ from .expectations import (
     parameters,
 )
 from .history import Executed, History, Swallowed
-from .patching import StubbedConnect, name_of, references, replace_everywhere, resolve
+from .patching import StubbedConnect, name_of, replace_everywhere, resolve
 from .statements import shortened
 from .styles import find_style, style_of
 
@@ -105,9 +105,7 @@ class ConnectionStub(Assertions):
             )
         self._state = "running"
         try:
-            self._wrappers = replace_everywhere(
-                self.connect.original, self.connect, ours=references(self.connect.original)
-            )
+            self._wrappers = replace_everywhere(self.connect.original, self.connect)
         except BaseException:
             self.stop()
             raise
@@ -140,7 +138,7 @@ class ConnectionStub(Assertions):
     def _replace_back(self, original: Any) -> None:
         for wrapper, other in self._wrappers:
             replace_everywhere(other, wrapper, in_mocks=True)
-        replace_everywhere(self.connect, original, in_mocks=True, ours=references(self.connect))
+        replace_everywhere(self.connect, original, in_mocks=True)
 
     def _let_go(self, connection: StubConnection) -> None:
         real, connection._real = connection._real, None

@@ -172,9 +172,7 @@ class PostgreSQLLifetime(Sandbox):
         if not self.shared:
             self._end_outer("")
             return
-        segments = self.stack.segments
-        if len(segments) > 1:
-            self._wire.queue(f"RELEASE {segments[1 if not segments[0].name else 0].name}")
+        self.stack.keep()
         self._renew()
         self.stack.begin(savepoint=True)
         self._neighbours.take_baseline()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from .. import messages as shared
 from ..backends import SNAPSHOT_LEVELS, Backend, TableLock
-from ..segments import Segment, Wrote
+from ..segments import Segment
 from ..statements import Statement
 from . import messages
 from .cursors import ServerCursors
@@ -87,22 +87,16 @@ class Refusals:
         if backend.isolation != "SERIALIZABLE":
             return
         # who has only read may commit at any time
-        if self._has_written(backend):
+        if self._sandbox.stack.has_written(backend):
             self._old_snapshot(backend)
 
     def checked_before(self, backend: Backend) -> None:
         """Refuse a commit that is READ ONLY, and whose rows another's commit has checked."""
         stack = self._sandbox.stack
-        if backend.commits_seen not in (None, stack.commits) and self._has_written(backend):
+        if backend.commits_seen not in (None, stack.commits) and stack.has_written(backend):
             raise self._sandbox.conflict(
                 messages.constraint_checked_before(backend, stack.last_commit)
             )
-
-    def _has_written(self, backend: Backend) -> bool:
-        stack = self._sandbox.stack
-        if stack.top.owner is backend:
-            stack.ask_top()
-        return any(segment.wrote is not Wrote.NO for segment in stack.of(backend))
 
     def beside(self, backend: Backend, statement: Statement, others: list[Segment]) -> None:
         """Refuse what cannot be done beside uncommitted work of *others*, whatever it touches."""
@@ -151,7 +145,7 @@ class Refusals:
     ) -> Iterator[tuple[object, str]]:
         for other, lock in self._sandbox.table_locks.of_others(backend):
             if lock.tables & wanted.tables and exclude(lock.mode, wanted.mode):
-                yield other, f"has locked table {lock.name} in {lock.mode} mode"
+                yield other, lock.deed
         for segment in others:
             if exclude(wanted.mode, ROW_LOCK) and wanted.words <= segment.traces.locking:
                 yield segment.owner, f"has locked rows of table {wanted.name}"
@@ -172,8 +166,7 @@ class Refusals:
         locks = self._sandbox.table_locks
         if (found := locks.needed(backend, statement, neighbours.touched)) is not None:
             other, lock = found
-            deed = f"has locked table {lock.name} in {lock.mode} mode"
-            raise self._sandbox.conflict(messages.would_wait(backend, other, deed)) from error
+            raise self._sandbox.conflict(messages.would_wait(backend, other, lock.deed)) from error
 
     def failure(
         self,

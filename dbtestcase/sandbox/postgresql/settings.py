@@ -19,6 +19,8 @@ NO_TIMEOUTS = (
     f"SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN {_TIMEOUTS} OR name = "
     f"'lock_timeout' AND source = 'database' AND setting = '{STRANGERS_PATIENCE}'"
 )
+#: What has them switched off again; None is a statement that sets all, or hides which.
+_SWITCHED_OFF = {None, "lock_timeout", *_TIMEOUTS}
 
 
 def shown_isolation(backend: Backend, level: str | None = None) -> str | None:
@@ -79,13 +81,12 @@ class SessionSettings:
 
     def note(self, backend: Backend, statement: Statement) -> None:
         """Ask for what *statement* has set, and keep it as that of *backend*."""
-        names = None, "lock_timeout", *_TIMEOUTS
-        if any(setting.name in names for setting in statement.settings):
+        if any(setting.name in _SWITCHED_OFF for setting in statement.settings):
             # at once, for it would run from now on
             self._wire.ask(NO_TIMEOUTS)
         for setting in statement.settings:
-            changed = [setting.name] if setting.name is not None else list(self._baseline)
-            for name in changed:
+            names = [setting.name] if setting.name is not None else list(self._baseline)
+            for name in names:
                 value = self._ask(name)
                 self.in_force = {**self.in_force, name: value}
                 if setting.local:

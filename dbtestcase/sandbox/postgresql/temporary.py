@@ -12,7 +12,6 @@ from .wire import PostgreSQLWire, literal, quoted
 __all__ = ["TemporaryTables"]
 
 
-
 class TemporaryTables:
     """The temporary tables (views, sequences) of the test, as far as texts made them.
 

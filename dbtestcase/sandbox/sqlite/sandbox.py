@@ -466,7 +466,7 @@ class SQLiteSandbox(Sandbox):
         :raises sqlite3.IntegrityError: one is violated. The transaction goes on.
         """
         # asked of readers, too: what is known to have read only is taken by the next connection
-        if not self.alive or not self._has_written(backend):
+        if not self.alive or not self.stack.has_written(backend):
             return
         tables = self.foreign_keys.to_check(everything=backend.sets_constraints)
         if not tables:
@@ -488,11 +488,6 @@ class SQLiteSandbox(Sandbox):
                     )
                 ) from error
             raise error
-
-    def _has_written(self, backend: Backend) -> bool:
-        if self.stack.top.owner is backend:
-            self.stack.ask_top()
-        return any(s.wrote is not Wrote.NO for s in self.stack.of(backend))
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
@@ -608,9 +603,7 @@ class SQLiteSandbox(Sandbox):
         if not self.shared:
             self._end_outer()
             return
-        segments = self.stack.segments
-        if len(segments) > 1:
-            self._wire.queue(f"RELEASE {segments[1 if not segments[0].name else 0].name}")
+        self.stack.keep()
         self.stack = self._new_stack()
         self.stack.begin(savepoint=True)
 

@@ -6,12 +6,12 @@
     connecting   what takes the place of it, and is asked about it as a Mock is
     places       everything that holds it; put in and put back
       holders      how it is put into each kind of them
-      remembered   where it was before, so that most stubs need no search
+      remembered   whose defaults it was among, so that no second search is needed
 """
 
 from __future__ import annotations
 
-from .connecting import StubbedConnect, for_real, references
+from .connecting import StubbedConnect, for_real
 from .places import replace_everywhere
 from .targets import name_of, resolve
 
@@ -19,7 +19,6 @@ __all__ = [
     "StubbedConnect",
     "for_real",
     "name_of",
-    "references",
     "replace_everywhere",
     "resolve",
 ]

@@ -17,7 +17,7 @@ from unittest import mock
 if TYPE_CHECKING:
     from ..stub import ConnectionStub
 
-__all__ = ["StubbedConnect", "for_real", "references"]
+__all__ = ["StubbedConnect", "for_real"]
 
 _for_real: contextvars.ContextVar[bool] = contextvars.ContextVar("for_real", default=False)
 
@@ -186,11 +186,6 @@ def _signature(original: Any) -> inspect.Signature | None:
 
 
 _all: weakref.WeakSet[StubbedConnect] = weakref.WeakSet()
-
-
-def references(target: object) -> int:
-    """Count the references that stubs have to what they stand for, and to what stands for it."""
-    return sum((each is target) + (each.original is target) for each in _all)
 
 
 def _after_fork() -> None:

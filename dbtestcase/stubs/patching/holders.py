@@ -10,7 +10,6 @@ import contextlib
 import functools
 import gc
 import types
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -41,12 +40,12 @@ class Swap:
     :param in_mocks: also in what ``mock.patch()`` is to put back.
     """
 
-    __slots__ = ("_in_mocks", "_own_cells", "new", "old", "places")
+    __slots__ = ("_in_mocks", "_own_cells", "functions", "new", "old")
 
     def __init__(self, old: object, new: object, in_mocks: bool = False) -> None:
         self.old, self.new, self._in_mocks = old, new, in_mocks
-        #: where it was put: (kind, holder, name or index); None where one is of another kind
-        self.places: list[tuple[str, weakref.ref[Any], Any]] | None = []
+        #: the functions that it was put into, as a default perhaps
+        self.functions: list[types.FunctionType] = []
         self._own_cells = _cells_of_class(old)
 
     def in_any(self, holder: Any) -> None:
@@ -58,14 +57,13 @@ class Swap:
             self._in_function(holder)
         elif issubclass(kind, type):
             for name, value in list(class_dict(holder).items()):
-                if value is self.old and _set_on_class(holder, name, self.new):
-                    self._note("attribute", holder, name)
+                if value is self.old:
+                    _set_on_class(holder, name, self.new)
         elif issubclass(kind, functools.partial):
             self._in_partial(holder)
         elif kind in (staticmethod, classmethod):
             if holder.__func__ is self.old:
                 holder.__init__(self.new)
-                self._note("wrapped", holder, None)
         elif issubclass(kind, types.ModuleType):
             self.in_module(holder)
         elif not self.keeps_on_purpose(kind):
@@ -79,24 +77,12 @@ class Swap:
 
     def in_module(self, module: types.ModuleType) -> None:
         """Put it into the globals of a module."""
-        self._in_dict(module_dict(module), "global", module)
+        self._in_names(module_dict(module))
 
-    def in_attributes(self, attributes: dict[str, Any]) -> None:
-        """Put it into the attributes of an object."""
-        self._in_dict(attributes, "object", attributes)
-
-    def _in_dict(self, names: dict[str, Any], kind: str, holder: object) -> None:
+    def _in_names(self, names: dict[str, Any]) -> None:
         for name, value in list(dict.items(names)):
             if value is self.old:
                 dict.__setitem__(names, name, self.new)
-                self._note(kind, holder, name)
-
-    def _note(self, kind: str, holder: Any, key: Any) -> None:
-        if self.places is not None:
-            if kind in ("global", "attribute", "default", "keyword"):
-                self.places.append((kind, weakref.ref(holder), key))
-            else:
-                self.places = None
 
     def in_container(self, container: Any, inner: set[int]) -> Any:
         """Put it into a container.
@@ -110,7 +96,6 @@ class Swap:
 
         def made(value: Any) -> Any:
             if value is self.old:
-                self._note("container", container, None)
                 return self.new
             return self.in_container(value, inner) if id(value) in inner else value
 
@@ -130,7 +115,6 @@ class Swap:
                 return tuple.__new__(kind, others)
         elif kind is set or kind is frozenset:
             if any(value is self.old for value in container):
-                self._note("container", container, None)
                 others = [self.new if value is self.old else value for value in container]
                 if kind is frozenset:
                     return frozenset(others)
@@ -161,7 +145,7 @@ class Swap:
     def _in_object(self, holder: Any, kind: type) -> None:
         attributes = _dict_of(holder, kind)
         if attributes is not None:
-            self.in_attributes(attributes)
+            self._in_names(attributes)
         for base in kind.__mro__:
             for slot in class_dict(base).values():
                 if type(slot) is types.MemberDescriptorType:
@@ -169,7 +153,6 @@ class Swap:
                     with contextlib.suppress(AttributeError, TypeError):
                         if slot.__get__(holder) is self.old:
                             slot.__set__(holder, self.new)
-                            self._note("slot", holder, None)
 
     def _in_function(self, function: types.FunctionType) -> None:
         defaults = function.__defaults__
@@ -180,13 +163,13 @@ class Swap:
                 if value is self.old:
                     before, after = function.__defaults__[:index], defaults[index + 1 :]  # type: ignore[index]
                     function.__defaults__ = (*before, self.new, *after)
-                    self._note("default", function, index)
         if function.__kwdefaults__ is not None:
-            self._in_dict(function.__kwdefaults__, "keyword", function)
+            self._in_names(function.__kwdefaults__)
+        self.functions.append(function)
         # attributes, such as the __wrapped__ of functools.wraps()
         attributes = _dict_of(function, types.FunctionType)
         if attributes:
-            self.in_attributes(attributes)
+            self._in_names(attributes)
 
     def _in_partial(self, holder: Any) -> None:
         function, args, keywords, attributes = functools.partial.__reduce__(holder)[2]  # type: ignore
@@ -195,13 +178,11 @@ class Swap:
             args = tuple(self.new if each is self.old else each for each in args)
             # the way in which pickle fills one, and the only one to change it where it is
             functools.partial.__setstate__(holder, (function, args, keywords, attributes))  # type: ignore
-            self._note("partial", holder, None)
-        self.in_attributes(holder.keywords)
+        self._in_names(holder.keywords)
 
     def _in_cell(self, cell: types.CellType) -> None:
         if _content(cell) is self.old and id(cell) not in self._own_cells:
             cell.cell_contents = self.new
-            self._note("cell", cell, None)
 
 
 def module_of(kind: type) -> str:
@@ -221,12 +202,10 @@ def _dict_of(holder: Any, kind: type) -> dict[str, Any] | None:
     return None
 
 
-def _set_on_class(holder: type, name: str, value: object) -> bool:
-    try:
+def _set_on_class(holder: type, name: str, value: object) -> None:
+    # one of C cannot be changed, and so nobody put anything there
+    with contextlib.suppress(TypeError):
         type.__setattr__(holder, name, value)
-    except TypeError:  # one of C cannot be changed, and so nobody put anything there
-        return False
-    return True
 
 
 def _content(cell: types.CellType) -> object:

@@ -26,7 +26,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import Any
 
 from .holders import CONTAINERS, WRAPPERS, Swap, class_dict, module_dict
-from .remembered import owners_of_arguments, put_where_it_was, remember
+from .remembered import owners_of_arguments, remember
 
 __all__ = ["replace_everywhere"]
 
@@ -46,7 +46,7 @@ _RUNNING = (
 
 
 def replace_everywhere(
-    old: object, new: object, *, in_mocks: bool = False, ours: int = 0
+    old: object, new: object, *, in_mocks: bool = False
 ) -> list[tuple[object, object]]:
     """Put an object in the place of another one, wherever that is held.
 
@@ -62,13 +62,8 @@ def replace_everywhere(
     :param old: what is looked for, by ``is``.
     :param new: what takes its place.
     :param in_mocks: also in what ``mock.patch()`` is to put back, which may be after us.
-    :param ours: how many references to *old* are the library's own.
     :returns: pairs of a wrapper of *old*, such as a cache, and what was put in its place.
     """
-    # by itself, as an argument beside this one would count, too
-    count = sys.getrefcount(old)
-    if put_where_it_was(old, new, count, ours):
-        return []
     swap = Swap(old, new, in_mocks)
     wrappers = _by_collector(swap)
     if gc.get_freeze_count() or not gc.is_tracked(old):
@@ -77,9 +72,8 @@ def replace_everywhere(
     for wrapper in {id(each): each for each in wrappers}.values():
         other = swap.wrapper(wrapper)
         if other is not None:
-            swap.places = None
             pairs += [(wrapper, other), *replace_everywhere(wrapper, other, in_mocks=in_mocks)]
-    remember(new, swap.places)
+    remember(new, swap.functions)
     return pairs
 
 
