@@ -235,9 +235,7 @@ class OwnDatabase(Lease):
         if self._content != wanted:
             assert self._lock is not None
             self._content = None
-            self._mark = replace(
-                self._mark, schema=wanted, lineage=lineage_of(schema)
-            )
+            self._mark = replace(self._mark, schema=wanted, lineage=lineage_of(schema))
             in_place = schema if is_in_place(schema) else None
             copied = None if in_place else schema
             templates.clone(self._lock, self._name, self._mark, copied, wanted, self)
