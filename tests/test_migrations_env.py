@@ -10,14 +10,15 @@ import threading
 import unittest
 from types import ModuleType
 from typing import Any
+from unittest import mock
 
 import sqlalchemy as sa
 from flask import Flask
-from flask_migrate import Migrate
+from flask_migrate import Migrate, upgrade
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.engine import Engine
 
-from dbtestcase import AlembicSchema, AppError, MigrationTestCase, migrated
+from dbtestcase import AlembicSchema, AppError, MigrationError, MigrationTestCase, migrated
 from dbtestcase.databases import databases_on, lease
 from dbtestcase.engines import leading_to
 from dbtestcase.settings import choose, slug
@@ -212,7 +213,7 @@ class TestEngines(EnvTest):
         )
 
     def test_other_threads(self) -> None:
-        """An engine that another thread connects meanwhile is left alone."""
+        """An engine that a thread of the program connects meanwhile is left alone."""
         other = sa.create_engine(f"sqlite:///{self.folder}/own.db")
         target = sa.create_engine(f"sqlite:///{self.folder}/target.db")
         self.addCleanup(other.dispose)
@@ -222,13 +223,52 @@ class TestEngines(EnvTest):
             with other.begin() as connection:
                 connection.exec_driver_sql("CREATE TABLE mine (id INTEGER)")
 
-        with leading_to(target):
+        def work_in_a_thread() -> None:
+            begun.wait()
             thread = threading.Thread(target=work)
             thread.start()
             thread.join()
+
+        begun = threading.Event()
+        program = threading.Thread(target=work_in_a_thread)
+        program.start()
+        with leading_to(target):
+            begun.set()
+            program.join()
             with other.connect() as connection:
                 self.assertFalse(sa.inspect(connection).has_table("mine"))
         self.assertTrue(sa.inspect(other).has_table("mine"))
+
+    def test_thread_of_env(self) -> None:
+        """One that env.py has started belongs to it, and so does one that this one starts."""
+        original = threading.Thread.start
+        self.migrations.env(
+            """
+            from concurrent.futures import ThreadPoolExecutor
+            from threading import Thread
+
+            import sqlalchemy as sa
+            from alembic import context
+
+            def migrate():
+                engine = sa.create_engine(context.config.get_main_option("sqlalchemy.url"))
+                with engine.connect() as connection:
+                    context.configure(connection=connection)
+                    with context.begin_transaction():
+                        context.run_migrations()
+                engine.dispose()
+
+            def work():
+                with ThreadPoolExecutor() as pool:
+                    pool.submit(migrate).result()
+
+            thread = Thread(target=work)
+            thread.start()
+            thread.join()
+            """
+        )
+        self.assert_builds()
+        self.assertIs(threading.Thread.start, original)
 
     def test_engines_are_given_back(self) -> None:
         """Afterwards engines lead where they led, and SQLAlchemy is as it was."""
@@ -279,17 +319,9 @@ class TestResult(EnvTest):
     def error(self) -> str:
         return self.error_of(schema=AlembicSchema("migrations"), database="sqlite")
 
-    ELSEWHERE = (
-        "env.py has migrated something else: the database of the tests stands at base, and not at "
-        '"b". Either migrations/env.py keeps a connection of its own, which was open before it '
-        "ran, or it does not commit. Let it connect while it runs, or use the connection that it "
-        'is given, config.attributes.get("connection"), and run the migrations in: with '
-        "context.begin_transaction()"
-    )
-
-    def test_connection_that_was_open_before(self) -> None:
-        """A connection that the program has opened at its import leads elsewhere."""
-        engine = sa.create_engine("sqlite://")
+    def connection_from_before(self) -> sa.Connection:
+        """Write an env.py that uses a connection which was open before it ran."""
+        engine = sa.create_engine(f"sqlite:///{self.folder}/precious.db")
         self.addCleanup(engine.dispose)
         connection = self.enterContext(engine.connect())
         module = sys.modules["already"] = ModuleType("already")
@@ -305,7 +337,37 @@ class TestResult(EnvTest):
                 context.run_migrations()
             """
         )
-        self.assertEqual(self.error(), self.ELSEWHERE)
+        return connection
+
+    def test_connection_that_was_open_before(self) -> None:
+        """A connection that the program has opened at its import leads elsewhere: no migration."""
+        connection = self.connection_from_before()
+        refusal = (
+            "refusing to migrate: migrations/env.py has given Alembic a connection to SQLite file "
+            f'"{self.folder}/precious.db", which is not the database that is to be migrated. It '
+            "was open before env.py ran, or a thread of the program has opened it. Nothing was run "
+            "there. Let env.py connect while it runs, or use the connection that it is given: "
+            'config.attributes.get("connection")'
+        )
+        self.assertEqual(self.error(), refusal)
+        self.assertEqual(sa.inspect(connection).get_table_names(), [])
+        engine = sa.create_engine(f"sqlite:///{self.folder}/own.db")
+        self.addCleanup(engine.dispose)
+        with self.assertRaises(MigrationError) as caught, migrated(engine, "migrations"):
+            pass
+        self.assertEqual(str(caught.exception), refusal)
+        self.assertEqual(sa.inspect(connection).get_table_names(), [])
+
+    def test_refusal_is_swallowed(self) -> None:
+        """An env.py that catches the refusal hides nothing."""
+        self.connection_from_before()
+        text = (self.migrations.path / "env.py").read_text()
+        text += "except Exception:\n    pass\n"
+        start = "with context.begin_transaction():"
+        self.migrations.env(
+            text.replace(start, f"try:\n    {start}").replace("    context.run", "        context.run")
+        )
+        self.assertTrue(self.error().startswith("refusing to migrate: "))
 
     def test_no_commit(self) -> None:
         """An env.py that forgets the transaction leaves nothing."""
@@ -320,8 +382,13 @@ class TestResult(EnvTest):
                 context.run_migrations()
             """
         )
-        text = self.error_of(schema=AlembicSchema("migrations"), database="postgresql")
-        self.assertEqual(text, self.ELSEWHERE)
+        self.assertEqual(
+            self.error_of(schema=AlembicSchema("migrations"), database="postgresql"),
+            "env.py has migrated something else: the database of the tests stands at base, and not "
+            'at "b". Either migrations/env.py does not commit, or it has migrated another database '
+            "of the tests. Let it run the migrations in: with context.begin_transaction(), and use "
+            'the connection that it is given: config.attributes.get("connection")',
+        )
 
     def test_no_migrations(self) -> None:
         """An env.py that runs nothing is told so."""
@@ -489,7 +556,7 @@ class TestFlaskMigrate(EnvTest):
         super().setUp()
         self.seen: list[Any] = []
 
-    def app(self, cls: Any, *, seed: bool = False) -> Flask:
+    def app(self, cls: Any, *, seed: bool = False, upgrades: bool = False) -> Flask:
         db = SQLAlchemy()
         app = Flask(__name__, root_path=str(self.folder))
         app.config["SQLALCHEMY_DATABASE_URI"] = cls.database_url
@@ -501,6 +568,9 @@ class TestFlaskMigrate(EnvTest):
             self.seen.append(config.get_main_option("script_location"))
             return config
 
+        if upgrades:
+            with app.app_context():
+                upgrade()
         if seed:
             with app.app_context():
                 db.session.execute(sa.text("INSERT INTO t_a VALUES (7)"))
@@ -527,6 +597,18 @@ class TestFlaskMigrate(EnvTest):
     def test_app_that_seeds(self) -> None:
         """A create_app() that uses the database finds it built."""
         self.assert_builds(create_app=self.factory(seed=True))
+
+    def test_app_that_migrates(self) -> None:
+        """A create_app() that runs the migrations itself finds nothing to do, or does it."""
+        # the env.py that it runs would disable the loggers of all tests
+        self.enterContext(mock.patch("logging.config.fileConfig"))
+        for database in ("postgresql", "sqlite"):
+            for schema in (AlembicSchema("migrations"), AlembicSchema("migrations", "a"), None):
+                with self.subTest(database, schema=schema):
+                    found = self.tables(
+                        schema=schema, create_app=self.factory(upgrades=True), database=database
+                    )
+                    self.assertEqual(found, {"alembic_version", "t_a", "t_b"})
 
     def test_no_app(self) -> None:
         """Without an app the error says that it takes one."""

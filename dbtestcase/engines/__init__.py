@@ -11,7 +11,7 @@
 """
 
 from .door import PRIVATE, UNKNOWN, Door, Key, Unknown
-from .leading import NewConnections, leading_to
+from .leading import Leading, NewConnections, leading_to
 from .redirecting import ConnectionSource, redirect
 from .shared import dispose_all, engine_for
 
@@ -21,6 +21,7 @@ __all__ = [
     "ConnectionSource",
     "Door",
     "Key",
+    "Leading",
     "NewConnections",
     "Unknown",
     "dispose_all",

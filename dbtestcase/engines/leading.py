@@ -1,8 +1,9 @@
 """Leading every engine of a thread to one database, for as long as migrations run there.
 
 The ``env.py`` of a program makes its own engine, or takes the app's. Neither knows that the
-database is being built under another name. So each engine that connects in this thread is
-redirected, by :func:`~.redirecting.redirect`, and gets its own connections back at the end.
+database is being built under another name. So each engine that connects in this thread, or in one
+that is started here, is redirected, by :func:`~.redirecting.redirect`, and gets its own connections
+back at the end.
 
 Here, unlike at the door, the connections are real ones, unless the database itself is played in
 a sandbox: a migration may commit, and may need autocommit.
@@ -30,13 +31,14 @@ from .redirecting import (
     ConnectionSource,
     answering,
     arguments_of,
+    is_redirected,
     place_of_engine,
     redirect,
     redirection_of,
     refuse_async,
 )
 
-__all__ = ["NewConnections", "leading_to"]
+__all__ = ["Leading", "NewConnections", "leading_to"]
 
 __unittest = True  # unittest leaves this module's frames out of tracebacks
 
@@ -143,8 +145,59 @@ class Lent:
         vars(self)["lent"].close()
 
 
+class Leading:
+    """What :func:`leading_to` gives.
+
+    :ivar engines: the engines that were led, the first one first.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.engines: list[Engine] = []
+
+    def reaches(self, connection: Connection) -> bool:
+        """Whether a connection leads to a database of the tests, as one from before may not."""
+        if is_redirected(connection):
+            return True
+        own = connection.engine.dialect is self._engine.dialect
+        return own and redirection_of(self._engine.pool) is None
+
+
+class _Threads:
+    """The thread that makes it, and those that are started there.
+
+    A program's own threads go on meanwhile, and may start others.
+    """
+
+    def __init__(self) -> None:
+        self._mine: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+        self._mine.add(threading.current_thread())
+
+    def is_mine(self) -> bool:
+        """Whether the current thread is one of them."""
+        return threading.current_thread() in self._mine
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Notice which threads are started."""
+        original = threading.Thread.start
+
+        @functools.wraps(original)
+        def start(thread: threading.Thread) -> None:
+            if self.is_mine():
+                self._mine.add(thread)
+            original(thread)
+
+        threading.Thread.start = start  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            if threading.Thread.start is start:
+                threading.Thread.start = original  # type: ignore[method-assign]
+
+
 @contextlib.contextmanager
-def leading_to(engine: Engine) -> Iterator[list[Engine]]:
+def leading_to(engine: Engine) -> Iterator[Leading]:
     """Lead every engine that connects in this thread to the database of *engine*.
 
     ::
@@ -152,12 +205,11 @@ def leading_to(engine: Engine) -> Iterator[list[Engine]]:
         with leading_to(engine):
             create_engine("postgresql+psycopg2://shop@db.example/shop").connect()
 
-    Engines that are redirected already, the library's own, and those to a database that the
-    open test class lets through are left alone. At the end the engines are given back, and what
-    they still hold open is closed.
+    So it is in threads that are started here meanwhile. Engines that are redirected already, the
+    library's own, and those to a database that the open test class lets through are left alone. At
+    the end the engines are given back, and what they still hold open is closed.
 
     :param engine: of the database; where it is redirected to a sandbox, so are the others.
-    :returns: a list of the engines that were led, the first one first.
     :raises UnsafeDatabaseError: from the ``connect()`` of an engine of another kind.
     """
     redirection = redirection_of(engine.pool)
@@ -166,16 +218,16 @@ def leading_to(engine: Engine) -> Iterator[list[Engine]]:
         lives_in_pool = place_of_engine(engine).private
         own = LentConnections(engine) if lives_in_pool else NewConnections(engine)
     source: ConnectionSource = redirection.source if redirection is not None else own  # type: ignore[assignment]
-    mine, original = threading.get_ident(), Engine.raw_connection
-    led: list[Engine] = []
+    threads, original = _Threads(), Engine.raw_connection
+    leading = Leading(engine)
     undos: list[Callable[[], None]] = []
     began: list[weakref.ref[Session]] = []
     active = True
 
     @functools.wraps(original)
     def raw_connection(stranger: Engine) -> PoolProxiedConnection:
-        if active and threading.get_ident() == mine and _is_to_be_led(stranger, engine):
-            led.append(stranger)
+        if active and threads.is_mine() and _is_to_be_led(stranger, engine):
+            leading.engines.append(stranger)
             undos.append(redirect(stranger, source))
         return original(stranger)
 
@@ -186,7 +238,7 @@ def leading_to(engine: Engine) -> Iterator[list[Engine]]:
             Engine.raw_connection = original  # type: ignore[method-assign]
 
     def note(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
-        if threading.get_ident() == mine:
+        if threads.is_mine():
             began.append(weakref.ref(session))
 
     with contextlib.ExitStack() as stack:
@@ -200,7 +252,8 @@ def leading_to(engine: Engine) -> Iterator[list[Engine]]:
             stack.callback(event.remove, Session, "after_begin", note)
         Engine.raw_connection = raw_connection  # type: ignore[method-assign,assignment]
         stack.callback(restore)
-        yield led
+        stack.enter_context(threads.watched())
+        yield leading
 
 
 def _close(sessions: list[weakref.ref[Session]]) -> None:

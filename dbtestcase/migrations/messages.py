@@ -19,6 +19,7 @@ __all__ = [
     "revision_failed",
     "several_databases",
     "stands_at",
+    "stranger",
     "two_heads",
     "unknown_in_database",
     "unknown_target",
@@ -34,10 +35,20 @@ def migrated_elsewhere(env: str, heads: Collection[str], wanted: Collection[str]
     """Tell that the database is not where the run should have brought it."""
     return (
         f"env.py has migrated something else: the database of the tests stands at "
-        f"{stands_at(heads)}, and not at {stands_at(wanted)}. Either {env} keeps a connection of "
-        f"its own, which was open before it ran, or it does not commit. Let it connect while it "
-        f'runs, or use the connection that it is given, config.attributes.get("connection"), and '
-        f"run the migrations in: with context.begin_transaction()"
+        f"{stands_at(heads)}, and not at {stands_at(wanted)}. Either {env} does not commit, or it "
+        f"has migrated another database of the tests. Let it run the migrations in: with "
+        f"context.begin_transaction(), and use the connection that it is given: "
+        f'config.attributes.get("connection")'
+    )
+
+
+def stranger(env: str, place: str) -> str:
+    """Tell that env.py would migrate what is no database of the tests."""
+    return (
+        f"refusing to migrate: {env} has given Alembic a connection to {place}, which is not the "
+        f"database that is to be migrated. It was open before env.py ran, or a thread of the "
+        f"program has opened it. Nothing was run there. Let env.py connect while it runs, or use "
+        f'the connection that it is given: config.attributes.get("connection")'
     )
 
 

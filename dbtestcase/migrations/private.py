@@ -6,12 +6,15 @@ They are the same since Alembic 1.9; ``tests/test_migrations.py`` fails when one
 ``ScriptDirectory._upgrade_revs``   the steps from the database's heads to a target, as
 ``ScriptDirectory._downgrade_revs`` ``alembic upgrade`` and ``alembic downgrade`` take them
 ``Revision._all_down_revisions``    what a revision comes after, ``depends_on`` included
+``context._proxy``, ``op._proxy``,  what stands behind these two modules, and puts itself there
+``ModuleClsProxy._install_proxy``
 ==================================  ===========================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -85,13 +88,42 @@ def _flask_migrate_config(directory: MigrationDirectory) -> Config | None:
     return config
 
 
+@contextlib.contextmanager
 def environment(
-    config: Config, script: ScriptDirectory, work: Callable[..., Iterable[Step]], target: str
-) -> EnvironmentContext:
-    """Make what stands behind ``alembic.context`` while ``env.py`` runs."""
+    config: Config,
+    script: ScriptDirectory,
+    work: Callable[..., Iterable[Step]],
+    target: str,
+    check: Callable[[sa.Connection], None],
+) -> Iterator[EnvironmentContext]:
+    """Give what stands behind ``alembic.context`` while ``env.py`` runs.
+
+    :param work: gives the steps.
+    :param check: gets the connection before anything is written.
+    """
+    from alembic import context, op
     from alembic.runtime.environment import EnvironmentContext
 
-    return EnvironmentContext(config, script, fn=work, as_sql=False, destination_rev=target)
+    # A create_app() that migrates by itself is in the middle of it when its first connection lets
+    # the database be built. What stood there for it is put back.
+    outer = [vars(module).get("_proxy") for module in (context, op)]
+    ours = EnvironmentContext(config, script, fn=work, as_sql=False, destination_rev=target)
+    run_migrations = ours.run_migrations
+
+    def checked(**arguments: Any) -> None:
+        connection = ours.get_context().connection
+        if connection is not None:
+            check(connection)
+        run_migrations(**arguments)
+
+    ours.run_migrations = checked  # type: ignore[method-assign]
+    try:
+        with ours:
+            yield ours
+    finally:
+        for proxy in outer:
+            if proxy is not None:
+                proxy._install_proxy()
 
 
 def upgrade_steps(script: ScriptDirectory, target: str, heads: Any) -> list[Step]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ..engines import PRIVATE, leading_to
+from ..engines import PRIVATE, Leading, leading_to
 from ..engines.redirecting import place_of_engine
 from ..errors import DatabaseTestError, MigrationError, SandboxConflict, UnsafeDatabaseError
 from . import messages, objects, private
@@ -180,13 +180,15 @@ class Migrator:
                 self.history.importable(),
                 logging_kept(),
                 _quiet(),
-                leading_to(self.engine) as run.led,
+                leading_to(self.engine) as run.leading,
                 self._given() as connection,
             ):
                 config = private.configure(self.directory, self.engine.url)
                 config.attributes["connection"] = connection
                 script = self.history.script
-                with private.environment(config, script, run.work, target) as environment:
+                with private.environment(
+                    config, script, run.work, target, run.refuse_stranger
+                ) as environment:
                     try:
                         script.run_env()
                     finally:
@@ -210,6 +212,8 @@ class Migrator:
 
     def _check(self, run: _Run) -> None:
         env = self.directory.name(self.directory.env)
+        if run.refusal is not None:
+            raise run.refusal  # env.py has caught it, or it came up in a thread
         if not run.ended:
             raise MigrationError(messages.never_ran(env, offline=run.offline))
         standing = self.heads()
@@ -229,7 +233,7 @@ class Migrator:
         if isinstance(error, DatabaseTestError):
             return error
         env = self.directory.name(self.directory.env)
-        several = run.several(run.led)
+        several = run.several(run.leading.engines)
         if several is not None and "locked" in str(error):
             return several  # on SQLite they are in each other's way before it is noticed
         if "outside of application context" in str(error):
@@ -288,8 +292,10 @@ class _Run:
     ) -> None:
         self._migrator, self._target, self._steps, self._ask = migrator, target, steps, ask
         self._engines: list[sa.Engine] = []
-        #: the engines that were led here
-        self.led: list[sa.Engine] = []
+        #: what was led here
+        self.leading: Leading
+        #: why nothing was run
+        self.refusal: MigrationError | None = None
         #: the step that is being taken
         self.step: Any = None
         self.before: frozenset[objects.Found] = frozenset()
@@ -304,6 +310,7 @@ class _Run:
         """Give Alembic the steps to take, while it takes them."""
         connection = context.connection
         assert connection is not None
+        self.refuse_stranger(connection)  # it may come here past environment()
         self._refuse_another(connection.engine)
         migrator = self._migrator
         migrator.version_tables.discard(("alembic_version", None))
@@ -329,6 +336,16 @@ class _Run:
             self._ask(context)
         self.reached |= frozenset(context.get_current_heads())
         self.ended = True
+
+    def refuse_stranger(self, connection: sa.Connection) -> None:
+        """Refuse what was not led here: it may be anybody's database."""
+        if not self.leading.reaches(connection):
+            directory, place = self._migrator.directory, place_of_engine(connection.engine)
+            text = messages.stranger(
+                directory.name(directory.env), place.label or str(connection.engine.url)
+            )
+            self.refusal = MigrationError(text)
+            raise self.refusal
 
     def _refuse_another(self, engine: sa.Engine) -> None:
         """Refuse an env.py that migrates several databases: all would be the same one here."""
