@@ -6,8 +6,11 @@ import itertools
 import textwrap
 import unittest
 from typing import Any, ClassVar
+from unittest import mock
 
 import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
 from flask import Flask
 from sqlalchemy.engine import Engine
 
@@ -15,6 +18,7 @@ from dbtestcase import (
     AlembicSchema,
     DatabaseTestCase,
     EngineMixin,
+    EscapeError,
     MigrationMixin,
     MigrationTestCase,
     embedded,
@@ -258,6 +262,50 @@ class TestMigrationMixin(NamedDatabaseTest):
                 self.assertEqual((report.messages, report.warned), ([], []))
                 self.assertEqual(self.log.read_text().split(), ["up-a", "up-b", "down-b", "down-a"])
                 self.assertEqual(tables_in(url), set())
+
+    def test_named_database_that_is_migrated(self) -> None:
+        """One that stands at a revision already is downgraded too, in the same transaction."""
+        for database in BOTH:
+            with self.subTest(database):
+                self.log.unlink(missing_ok=True)
+                url = self.named(database)
+                config = Config(self.migrations.ini)
+                config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+                with mock.patch("logging.config.fileConfig"):
+                    command.upgrade(config, "a")
+                self.assertEqual(self.run_mixed(database=url).messages, [])
+                self.assertEqual(self.log.read_text().split(), ["up-a", "up-b", "down-b", "down-a"])
+                self.assertEqual(tables_in(url), {"alembic_version", "t_a"})
+
+    def test_escape(self) -> None:
+        """What a stranger commits is told as that, and not as a mistake of the migrations."""
+
+        def commit(sql: str) -> Any:
+            def test(case: Any) -> None:
+                with connect_past_sqlalchemy(case.database_url) as connection:
+                    connection.cursor().execute(sql)
+                    connection.commit()
+
+            return test
+
+        for database in BOTH:
+            with self.subTest(database):
+                report = self.run_mixed(commit("CREATE TABLE mine (id INTEGER)"), database=database)
+                [(_, error)] = report.problems
+                self.assertIsInstance(error, EscapeError)
+                self.assertEqual(self.run_mixed(database=database).messages, [])
+        report = self.run_mixed(commit("DROP TABLE t_b"), database="sqlite")
+        escape, gone = report.messages
+        self.assertTrue(escape.startswith("EscapeError: "), escape)
+        self.assertEqual(
+            gone,
+            "MigrationError: the downgrade failed, because something that the migrations had made "
+            'is gone: table "t_b". A test has dropped it, and that was really committed. revision '
+            '"b" (migrations/versions/b.py) failed in downgrade(): no such table: t_b (the '
+            'statement was: DROP TABLE t_b). The database stands at "b". Correct it and run it '
+            "again.",
+        )
+        self.assertEqual(self.run_mixed(database="sqlite").messages, [])
 
     def test_downgrade_that_leaves_something(self) -> None:
         """It is an error of the class, and the next class gets a clean database."""

@@ -10,10 +10,12 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import Engine
 
+from ..errors import MigrationError
+from . import messages, objects
 from .directory import MigrationDirectory
 from .running import Migrator
 
-__all__ = ["migrated"]
+__all__ = ["Block", "migrated"]
 
 __unittest = True  # its frames are left out of tracebacks
 
@@ -72,18 +74,23 @@ class Migrated:
             )
         self._engine, self._directory = engine, MigrationDirectory(directory)
         self._to, self._then = to, then
-        self._entered: list[_Block] = []  # a decorated function may call itself
+        self._entered: list[tuple[Block, Migrator]] = []  # a decorated function may call itself
 
     def __enter__(self) -> None:
         engine = self._engine if isinstance(self._engine, Engine) else self._engine()
         # the first contact: while a test class runs, it redirects the engine
         engine.connect().close()
-        block = _Block(Migrator(self._directory, engine), self._to, self._then)
-        block.begin()
-        self._entered.append(block)
+        migrator, block = Migrator(self._directory, engine), Block(self._to, self._then)
+        try:
+            block.begin(migrator)
+        except BaseException as error:
+            block.undo_after(error, migrator)
+            raise
+        self._entered.append((block, migrator))
 
     def __exit__(self, *exception: object) -> None:
-        self._entered.pop().end()
+        block, migrator = self._entered.pop()
+        block.end(migrator)
 
     def __call__(self, decorated: _Decorated) -> _Decorated:
         """Decorate a function: the block is around each call."""
@@ -110,35 +117,49 @@ class Migrated:
         return wrapper  # type: ignore[return-value]
 
 
-class _Block:
-    """One upgrade and its downgrade."""
+class Block:
+    """One upgrade and its downgrade.
 
-    def __init__(self, migrator: Migrator, to: str, then: str) -> None:
-        self._migrator, self._to, self._then = migrator, to, then
+    :param to: the revision to upgrade to.
+    :param then: the revision to downgrade to.
+    """
 
-    def begin(self) -> None:
-        migrator = self._migrator
+    def __init__(self, to: str, then: str) -> None:
+        self._to, self._then = to, then
+        #: whether there is something to undo
+        self.begun = False
+
+    def begin(self, migrator: Migrator) -> None:
+        """Upgrade.
+
+        :raises MigrationError: a revision failed.
+        """
         self._heads, self._before = migrator.heads(), migrator.look()
-        try:
-            migrator.upgrade(self._to)
-        except BaseException as error:
-            self._undo_after(error)
-            raise
+        migrator.upgrade(self._to)
         self._heads, self._after = migrator.started_at, migrator.look()
+        self.begun = True
 
-    def _undo_after(self, error: BaseException) -> None:
+    def undo_after(self, error: BaseException, migrator: Migrator) -> None:
         """Take back what an upgrade that failed has committed."""
         try:
-            if self._migrator.heads() != self._heads:
-                self._migrator.downgrade(self._then)
+            if migrator.heads() != self._heads:
+                migrator.downgrade(self._then)
         except Exception as another:
             error.add_note(f"It could not be undone either. {type(another).__name__}: {another}")
 
-    def end(self) -> None:
-        migrator = self._migrator
-        # what the body itself has made is not the downgrade's to undo
-        own = migrator.look() - self._after
-        migrator.downgrade(self._then)
+    def end(self, migrator: Migrator) -> None:
+        """Downgrade, and make sure that nothing is left.
+
+        :raises MigrationError: a revision failed, or something is left.
+        """
+        now = migrator.look()
+        try:
+            migrator.downgrade(self._then)
+        except MigrationError as error:
+            if gone := objects.difference(self._after, now, apart_from=migrator.own_tables):
+                raise MigrationError(messages.gone_meanwhile(objects.names(gone), error)) from error
+            raise
         if migrator.heads() != self._heads:
             return  # to another revision than it came from
-        migrator.check_undone(self._before, self._then, apart_from=own)
+        # what was made meanwhile is not the downgrade's to undo
+        migrator.check_undone(self._before, self._then, apart_from=now - self._after)

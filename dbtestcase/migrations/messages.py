@@ -9,6 +9,7 @@ __all__ = [
     "committed_by_itself",
     "downgrade_missing",
     "env_raised",
+    "gone_meanwhile",
     "half_applied",
     "migrated_elsewhere",
     "needs_app",
@@ -160,6 +161,14 @@ def not_all_undone(where: str, then: str, left: str, lost: str) -> str:
         f'the downgrade to "{then}" with {where} does not undo the upgrade: '
         f"{_left_and_lost(left, lost)}. A downgrade() of one of the revisions is incomplete; "
         f"test_each_revision of MigrationTestCase tells which."
+    )
+
+
+def gone_meanwhile(gone: str, error: BaseException) -> str:
+    """Tell that a downgrade failed for want of what the upgrade had made."""
+    return (
+        f"the downgrade failed, because something that the migrations had made is gone: {gone}. "
+        f"A test has dropped it, and that was really committed. {error}"
     )
 
 

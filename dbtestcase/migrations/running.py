@@ -84,13 +84,14 @@ class Migrator:
         """
         self._run(target, lambda heads: private.downgrade_steps(self.history.script, target, heads))
 
-    def step(self, script: Script, *, up: bool) -> None:
+    def step(self, script: Script, before: frozenset[objects.Found], *, up: bool) -> None:
         """Run one revision up or down, which must be the next one.
 
+        :param before: what the database holds now.
         :raises MigrationError: it failed.
         """
         step = private.single_step(self.history.script, script, up=up)
-        self._run(script.revision, lambda heads: [step])
+        self._run(script.revision, lambda heads: [step], before=before)
 
     def compare(self, metadata: object = None) -> tuple[list[Any], bool]:
         """Compare the database with the models, with the options that ``env.py`` gives.
@@ -172,9 +173,14 @@ class Migrator:
     # -- a run ------------------------------------------------------------------------------------
 
     def _run(
-        self, target: str, steps: Steps, *, ask: Callable[[MigrationContext], None] | None = None
+        self,
+        target: str,
+        steps: Steps,
+        *,
+        ask: Callable[[MigrationContext], None] | None = None,
+        before: frozenset[objects.Found] | None = None,
     ) -> None:
-        run = _Run(self, target, steps, ask)
+        run = _Run(self, target, steps, ask, before)
         try:
             with (
                 self.history.importable(),
@@ -289,8 +295,10 @@ class _Run:
         target: str,
         steps: Steps,
         ask: Callable[[MigrationContext], None] | None,
+        before: frozenset[objects.Found] | None,
     ) -> None:
         self._migrator, self._target, self._steps, self._ask = migrator, target, steps, ask
+        self._known = before
         self._engines: list[sa.Engine] = []
         #: what was led here
         self.leading: Leading
@@ -316,16 +324,16 @@ class _Run:
         migrator.version_tables.discard(("alembic_version", None))
         migrator.version_tables.add((context.version_table, context.version_table_schema))
         migrator.started_at = frozenset(heads)
-        watching = not migrator.made
         self.ended = False
         # else Alembic ends one after each step
         in_one = context.impl.transactional_ddl and not context.opts.get(
             "transaction_per_migration"
         )
-        for step in self._steps_from(heads):
-            if watching:
-                self.before = objects.look(connection)
-                self.standing = frozenset(context.get_current_heads())
+        for number, step in enumerate(self._steps_from(heads)):
+            if not migrator.made:
+                self.standing = frozenset(context.get_current_heads() if number else heads)
+                known, self._known = self._known, None
+                self.before = known if known is not None else objects.look(connection)
             self.step = step
             transaction = connection.get_transaction() if in_one else None
             yield step

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from ..engines.redirecting import redirection_of
 from ..schemas import digest
-from . import objects
+from .around import Block
 from .directory import MigrationDirectory, check_installed
 from .running import Migrator
 
@@ -74,19 +74,28 @@ class AlembicSchema:
 
         :raises MigrationError: a revision failed, or env.py has migrated something else.
         """
-        if self.target == "base":
-            return
+        if self.target != "base":
+            self._migrator(connection).upgrade(self.target)
+
+    def _migrator(self, connection: sa.Connection) -> Migrator:
         engine = connection.engine
         made = redirection_of(engine.pool) is None
-        Migrator(self.directory, engine, made=made).upgrade(self.target)
+        return Migrator(self.directory, engine, made=made)
 
 
 class ExecutedSchema(AlembicSchema):
     """The same, built in the database itself for each class instead of copied from a template."""
 
     in_place = True
-    #: whether it was built, so that there is something to undo
-    built = False
+
+    def __init__(self, directory_or_ini: str | os.PathLike[str]) -> None:
+        super().__init__(directory_or_ini)
+        self._block = Block("heads", "base")
+
+    @property
+    def built(self) -> bool:
+        """Whether it was built, so that there is something to undo."""
+        return self._block.begun
 
     def fingerprint(self, server_version: str) -> str:
         """See :meth:`.Schema.fingerprint`. A copy of a template will not do."""
@@ -94,16 +103,11 @@ class ExecutedSchema(AlembicSchema):
 
     def build(self, connection: sa.Connection) -> None:
         """See :meth:`AlembicSchema.build`."""
-        with connection.engine.connect() as looking:
-            self.before = objects.look(looking)
-        super().build(connection)
-        self.built = True
+        self._block.begin(self._migrator(connection))
 
     def undo(self, engine: sa.Engine) -> None:
         """Downgrade to base, and make sure that nothing is left.
 
         :raises MigrationError: a revision failed, or something is left.
         """
-        migrator = Migrator(self.directory, engine)
-        migrator.downgrade("base")
-        migrator.check_undone(self.before, "base")
+        self._block.end(Migrator(self.directory, engine))

@@ -173,7 +173,7 @@ def test_each_revision(self: MigrationTestsMixin) -> None:
             migrator = self._dbt_migrator()
             for earlier in passed:
                 self._dbt_call_hook("before_", earlier.revision, migrator)
-                migrator.step(earlier, up=True)
+                migrator.step(earlier, migrator.look(), up=True)
 
 
 def _up_down_up(self: MigrationTestsMixin, migrator: Migrator, script: Any) -> Iterator[str]:
@@ -184,7 +184,7 @@ def _up_down_up(self: MigrationTestsMixin, migrator: Migrator, script: Any) -> I
     with self.subTest(label, step="upgrade"):
         self._dbt_call_hook("before_", script.revision, migrator)
         before = migrator.look()
-        migrator.step(script, up=True)
+        migrator.step(script, before, up=True)
         done = "up"
         self._dbt_call_hook("after_", script.revision, migrator)
     if not done:
@@ -192,7 +192,7 @@ def _up_down_up(self: MigrationTestsMixin, migrator: Migrator, script: Any) -> I
     yield done
     done = ""
     with self.subTest(label, step="downgrade"):
-        migrator.step(script, up=False)
+        migrator.step(script, migrator.look(), up=False)
         left, lost = migrator.not_undone(before)
         if left or lost:
             self.fail(messages.not_undone(label, left, lost))
@@ -201,7 +201,7 @@ def _up_down_up(self: MigrationTestsMixin, migrator: Migrator, script: Any) -> I
         return
     yield done
     with self.subTest(label, step="upgrade again"):
-        migrator.step(script, up=True)
+        migrator.step(script, before, up=True)
         yield "up again"
 
 
