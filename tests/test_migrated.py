@@ -178,9 +178,7 @@ class TestInATestCase(MigratedTest):
                     with case.engine.connect() as connection:
                         found += connection.exec_driver_sql("SELECT id FROM t_b").scalars()
                     if case.engine.dialect.name == "postgresql":  # SQLite is locked meanwhile
-                        case.assertEqual(
-                            tables_in(case.database_url), {"alembic_version", "t_a"}
-                        )
+                        case.assertEqual(tables_in(case.database_url), {"alembic_version", "t_a"})
                 found.append(sa.inspect(case.engine).has_table("t_b"))
 
             with self.subTest(database):
@@ -226,10 +224,10 @@ class TestInATestCase(MigratedTest):
                 'MigrationError: revision "c" (migrations/versions/c.py) cannot be run here, '
                 "because it needs autocommit, and everything here is in one transaction that is "
                 "never committed: CREATE cannot be run in a sandbox: CREATE INDEX CONCURRENTLY "
-                "cannot run inside a transaction block. The way out is a database that the library "
-                "makes itself: a server URL without a database name, such as "
-                "DBTESTCASE_DATABASE=postgresql://USER@HOST, and AlembicSchema or "
-                "MigrationTestCase."
+                "cannot run inside a transaction block. Let AlembicSchema, MigrationMixin or "
+                "MigrationTestCase run it in a database that the library makes itself: the "
+                "embedded server's, or one at a server URL without a database name, such as "
+                "DBTESTCASE_DATABASE=postgresql://USER@HOST."
             ],
         )
 
@@ -314,6 +312,14 @@ class TestInconsistentStates(MigratedTest):
             self.enter(self.file()),
             'migrations in "migrations" cannot be read: ModuleNotFoundError: No module named '
             "'nothing_of_this_name'. Correct the revision file that the traceback shows.",
+        )
+        path.rename(path.with_name("helper.py")).write_text("HELPER = 1\n")
+        self.assertEqual(
+            self.enter(self.file()),
+            'migrations in "migrations" cannot be read: CommandError: Could not determine revision '
+            "id from filename helper.py. Be sure the 'revision' variable is declared inside the "
+            "script (please see 'Upgrading from Alembic 0.1 to 0.2' in the documentation). Correct "
+            "the revision file that the traceback shows.",
         )
 
     def test_half_applied_now(self) -> None:

@@ -104,9 +104,9 @@ class TestNamedDatabase(NamedDatabaseTest):
             "autocommit, and everything here is in one transaction that is never committed: "
         )
         end = (
-            " The way out is a database that the library makes itself: a server URL without a "
-            "database name, such as DBTESTCASE_DATABASE=postgresql://USER@HOST, and AlembicSchema "
-            "or MigrationTestCase."
+            " Let AlembicSchema, MigrationMixin or MigrationTestCase run it in a database that the "
+            "library makes itself: the embedded server's, or one at a server URL without a "
+            "database name, such as DBTESTCASE_DATABASE=postgresql://USER@HOST."
         )
         url = self.named("postgresql")
         for statement, fact in (
@@ -600,11 +600,51 @@ class TestMigrationTestCase(MigrationsTest):
                 'its upgrade(): it leaves type "mood". Write in downgrade() the opposite of each '
                 "step of upgrade(), in reverse order.",
                 'revision "d" (migrations/versions/d.py) has a downgrade() that does not undo its '
-                'upgrade(): it leaves column "x" of table "t_a". Write in downgrade() the opposite '
-                "of each step of upgrade(), in reverse order.",
+                'upgrade(): it leaves column "x" of table "t_a" (integer). Write in downgrade() '
+                "the opposite of each step of upgrade(), in reverse order.",
                 'revision "e" (migrations/versions/e.py) has a downgrade() that does not undo its '
                 'upgrade(): it does not bring back table "t_a". Write in downgrade() the opposite '
                 "of each step of upgrade(), in reverse order.",
+            ],
+        )
+
+    def test_type_of_a_column(self) -> None:
+        """On PostgreSQL a downgrade has to bring back the type of a column, too."""
+        for type in ("String(20)", 'Enum("good", "bad", name="mood")'):
+            make = f'op.create_table("t", sa.Column("name", sa.{type}))'
+            self.migrations.revision(
+                "a", None, make, 'op.execute("DROP TABLE t; DROP TYPE IF EXISTS mood")'
+            )
+            change = 'op.execute("ALTER TABLE t ALTER name TYPE {}")'
+            self.migrations.revision("b", "a", change.format("text"), "pass")
+            was = "character varying(20)" if "String" in type else "mood"
+            self.assertEqual(
+                self.failures(test_models_match=None),
+                [
+                    (
+                        "test_each_revision",
+                        'revision "b" (migrations/versions/b.py) has a downgrade() that does not '
+                        'undo its upgrade(): it leaves column "name" of table "t" (text) and it '
+                        f'does not bring back column "name" of table "t" ({was}). Write in '
+                        "downgrade() the opposite of each step of upgrade(), in reverse order.",
+                    )
+                ],
+            )
+            back = change.format(f"{was} USING name::{was}")
+            self.migrations.revision("b", "a", change.format("text"), back)
+            self.assertEqual(self.failures(test_models_match=None), [])
+
+    def test_no_revisions(self) -> None:
+        """Without any revision there is nothing to test, and that is no success."""
+        self.assertEqual(
+            self.failures(test_models_match=None),
+            [
+                (
+                    "test_single_head",
+                    'migrations in "migrations" have no revision: no file in migrations/versions '
+                    "has one. Make one by: alembic revision --autogenerate, or flask db migrate; "
+                    "or correct version_locations in the ini.",
+                )
             ],
         )
 
@@ -771,8 +811,9 @@ class TestMigrationTestCase(MigrationsTest):
             "    database = 'sqlite'\n"
             "    test_models_match = None\n"
         )
-        for command in (["unittest"], ["pytest", "-q", "-p", "no:cacheprovider"]):
-            code, output = self.project.run(*command)
+        pytest = ["pytest", "-q", "-p", "no:cacheprovider"]
+        for runner in (["unittest"], pytest, [*pytest, "-n", "2"]):
+            code, output = self.project.run(*runner)
             self.assertEqual(code, 0, output)
             self.assertRegex(output, "Ran 5 tests|5 passed")
 

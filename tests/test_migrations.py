@@ -123,6 +123,19 @@ class TestAlembicSchema(MigrationsTest):
                 found = self.tables(schema=AlembicSchema("migrations"), database=database)
                 self.assertEqual(found, {"alembic_version", "t"})
 
+    def test_autocommit_is_forgotten(self) -> None:
+        """What cannot run in Alembic's transaction is told so, and what to write."""
+        self.migrations.table("a")
+        self.migrations.revision("b", "a", 'op.execute("CREATE INDEX CONCURRENTLY i ON t_a (id)")')
+        self.assertEqual(
+            self.error_of(schema=AlembicSchema("migrations")),
+            'revision "b" (migrations/versions/b.py) failed in upgrade(): CREATE INDEX '
+            "CONCURRENTLY cannot run inside a transaction block (the statement was: CREATE INDEX "
+            "CONCURRENTLY i ON t_a (id)). Alembic runs it in a transaction. Put what wants none, "
+            "or must be committed before it is used, into: with "
+            "op.get_context().autocommit_block()",
+        )
+
     def test_commit_in_a_migration(self) -> None:
         """A migration that commits by itself, in SQL, does so in the database that is built."""
         self.migrations.table("a")

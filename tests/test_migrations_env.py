@@ -343,11 +343,11 @@ class TestResult(EnvTest):
         """A connection that the program has opened at its import leads elsewhere: no migration."""
         connection = self.connection_from_before()
         refusal = (
-            "refusing to migrate: migrations/env.py has given Alembic a connection to SQLite file "
-            f'"{self.folder}/precious.db", which is not the database that is to be migrated. It '
-            "was open before env.py ran, or a thread of the program has opened it. Nothing was run "
-            "there. Let env.py connect while it runs, or use the connection that it is given: "
-            'config.attributes.get("connection")'
+            "refusing to migrate something else: migrations/env.py has given Alembic a connection "
+            f'to SQLite file "{self.folder}/precious.db", which is not the database that is to be '
+            "migrated. It was open before env.py ran, or a thread of the program has opened it. "
+            "Nothing was run there. Let env.py connect while it runs, or use the connection that "
+            'it is given: config.attributes.get("connection")'
         )
         self.assertEqual(self.error(), refusal)
         self.assertEqual(sa.inspect(connection).get_table_names(), [])
@@ -365,9 +365,11 @@ class TestResult(EnvTest):
         text += "except Exception:\n    pass\n"
         start = "with context.begin_transaction():"
         self.migrations.env(
-            text.replace(start, f"try:\n    {start}").replace("    context.run", "        context.run")
+            text.replace(start, f"try:\n    {start}").replace(
+                "    context.run", "        context.run"
+            )
         )
-        self.assertTrue(self.error().startswith("refusing to migrate: "))
+        self.assertTrue(self.error().startswith("refusing to migrate something else: "))
 
     def test_no_commit(self) -> None:
         """An env.py that forgets the transaction leaves nothing."""
@@ -527,6 +529,16 @@ class TestProcess(EnvTest):
             self.error_of(schema=AlembicSchema("migrations")),
             'revision "c" (migrations/versions/c.py) failed in upgrade(): SystemExit: 3. The '
             "database is thrown away. Correct it and run it again.",
+        )
+        self.migrations.revision("c", "b", "1 / 0")
+        self.migrations.edit_env(
+            "            context.run_migrations()\n\n\nif",
+            "            try:\n                context.run_migrations()\n"
+            "            except Exception:\n                raise SystemExit(3)\n\n\nif",
+        )
+        self.assertIn(
+            "failed in upgrade(): SystemExit: 3 (after ZeroDivisionError: division by zero). The",
+            self.error_of(schema=AlembicSchema("migrations")),
         )
 
     def test_ctrl_c(self) -> None:

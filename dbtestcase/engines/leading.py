@@ -188,7 +188,7 @@ class _Threads:
                 self._mine.add(thread)
             original(thread)
 
-        threading.Thread.start = start  # type: ignore[method-assign]
+        threading.Thread.start = start  # type: ignore[method-assign,assignment]
         try:
             yield
         finally:

@@ -15,6 +15,7 @@ __all__ = [
     "needs_app",
     "needs_autocommit",
     "never_ran",
+    "no_revisions",
     "not_all_undone",
     "not_undone",
     "revision_failed",
@@ -24,6 +25,7 @@ __all__ = [
     "two_heads",
     "unknown_in_database",
     "unknown_target",
+    "wants_autocommit",
 ]
 
 
@@ -46,10 +48,10 @@ def migrated_elsewhere(env: str, heads: Collection[str], wanted: Collection[str]
 def stranger(env: str, place: str) -> str:
     """Tell that env.py would migrate what is no database of the tests."""
     return (
-        f"refusing to migrate: {env} has given Alembic a connection to {place}, which is not the "
-        f"database that is to be migrated. It was open before env.py ran, or a thread of the "
-        f"program has opened it. Nothing was run there. Let env.py connect while it runs, or use "
-        f'the connection that it is given: config.attributes.get("connection")'
+        f"refusing to migrate something else: {env} has given Alembic a connection to {place}, "
+        f"which is not the database that is to be migrated. It was open before env.py ran, or a "
+        f"thread of the program has opened it. Nothing was run there. Let env.py connect while it "
+        f'runs, or use the connection that it is given: config.attributes.get("connection")'
     )
 
 
@@ -109,6 +111,15 @@ def needs_app(env: str) -> str:
 def revision_failed(revision: str, function: str, reason: str, state: str) -> str:
     """Tell that a revision has failed, and what became of the database."""
     return f"{revision} failed in {function}(): {reason}. {state} Correct it and run it again."
+
+
+def wants_autocommit(revision: str, function: str, reason: str) -> str:
+    """Tell that a migration does in a transaction what the server refuses there."""
+    return (
+        f"{revision} failed in {function}(): {reason}. Alembic runs it in a transaction. Put what "
+        f"wants none, or must be committed before it is used, into: "
+        f"with op.get_context().autocommit_block()"
+    )
 
 
 def already_there(revision: str, reason: str, *, heads: Collection[str], made: bool) -> str:
@@ -185,9 +196,18 @@ def needs_autocommit(revision: str, reason: str) -> str:
     """Tell that a migration wants no transaction where there is always one."""
     return (
         f"{revision} cannot be run here, because it needs autocommit, and everything here is in "
-        f"one transaction that is never committed: {reason} The way out is a database that the "
-        f"library makes itself: a server URL without a database name, such as "
-        f"DBTESTCASE_DATABASE=postgresql://USER@HOST, and AlembicSchema or MigrationTestCase."
+        f"one transaction that is never committed: {reason} Let AlembicSchema, MigrationMixin or "
+        f"MigrationTestCase run it in a database that the library makes itself: the embedded "
+        f"server's, or one at a server URL without a database name, such as "
+        f"DBTESTCASE_DATABASE=postgresql://USER@HOST."
+    )
+
+
+def no_revisions(where: str, versions: str) -> str:
+    """Tell that there is nothing to test."""
+    return (
+        f"{where} have no revision: no file in {versions} has one. Make one by: alembic revision "
+        f"--autogenerate, or flask db migrate; or correct version_locations in the ini."
     )
 
 

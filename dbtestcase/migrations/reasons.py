@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from sqlalchemy.exc import DBAPIError
 
-__all__ = ["is_duplicate", "reason_of", "told"]
+__all__ = ["is_duplicate", "reason_of", "told", "wants_autocommit"]
 
 #: The server's codes for "is there already": table, column, object, schema, function.
 _DUPLICATES = {"42P07", "42701", "42710", "42P06", "42723"}
+#: "cannot run inside a transaction block", and "new enum values must be committed".
+_AUTOCOMMIT = {"25001", "55P04"}
 
 
 def told(error: BaseException) -> str:
-    """Write an error as Python does."""
-    return f"{type(error).__name__}: {error}".removesuffix(": ")
+    """Write an error as Python does, and of an exit also why."""
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    if isinstance(error, SystemExit) and error.__context__ is not None:
+        return f"{text} (after {told(error.__context__)})"
+    return text
 
 
 def reason_of(error: BaseException) -> str:
@@ -26,10 +31,22 @@ def reason_of(error: BaseException) -> str:
     return f"{reason} (the statement was: {statement})" if statement else reason
 
 
+def wants_autocommit(error: BaseException) -> bool:
+    """Whether the server refuses what it allows outside of a transaction."""
+    return _code_of(error) in _AUTOCOMMIT
+
+
 def is_duplicate(error: BaseException) -> bool:
     """Whether the database refuses to make what is there already."""
     if not isinstance(error, DBAPIError):
         return False
-    code = getattr(error.orig, "pgcode", None) or getattr(error.orig, "sqlstate", None)
+    if _code_of(error) in _DUPLICATES:
+        return True
     text = str(error.orig)
-    return code in _DUPLICATES or "already exists" in text or "duplicate column name" in text
+    return "already exists" in text or "duplicate column name" in text
+
+
+def _code_of(error: BaseException) -> str | None:
+    orig = getattr(error, "orig", None)
+    code: str | None = getattr(orig, "pgcode", None) or getattr(orig, "sqlstate", None)
+    return code

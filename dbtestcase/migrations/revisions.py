@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import MigrationError
 from . import messages, private
 from .directory import MigrationDirectory
+from .reasons import told
 
 if TYPE_CHECKING:
     from alembic.script import Script, ScriptDirectory
@@ -84,7 +85,7 @@ class History:
             ) from error
         except Exception as error:
             raise MigrationError(
-                f"{self.directory!r} cannot be read: {type(error).__name__}: {error}. Correct the "
+                f"{self.directory!r} cannot be read: {told(error).rstrip('.')}. Correct the "
                 f"revision file that the traceback shows."
             ) from error
 
@@ -103,6 +104,13 @@ class History:
         """Give the revisions that nothing follows."""
         found = [script for script in self.scripts if script.is_head]
         return sorted(found, key=lambda script: script.revision)
+
+    def no_revisions(self) -> str | None:
+        """Say that the history is empty, where it is."""
+        if self.scripts:
+            return None
+        versions = self.directory.name(self.directory.scripts / "versions")
+        return messages.no_revisions(repr(self.directory), versions)
 
     def two_heads(self) -> str | None:
         """Say that the history has several heads, where it has."""

@@ -21,7 +21,7 @@ from ..errors import DatabaseTestError, MigrationError, SandboxConflict, UnsafeD
 from . import messages, objects, private
 from .directory import MigrationDirectory
 from .logs import logging_kept
-from .reasons import is_duplicate, reason_of, told
+from .reasons import is_duplicate, reason_of, told, wants_autocommit
 from .revisions import History
 
 if TYPE_CHECKING:
@@ -260,6 +260,8 @@ class Migrator:
         if isinstance(error, DatabaseTestError):
             return error
         reason = reason_of(error)
+        if wants_autocommit(error):
+            return MigrationError(messages.wants_autocommit(revision, function, reason))
         if up and is_duplicate(error):
             return MigrationError(
                 messages.already_there(revision, reason, heads=run.standing, made=self.made)

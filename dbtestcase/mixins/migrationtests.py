@@ -139,8 +139,9 @@ class MigrationTestsMixin(EngineMixin):
 
 def test_single_head(self: MigrationTestsMixin) -> None:
     """The revisions have one head."""
-    if (several := self._dbt_history_read().two_heads()) is not None:
-        self.fail(several)
+    history = self._dbt_history_read()
+    if (wrong := history.no_revisions() or history.two_heads()) is not None:
+        self.fail(wrong)
 
 
 def test_no_stray_files(self: MigrationTestsMixin) -> None:
