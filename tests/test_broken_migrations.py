@@ -129,7 +129,8 @@ class TestBrokenCopy(BrokenTest):
                     'revision "4e92" (practice/migrations/versions/4e92_visit_state.py) has a '
                     'downgrade() that does not undo its upgrade(): it leaves type "visit_state". '
                     "Write in downgrade() the opposite of each step of upgrade(), in reverse "
-                    "order.",
+                    "order. drop_table() and drop_column() leave the types of their columns; drop "
+                    'an Enum by: sa.Enum(name="...").drop(op.get_bind())',
                 ),
             ],
         )

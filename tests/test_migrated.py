@@ -383,9 +383,15 @@ class TestInconsistentStates(MigratedTest):
                     text,
                     r'^revision "a" \(migrations/versions/a.py\) was half applied before: '
                     rf"{reason} \(the statement was: CREATE TABLE t_a \(.*\)\), although the "
-                    r"database stands at base, before it\. An earlier run of it failed after a "
-                    r"part was committed, or create_all\(\) has made it\. Drop what is there and "
-                    r"run it again; where all of the revision is there, use: alembic stamp$",
+                    r"database stands at base, before it\.",
+                )
+                self.assertTrue(
+                    text.endswith(
+                        ", before it. An earlier run of it failed after a part was committed, or "
+                        "create_all() has made it. Drop what is there and run it again; where all "
+                        "of the revision is there, use: alembic stamp"
+                    ),
+                    text,
                 )
 
     def test_lost_connection(self) -> None:

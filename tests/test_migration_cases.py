@@ -598,7 +598,8 @@ class TestMigrationTestCase(MigrationsTest):
                 "upgrade(), or do without going down past it.",
                 'revision "c" (migrations/versions/moods.py) has a downgrade() that does not undo '
                 'its upgrade(): it leaves type "mood". Write in downgrade() the opposite of each '
-                "step of upgrade(), in reverse order.",
+                "step of upgrade(), in reverse order. drop_table() and drop_column() leave the "
+                'types of their columns; drop an Enum by: sa.Enum(name="...").drop(op.get_bind())',
                 'revision "d" (migrations/versions/d.py) has a downgrade() that does not undo its '
                 'upgrade(): it leaves column "x" of table "t_a" (integer). Write in downgrade() '
                 "the opposite of each step of upgrade(), in reverse order.",

@@ -1,3 +1,5 @@
+"""AlembicSchema, and the texts of migrations."""
+
 from __future__ import annotations
 
 import contextlib
@@ -21,6 +23,7 @@ from dbtestcase.schemas import Schema
 from dbtestcase.settings import choose, slug
 
 from .migrating import Doctests, Migrations, MigrationsTest
+from .texts import unexplained, untested, unused
 
 VERSION = "postgresql 18.1"
 ROOT = Path(__file__).parents[1]
@@ -134,6 +137,26 @@ class TestAlembicSchema(MigrationsTest):
             "CONCURRENTLY i ON t_a (id)). Alembic runs it in a transaction. Put what wants none, "
             "or must be committed before it is used, into: with "
             "op.get_context().autocommit_block()",
+        )
+
+    def test_made_twice(self) -> None:
+        """In a database that was empty, what is there already was made by the migrations."""
+        self.migrations.revision(
+            "a",
+            None,
+            """\
+            mood = sa.Enum("good", name="mood")
+            mood.create(op.get_bind())
+            op.create_table("t", sa.Column("mood", mood))
+            """,
+        )
+        self.assertEqual(
+            self.error_of(schema=AlembicSchema("migrations")),
+            'revision "a" (migrations/versions/a.py) failed in upgrade(): type "mood" already '
+            "exists (the statement was: CREATE TYPE mood AS ENUM ('good')), although the database "
+            "was empty at first. It makes it twice, as create_table() makes the types of its "
+            "columns by itself; or an earlier revision has made it, or the program, when it was "
+            "imported: create_all(). Make it in one place only.",
         )
 
     def test_commit_in_a_migration(self) -> None:
@@ -483,6 +506,25 @@ class TestAlembicSchema(MigrationsTest):
                 "",
             ),
         )
+
+
+class TestMessages(unittest.TestCase):
+    """The texts of migrations/messages.py, none of which is left out."""
+
+    texts = ROOT / "dbtestcase" / "migrations" / "messages.py"
+
+    def test_every_text_is_tested(self) -> None:
+        """Each piece of each text stands in a test of migrations, word for word."""
+        tests = [*Path(__file__).parent.glob("test_*migrat*.py")]
+        self.assertEqual(untested(self.texts, *tests), [])
+
+    def test_every_text_is_explained(self) -> None:
+        """Whoever pastes a text into a search finds it in the FAQ."""
+        self.assertEqual(unexplained(self.texts), [])
+
+    def test_every_text_is_used(self) -> None:
+        """No text is left that nobody prints."""
+        self.assertEqual(unused(self.texts), [])
 
 
 def load_tests(

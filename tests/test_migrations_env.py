@@ -211,6 +211,20 @@ class TestEngines(EnvTest):
             ),
             text,
         )
+        # as README says
+        self.migrations.edit_env(
+            "    asyncio.run(run_async_migrations())\n",
+            '    connection = config.attributes.get("connection")\n'
+            "    if connection is None:\n"
+            "        asyncio.run(run_async_migrations())\n"
+            "    else:\n"
+            "        do_run_migrations(connection)\n",
+        )
+        for database in ("postgresql", "postgresql+psycopg", "sqlite"):
+            found = self.tables(
+                schema=AlembicSchema(self.folder / "other" / "migrations"), database=database
+            )
+            self.assertEqual(found, {"alembic_version", "t_a"})
 
     def test_other_threads(self) -> None:
         """An engine that a thread of the program connects meanwhile is left alone."""

@@ -185,11 +185,17 @@ def gone_meanwhile(gone: str, error: BaseException) -> str:
 
 def not_undone(revision: str, left: str, lost: str) -> str:
     """Tell that a downgrade has run and has not brought back what was."""
-    what = _left_and_lost(left, lost)
-    return (
-        f"{revision} has a downgrade() that does not undo its upgrade(): {what}. Write in "
-        f"downgrade() the opposite of each step of upgrade(), in reverse order."
+    told = (
+        f"{revision} has a downgrade() that does not undo its upgrade(): "
+        f"{_left_and_lost(left, lost)}. Write in downgrade() the opposite of each step of "
+        f"upgrade(), in reverse order."
     )
+    if 'type "' in left:  # as autogenerate writes it
+        told += (
+            " drop_table() and drop_column() leave the types of their columns; drop an Enum by: "
+            'sa.Enum(name="...").drop(op.get_bind())'
+        )
+    return told
 
 
 def needs_autocommit(revision: str, reason: str) -> str:
