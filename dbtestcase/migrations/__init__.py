@@ -7,6 +7,7 @@
     directory   where the files are, and the sum of them
     revisions   the revision files as a whole
     running     env.py, run on one database, and what may go wrong in it
+    progress    one such run, and how far it has come
     reasons     what an error says
     logs        the program's logging, kept from env.py
     objects     what a database holds, to tell what a migration leaves behind

@@ -89,9 +89,9 @@ class MigrationDirectory:
         return self._locate()[1]
 
     @property
-    def env(self) -> Path:
-        """The file ``env.py``."""
-        return self.scripts / "env.py"
+    def env_name(self) -> str:
+        """The name of ``env.py``, for messages."""
+        return self.name(self.scripts / "env.py")
 
     def name(self, path: str | os.PathLike[str]) -> str:
         """Name a file as the user knows it: relative to the working directory, if it is there."""

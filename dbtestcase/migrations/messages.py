@@ -70,7 +70,7 @@ def never_ran(env: str, *, offline: bool) -> str:
     cause = (
         "It has called context.configure() with a URL, as for offline mode, instead of a connection"
         if offline
-        else "It has ended without calling context.run_migrations(), or has caught its error"
+        else "It has ended without calling context.run_migrations()"
     )
     return (
         f"{env} has not run the migrations, so the database is as it was. {cause}. Let it end as "

@@ -5,7 +5,6 @@ They are the same since Alembic 1.9; ``tests/test_migrations.py`` fails when one
 ==================================  ===========================================================
 ``ScriptDirectory._upgrade_revs``   the steps from the database's heads to a target, as
 ``ScriptDirectory._downgrade_revs`` ``alembic upgrade`` and ``alembic downgrade`` take them
-``Revision._all_down_revisions``    what a revision comes after, ``depends_on`` included
 ``context._proxy``, ``op._proxy``,  what stands behind these two modules, and puts itself there
 ``ModuleClsProxy._install_proxy``
 ==================================  ===========================================================
@@ -14,7 +13,8 @@ They are the same since Alembic 1.9; ``tests/test_migrations.py`` fails when one
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -94,12 +94,12 @@ def environment(
     script: ScriptDirectory,
     work: Callable[..., Iterable[Step]],
     target: str,
-    check: Callable[[sa.Connection], None],
+    guarded: Callable[[sa.Connection | None], AbstractContextManager[None]],
 ) -> Iterator[EnvironmentContext]:
     """Give what stands behind ``alembic.context`` while ``env.py`` runs.
 
     :param work: gives the steps.
-    :param check: gets the connection before anything is written.
+    :param guarded: is around it, from before anything is written.
     """
     from alembic import context, op
     from alembic.runtime.environment import EnvironmentContext
@@ -110,13 +110,11 @@ def environment(
     ours = EnvironmentContext(config, script, fn=work, as_sql=False, destination_rev=target)
     run_migrations = ours.run_migrations
 
-    def checked(**arguments: Any) -> None:
-        connection = ours.get_context().connection
-        if connection is not None:
-            check(connection)
-        run_migrations(**arguments)
+    def guarded_run(**arguments: Any) -> None:
+        with guarded(ours.get_context().connection):
+            run_migrations(**arguments)
 
-    ours.run_migrations = checked  # type: ignore[method-assign]
+    ours.run_migrations = guarded_run  # type: ignore[method-assign]
     try:
         with ours:
             yield ours
@@ -143,11 +141,6 @@ def single_step(script: ScriptDirectory, revision: Script, *, up: bool) -> Step:
     if up:
         return MigrationStep.upgrade_from_script(script.revision_map, revision)
     return MigrationStep.downgrade_from_script(script.revision_map, revision)
-
-
-def parents(revision: Script) -> Sequence[str]:
-    """Give what a revision comes after."""
-    return tuple(revision._all_down_revisions)
 
 
 def heads_in(connection: sa.Connection, table: str, schema: str | None) -> tuple[str, ...]:

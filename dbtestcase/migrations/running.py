@@ -10,17 +10,18 @@ from __future__ import annotations
 import contextlib
 import unittest
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import sqlalchemy as sa
 
-from ..engines import PRIVATE, Leading, leading_to
+from ..engines import leading_to
 from ..engines.redirecting import place_of_engine
 from ..errors import DatabaseTestError, MigrationError, SandboxConflict, UnsafeDatabaseError
 from . import messages, objects, private
 from .directory import MigrationDirectory
 from .logs import logging_kept
+from .progress import Progress, Steps
 from .reasons import is_duplicate, reason_of, told, wants_autocommit
 from .revisions import History
 
@@ -32,7 +33,12 @@ __all__ = ["Migrator"]
 
 __unittest = True  # its frames are left out of tracebacks
 
-Steps = Callable[[tuple[str, ...]], list[private.Step]]
+
+#: Raised by others for others, or saying all that there is to say.
+_AS_THEY_ARE = (
+    *(KeyboardInterrupt, GeneratorExit, unittest.SkipTest),
+    *(MigrationError, UnsafeDatabaseError),
+)
 
 
 class Migrator:
@@ -180,7 +186,7 @@ class Migrator:
         ask: Callable[[MigrationContext], None] | None = None,
         before: frozenset[objects.Found] | None = None,
     ) -> None:
-        run = _Run(self, target, steps, ask, before)
+        run = Progress(self, target, steps, ask, before)
         try:
             with (
                 self.history.importable(),
@@ -193,19 +199,16 @@ class Migrator:
                 config.attributes["connection"] = connection
                 script = self.history.script
                 with private.environment(
-                    config, script, run.work, target, run.refuse_stranger
+                    config, script, run.work, target, run.guarded
                 ) as environment:
                     try:
                         script.run_env()
                     finally:
                         run.note_offline(environment)
-        except (KeyboardInterrupt, GeneratorExit, unittest.SkipTest):
-            raise
         except BaseException as error:
-            raised = self._explained(run, error)
-            if raised is error:
-                raise
-            raise raised from error
+            self._raise(run, error)
+        if run.error is not None:  # env.py has caught it, or it came up in a thread
+            self._raise(run, run.error)
         self._check(run)
 
     @contextlib.contextmanager
@@ -216,10 +219,8 @@ class Migrator:
             if connection.in_transaction():
                 connection.commit()  # the caller's part, in Alembic's recipe
 
-    def _check(self, run: _Run) -> None:
-        env = self.directory.name(self.directory.env)
-        if run.refusal is not None:
-            raise run.refusal  # env.py has caught it, or it came up in a thread
+    def _check(self, run: Progress) -> None:
+        env = self.directory.env_name
         if not run.ended:
             raise MigrationError(messages.never_ran(env, offline=run.offline))
         standing = self.heads()
@@ -231,14 +232,20 @@ class Migrator:
 
     # -- what went wrong --------------------------------------------------------------------------
 
-    def _explained(self, run: _Run, error: BaseException) -> BaseException:
-        if isinstance(error, MigrationError | UnsafeDatabaseError):
+    def _raise(self, run: Progress, error: BaseException) -> NoReturn:
+        raised = self._explained(run, error)
+        if raised is error:
+            raise error
+        raise raised from error
+
+    def _explained(self, run: Progress, error: BaseException) -> BaseException:
+        if isinstance(error, _AS_THEY_ARE):
             return error
         if run.step is not None and not run.ended:
             return self._step_failed(run, error)
         if isinstance(error, DatabaseTestError):
             return error
-        env = self.directory.name(self.directory.env)
+        env = self.directory.env_name
         several = run.several(run.leading.engines)
         if several is not None and "locked" in str(error):
             return several  # on SQLite they are in each other's way before it is noticed
@@ -248,7 +255,7 @@ class Migrator:
             return MigrationError(messages.never_ran(env, offline=True))
         return MigrationError(messages.env_raised(env, told(error)))
 
-    def _step_failed(self, run: _Run, error: BaseException) -> BaseException:
+    def _step_failed(self, run: Progress, error: BaseException) -> BaseException:
         step = run.step
         revision, up = self.history.label(step.revision), step.is_upgrade
         function = "upgrade" if up else "downgrade"
@@ -286,120 +293,6 @@ class Migrator:
                 revision, function, reason, f"The database stands at {stands}."
             )
         )
-
-
-class _Run:
-    """One run of ``env.py``, and how far it has come."""
-
-    def __init__(
-        self,
-        migrator: Migrator,
-        target: str,
-        steps: Steps,
-        ask: Callable[[MigrationContext], None] | None,
-        before: frozenset[objects.Found] | None,
-    ) -> None:
-        self._migrator, self._target, self._steps, self._ask = migrator, target, steps, ask
-        self._known = before
-        self._engines: list[sa.Engine] = []
-        #: what was led here
-        self.leading: Leading
-        #: why nothing was run
-        self.refusal: MigrationError | None = None
-        #: the step that is being taken
-        self.step: Any = None
-        self.before: frozenset[objects.Found] = frozenset()
-        #: at which revisions the database stood before the step, and after the last one
-        self.standing: frozenset[str] = frozenset()
-        self.reached: frozenset[str] = frozenset()
-        self.ended = self.offline = False
-        #: the revisions during which a transaction came to its end
-        self.ended_transaction: list[Script] = []
-
-    def work(self, heads: tuple[str, ...], context: MigrationContext) -> Iterator[private.Step]:
-        """Give Alembic the steps to take, while it takes them."""
-        connection = context.connection
-        assert connection is not None
-        self.refuse_stranger(connection)  # it may come here past environment()
-        self._refuse_another(connection.engine)
-        migrator = self._migrator
-        migrator.version_tables.discard(("alembic_version", None))
-        migrator.version_tables.add((context.version_table, context.version_table_schema))
-        migrator.started_at = frozenset(heads)
-        self.ended = False
-        # else Alembic ends one after each step
-        in_one = context.impl.transactional_ddl and not context.opts.get(
-            "transaction_per_migration"
-        )
-        for number, step in enumerate(self._steps_from(heads)):
-            if not migrator.made:
-                self.standing = frozenset(context.get_current_heads() if number else heads)
-                known, self._known = self._known, None
-                self.before = known if known is not None else objects.look(connection)
-            self.step = step
-            transaction = connection.get_transaction() if in_one else None
-            yield step
-            if transaction is not None and not transaction.is_active:
-                self.ended_transaction.append(step.revision)
-        self.step = None
-        if self._ask is not None:
-            self._ask(context)
-        self.reached |= frozenset(context.get_current_heads())
-        self.ended = True
-
-    def refuse_stranger(self, connection: sa.Connection) -> None:
-        """Refuse what was not led here: it may be anybody's database."""
-        if not self.leading.reaches(connection):
-            directory, place = self._migrator.directory, place_of_engine(connection.engine)
-            text = messages.stranger(
-                directory.name(directory.env), place.label or str(connection.engine.url)
-            )
-            self.refusal = MigrationError(text)
-            raise self.refusal
-
-    def _refuse_another(self, engine: sa.Engine) -> None:
-        """Refuse an env.py that migrates several databases: all would be the same one here."""
-        if not engine.get_execution_options().get(PRIVATE):
-            self._engines.append(engine)
-        if (several := self.several(self._engines)) is not None:
-            raise several
-
-    def several(self, engines: Sequence[sa.Engine]) -> MigrationError | None:
-        """Say that engines lead to several databases, where they do."""
-        places = {}
-        for engine in engines:
-            place = place_of_engine(engine)
-            places[place.key or engine.dialect] = place.label or str(engine.url)
-        if len(places) < 2:
-            return None
-        directory = self._migrator.directory
-        first, second, *_ = places.values()
-        return MigrationError(
-            messages.several_databases(directory.name(directory.env), first, second)
-        )
-
-    def _steps_from(self, heads: tuple[str, ...]) -> list[private.Step]:
-        migrator = self._migrator
-        history = migrator.history
-        where = repr(migrator.directory)
-        unknown = set(heads) - history.known
-        if unknown:
-            place = migrator.place
-            raise MigrationError(messages.unknown_in_database(unknown, where, place))
-        try:
-            return self._steps(heads)
-        except private.command_error() as error:
-            if "ultiple head" in str(error) and (several := history.two_heads()) is not None:
-                raise MigrationError(several) from error
-            reason = " ".join(str(error).split()).rstrip(".")
-            raise MigrationError(messages.unknown_target(self._target, where, reason)) from error
-
-    def note_offline(self, environment: Any) -> None:
-        """Note whether env.py has configured a URL instead of a connection."""
-        try:
-            self.offline = environment.get_context().connection is None
-        except Exception:  # it has not configured anything
-            self.offline = False
 
 
 @contextlib.contextmanager

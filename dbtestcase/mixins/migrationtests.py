@@ -224,10 +224,9 @@ def test_models_match(self: MigrationTestsMixin) -> None:
     metadata = self.metadata
     differences, compared = migrator.compare(metadata)
     if not compared:
-        env = migrator.directory.name(migrator.directory.env)
         self.fail(
-            f"{env} has target_metadata = None, so there are no models to compare with. Name them "
-            f"there, or on the class: metadata = Base.metadata"
+            f"{migrator.directory.env_name} has target_metadata = None, so there are no models to "
+            f"compare with. Name them there, or on the class: metadata = Base.metadata"
         )
     if differences:
         lines = "\n  ".join(described(differences))
