@@ -724,6 +724,17 @@ class TestPushedContext(RequestsTestCase):
         self.assertFalse(request)
         self.assertEqual(self.calls, ["teardown"] * 2)
 
+    def test_entered_again(self) -> None:
+        """Each time a new context is pushed, and none is named once it is popped."""
+        pushed, contexts = pushed_context(self.app), []
+        for _ in range(2):
+            with pushed as context:
+                self.assertIs(pushed.context, context)
+                contexts.append(context)
+            self.assertIsNone(pushed.context)
+        self.assertIsNot(contexts[0], contexts[1])
+        self.assertEqual(self.calls, ["teardown"] * 2)
+
     def test_in_context(self) -> None:
         """A pushed context is made the current one for a moment, without teardown functions."""
         with pushed_context(self.app) as context:

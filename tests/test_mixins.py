@@ -446,6 +446,49 @@ class TestEngineMixin(unittest.TestCase):
         self.assertEqual(report.messages[1], "RuntimeError: not yet")
 
 
+class TestCallTestMethod(unittest.TestCase):
+    """How a test method is called."""
+
+    def test_returned_value(self) -> None:
+        """unittest's warning of a returned value names the test."""
+
+        class ShopTest(DatabaseTestCase):
+            database = "sqlite"
+
+            def test_it(self) -> int:
+                return 1
+
+        report = run(ShopTest)
+        self.assertEqual(report.messages, [])
+        self.assertEqual(len(report.warned), 1)
+        self.assertIn("ShopTest.test_it", str(report.warned[0]))
+
+    def test_called_by_another_class(self) -> None:
+        """A base class that calls test methods in its own way does so."""
+        called = []
+
+        class Twice(unittest.TestCase):
+            def _callTestMethod(self, method: Callable[[], Any]) -> None:
+                method()
+                method()
+
+        class BeforeTest(Twice, DatabaseTestCase):
+            database = "sqlite"
+
+            def test_before(self) -> None:
+                called.append("before")
+
+        class AfterTest(DatabaseTestCase, Twice):
+            database = "sqlite"
+
+            def test_after(self) -> None:
+                called.append("after")
+
+        self.assertEqual(run(BeforeTest, AfterTest).messages, [])
+        self.assertEqual(called, ["before", "before", "after", "after"])
+
+
+
 class TestAsyncTests(unittest.TestCase):
     """A test that is async and never awaited would pass without being run."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flask import Flask
+    from flask.ctx import AppContext
 
 __all__ = ["config_restored", "contexts_restored", "in_context", "pushed_context"]
 
@@ -25,49 +26,65 @@ class contexts_restored:
     """Pop at the end the contexts that were pushed meanwhile and left there."""
 
     def __enter__(self) -> Any:
-        self._request, self._app = _current_request(), _current_app()
+        import flask
+
+        self._flask = flask
+        self._request, self._app = _current_request(flask), _current_app(flask)
 
     def __exit__(self, *exception: object) -> None:
-        _pop_down_to(self._request, self._app)
+        _pop_down_to(self._flask, self._request, self._app)
 
 
 class pushed_context:
     """Push an app context, and pop it at the end with those that were left on top of it.
 
     A test that pushes a context in ``setUp`` and forgets to pop it would leave it to the next
-    test, and ours could not be popped below it.
+    test, and ours could not be popped below it. May be entered again and again: each time it
+    pushes a new one.
 
     :param app: the app whose context it is.
     """
 
-    def __init__(self, app: Flask) -> None:
-        self._context = app.app_context()
+    #: the context, while it is pushed
+    context: AppContext | None = None
 
-    def __enter__(self) -> Any:
-        self._request = _current_request()
-        self._context.push()
-        return self._context
+    def __init__(self, app: Flask) -> None:
+        import flask
+
+        self._app, self._flask = app, flask
+
+    def __enter__(self) -> AppContext:
+        self._request = _current_request(self._flask)
+        context = self._app.app_context()
+        context.push()
+        self.context = context
+        return context
 
     def __exit__(self, *exception: object) -> None:
+        context = self.context
+        if context is None:
+            return
         try:
-            _pop_down_to(self._request, self._context)
+            try:
+                _pop_down_to(self._flask, self._request, context)
+            finally:
+                context.pop()
         finally:
-            self._context.pop()
+            self.context = None
 
 
-def _pop_down_to(request: Any, app: Any) -> None:
-    while (left := _current_request()) is not None and left is not request:
+def _pop_down_to(flask: Any, request: Any, app: Any) -> None:
+    while (left := _current_request(flask)) is not None and left is not request:
         left.pop()
-    while (left := _current_app()) is not None and left is not app:
+    while (left := _current_app(flask)) is not None and left is not app:
         left.pop()
 
 
-# Whether there is one is asked first, because a proxy of nothing takes long to say so.
+# Both are asked in every test, and so in the way that is quick where the answer is the usual one:
+# no request, and an app. They are given Flask, as an import within a function takes longer.
 
 
-def _current_request() -> Any:
-    import flask
-
+def _current_request(flask: Any) -> Any:
     if not flask.has_request_context():
         return None
     # Flask 3.2 has app contexts only
@@ -75,12 +92,11 @@ def _current_request() -> Any:
     return None if proxy is None else proxy._get_current_object()
 
 
-def _current_app() -> Any:
-    import flask
-
-    if not flask.has_app_context():
+def _current_app(flask: Any) -> Any:
+    try:
+        return flask.globals.app_ctx._get_current_object()
+    except RuntimeError:
         return None
-    return flask.globals.app_ctx._get_current_object()  # type: ignore[attr-defined]
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -25,7 +24,6 @@ from .state import ClassState, Given, Undo
 
 if TYPE_CHECKING:
     from flask import Flask
-    from flask.ctx import AppContext
     from flask.testing import FlaskClient
     from sqlalchemy.engine import Engine
 
@@ -35,13 +33,6 @@ __unittest = True  # its frames are left out of tracebacks
 
 
 _Entered = TypeVar("_Entered")
-
-
-def _pop(state: ClassState, pushed: pushed_context, before: AppContext | None) -> None:
-    try:
-        pushed.__exit__()
-    finally:
-        state.context = before
 
 
 class FlaskMixin(EngineMixin):
@@ -90,7 +81,11 @@ class FlaskMixin(EngineMixin):
             state.app, state.config = app, config_restored(app)
             if cls.app_scope == "class":
                 state.set("app", app)
-            engines = cls._dbt_push_and_ask(state, app, cls.enterClassContext)
+            if cls.push_app_context:
+                state.context_of_class = pushed_context(app)
+                state.context_of_test = pushed_context(app)
+            pushed = state.context_of_class
+            engines = cls._dbt_push_and_ask(state, app, pushed, cls.enterClassContext)
             state.engines = {**engines, **state.engines}
 
     @classmethod
@@ -124,13 +119,15 @@ class FlaskMixin(EngineMixin):
 
     @classmethod
     def _dbt_push_and_ask(
-        cls, state: ClassState, app: Flask, enter: Callable[..., Any]
+        cls,
+        state: ClassState,
+        app: Flask,
+        pushed: pushed_context | None,
+        enter: Callable[..., Any],
     ) -> dict[Key, Engine]:
         """Push an app context, if wanted, and ask the app's extension for its engines."""
-        if cls.push_app_context:
-            stack = enter(contextlib.ExitStack())
-            stack.callback(setattr, state, "context", state.context)
-            state.context = stack.enter_context(pushed_context(app))
+        if pushed is not None:
+            enter(pushed)
             engines = engines_of(app)
         else:
             # to its end: the schema may be migrations, whose env.py asks for the app
@@ -152,10 +149,9 @@ class FlaskMixin(EngineMixin):
         elif state.app is not None and state.config is not None:
             state.config.__enter__()
             undo.append(state.config.__exit__)
-            if self.push_app_context:
-                pushed, before = pushed_context(state.app), state.context
-                state.context = pushed.__enter__()
-                undo.append(functools.partial(_pop, state, pushed, before))
+            if (pushed := state.context_of_test) is not None:
+                pushed.__enter__()
+                undo.append(pushed.__exit__)
             else:
                 contexts = contexts_restored()
                 contexts.__enter__()
@@ -168,7 +164,8 @@ class FlaskMixin(EngineMixin):
             return entered
 
         app = self._dbt_make_app(state, find_create_app(type(self)), enter)
-        engines = self._dbt_push_and_ask(state, app, enter)
+        state.context_of_test = pushed_context(app) if self.push_app_context else None
+        engines = self._dbt_push_and_ask(state, app, state.context_of_test, enter)
         engines = {**state.engines, **engines} or {None: state.fixture.engine(None)}
         engine = engines.get(None)
         # past properties that users may have of these names

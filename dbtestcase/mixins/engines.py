@@ -15,7 +15,6 @@ from ..errors import AppError, DatabaseTestError, SetUpError
 from ..fixture import DatabaseFixture, DatabaseURLs
 from ..schemas import Schema
 from .attributes import (
-    awaits_tests,
     check_names,
     check_tests,
     check_values,
@@ -34,16 +33,6 @@ if TYPE_CHECKING:
     _Base = unittest.TestCase
 else:
     _Base = object
-
-
-def _call(test: unittest.TestCase, method: Callable[[], Any]) -> Any:
-    """Call a test method, and refuse a coroutine that a decorator has hidden until now."""
-    returned = method()
-    if returned is not None and inspect.iscoroutine(returned):
-        returned.close()
-        name = test.id().rpartition(".")[2]
-        raise never_awaited(type(test), f"{type(test).__name__}.{name}")
-    return returned
 
 
 class EngineMixin(_Base):
@@ -69,7 +58,8 @@ class EngineMixin(_Base):
 
     #: what holds the databases of the class
     _dbt_fixture_type: ClassVar[type[DatabaseFixture]] = DatabaseFixture
-    _dbt_awaits: ClassVar[bool] = False
+    # whether nobody but unittest and this class has a say in how a test method is called
+    _dbt_calls_tests: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a mixin to the right of ``TestCase``, where unittest would never run it.
@@ -77,8 +67,9 @@ class EngineMixin(_Base):
         :raises SetUpError: naming the class and the order that works.
         """
         super().__init_subclass__(**kwargs)
-        cls._dbt_awaits = awaits_tests(cls)
         order = cls.__mro__
+        callers = [base for base in order if "_callTestMethod" in vars(base)]
+        cls._dbt_calls_tests = callers[-2:] == [EngineMixin, unittest.TestCase]
         if unittest.TestCase not in order:
             return
         case = order.index(unittest.TestCase)
@@ -284,12 +275,23 @@ class EngineMixin(_Base):
     def _callTestMethod(self, method: Callable[[], Any]) -> None:
         """Note what the test method raises; the name is unittest's own."""
         try:
-            if not self._dbt_awaits:
-                method = functools.partial(_call, self, method)
+            if self._dbt_calls_tests:
+                returned = method()
+                if returned is None:
+                    return
+                self._dbt_refuse_coroutine(returned)
+                method = functools.wraps(method)(lambda: returned)  # unittest warns of it
             super()._callTestMethod(method)  # type: ignore[misc]
         except BaseException as error:
             self._dbt_told(error)
             raise
+
+    def _dbt_refuse_coroutine(self, returned: object) -> None:
+        """Refuse what an async test returns that a decorator has hidden until now."""
+        if inspect.iscoroutine(returned):
+            returned.close()
+            name = self.id().rpartition(".")[2]
+            raise never_awaited(type(self), f"{type(self).__name__}.{name}")
 
     def _dbt_told(self, error: BaseException) -> None:
         """Leave out of what the program swallowed what the test itself ends with."""

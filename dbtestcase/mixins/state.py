@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.ctx import AppContext
 
-    from ..flaskapp import config_restored
+    from ..flaskapp import config_restored, pushed_context
     from .engines import EngineMixin
 
 __all__ = ["STATE", "ClassState", "Given", "Undo", "declaring", "end_forgotten"]
@@ -41,7 +41,9 @@ class ClassState:
         #: what puts the app's config back after each test
         self.config: config_restored | None = None
         self.app_per_test = False
-        self.context: AppContext | None = None
+        # what pushes the app contexts of the class and of each test, where they are wanted
+        self.context_of_class: pushed_context | None = None
+        self.context_of_test: pushed_context | None = None
         self.engines: dict[Key, Engine] = {}
         self.session: Session | None = None
         self.data: ClassData | None = None
@@ -60,6 +62,14 @@ class ClassState:
             let_through=tuple(owner.let_through),
             reset_sequences=owner.reset_sequences,
         )
+
+    @property
+    def context(self) -> AppContext | None:
+        """The app context that was pushed last, and is there still."""
+        for pushed in (self.context_of_test, self.context_of_class):
+            if pushed is not None and pushed.context is not None:
+                return pushed.context
+        return None
 
     def _setting(self, key: Key) -> Setting:
         owner = self.owner
