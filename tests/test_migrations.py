@@ -338,6 +338,23 @@ class TestAlembicSchema(MigrationsTest):
         self.assertEqual(before[0], after[0])
         self.assertNotEqual(before[1], after[1])
 
+    def test_edited_between_two_runs(self) -> None:
+        """So it is from one process to the next: each builds once, and one template is left."""
+        log = self.logged()
+        path = self.migrations.path / "versions" / "a.py"
+        (self.folder / "test_it.py").write_text(SUITE.replace("\n    ", "\n"))
+        templates = []
+        for text in (path.read_text(), path.read_text().replace("up ", "UP ")):
+            path.write_text(text)
+            for _ in range(2):
+                code, output = self.project.run("unittest", "-q", DBTESTCASE_DATABASE="postgresql")
+                self.assertEqual((code, output.splitlines()[0]), (0, "a"), output)
+            database, template = self.ours()
+            self.assertEqual((database[1], template[1]), ("ready", "template"))
+            templates.append(template)
+        self.assertEqual(log.read_text(), "up UP ")
+        self.assertNotEqual(*templates)
+
     def test_another_target_keeps_its_template(self) -> None:
         """Templates of other targets are no older states, and stay."""
         self.migrations.chain("a", "b")
@@ -424,6 +441,10 @@ class TestAlembicSchema(MigrationsTest):
     def test_missing_files(self) -> None:
         """What is not there is named, and where it was looked for."""
         (self.folder / "empty").mkdir()
+        (self.folder / "odd").mkdir()
+        (self.folder / "odd" / "pyproject.toml").write_text(
+            '[tool.alembic]\nscript_location = "100 % odd"\n'
+        )
         (self.folder / "bare.ini").write_text("[alembic]\n")
         (self.folder / "broken.ini").write_text("script_location = x\n")
         start = f"relative paths start at the working directory, {self.folder}."
@@ -447,6 +468,11 @@ class TestAlembicSchema(MigrationsTest):
                 AlembicSchema("broken.ini"),
                 f"cannot read {self.folder}/broken.ini: File contains no section headers. file: "
                 f"'{self.folder}/broken.ini', line: 1 'script_location = x\\n'. Correct it.",
+            ),
+            (
+                AlembicSchema("odd"),
+                f"cannot read {self.folder}/odd/pyproject.toml: %o format: an integer is required, "
+                f"not dict. Correct it.",
             ),
             (
                 AlembicSchema("migrations", extra_files=["data.sql"]),

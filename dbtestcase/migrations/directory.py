@@ -253,7 +253,7 @@ def _settings(ini: Path) -> dict[str, Any]:
     if known is None or known[0] != state:
         try:
             known = _read[ini] = state, _parsed(ini)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             reason = " ".join(str(error).split())
             raise MigrationError(f"cannot read {ini}: {reason}. Correct it.") from error
     return known[1]
