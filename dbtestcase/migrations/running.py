@@ -90,14 +90,16 @@ class Migrator:
         """
         self._run(target, lambda heads: private.downgrade_steps(self.history.script, target, heads))
 
-    def step(self, script: Script, before: frozenset[objects.Found], *, up: bool) -> None:
-        """Run one revision up or down, which must be the next one.
+    def step(
+        self, *scripts: Script, up: bool, before: frozenset[objects.Found] | None = None
+    ) -> None:
+        """Run single revisions up or down, which must be the next ones.
 
-        :param before: what the database holds now.
-        :raises MigrationError: it failed.
+        :param before: what the database holds now, if that is known.
+        :raises MigrationError: one failed.
         """
-        step = private.single_step(self.history.script, script, up=up)
-        self._run(script.revision, lambda heads: [step], before=before)
+        steps = [private.single_step(self.history.script, each, up=up) for each in scripts]
+        self._run("the next revision", lambda heads: steps, before=before)
 
     def compare(self, metadata: object = None) -> tuple[list[Any], bool]:
         """Compare the database with the models, with the options that ``env.py`` gives.
