@@ -960,9 +960,12 @@ class TestMessages(SandboxTestCase):
             connection.exec_driver_sql("UPDATE item SET n = n + 1")
 
     def test_one_insert(self) -> None:
-        """One INSERT is 2 round trips beside class data, and 3 where the BEGIN is the test's."""
+        """One INSERT is 2 round trips: itself, and the test's end.
+
+        Where the driver cannot send the BEGIN of the test with it, that is a third.
+        """
         self.without_deferrable()
-        self.assertEqual(self.sent(self.write, data=False), 3)
+        self.assertEqual(self.sent(self.write, data=False), 2 if self.box.joins else 3)
         self.box.close()
         self.engine.dispose()
         self.assertEqual(self.sent(self.write, data=True), 2)

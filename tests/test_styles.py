@@ -15,6 +15,7 @@ import unittest
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
+from unittest import mock
 
 import psycopg2
 from sqlalchemy import Connection, MetaData, create_engine, delete, insert, select
@@ -22,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from dbtestcase import DatabaseTestCase, embedded
 from dbtestcase.errors import DatabaseTestWarning, SandboxConflict
+from dbtestcase.sandbox.postgresql import visitors
 
 from .apps import kinds, styles
 from .support import Content, connect_past_sqlalchemy, look, look_through, no_settings, run
@@ -235,6 +237,8 @@ class Sandboxed:
         cls.enterClassContext(no_settings())
         cls.enterClassContext(warnings.catch_warnings())
         warnings.simplefilter("error", DatabaseTestWarning)
+        # or the judge may come before the end of a test that was quick
+        cls.enterClassContext(mock.patch.multiple(visitors, CONNECTING=0, PATIENCE=0))
         super().setUpClass()
         cls.judged = {key: cls.database_urls[key] for key in cls.bind_keys()}
         # closed before the class ends, which ends strangers

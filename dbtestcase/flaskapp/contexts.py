@@ -54,23 +54,25 @@ class pushed_context:
         self._app, self._flask = app, flask
 
     def __enter__(self) -> AppContext:
-        self._request = _current_request(self._flask)
+        flask = self._flask
+        self._request = _current_request(flask) if flask.has_request_context() else None
         context = self._app.app_context()
         context.push()
         self.context = context
         return context
 
     def __exit__(self, *exception: object) -> None:
-        context = self.context
+        flask, context = self._flask, self.context
         if context is None:
             return
         try:
-            try:
-                _pop_down_to(self._flask, self._request, context)
-            finally:
-                context.pop()
+            if flask.has_request_context() or _current_app(flask) is not context:
+                _pop_down_to(flask, self._request, context)
         finally:
-            self.context = None
+            try:
+                context.pop()
+            finally:
+                self.context = None
 
 
 def _pop_down_to(flask: Any, request: Any, app: Any) -> None:
@@ -135,7 +137,7 @@ class config_restored:
     def __enter__(self) -> None:
         if not self._is_as_saved():
             self._config = config = self._app.config
-            self._keys, self._values = list(config), list(config.values())
+            self._keys, self._values = [*config], [*config.values()]
             self._contents = _contents(self._values)
 
     def __exit__(self, *exception: object) -> None:
@@ -156,7 +158,7 @@ class config_restored:
         config = self._app.config
         if (
             config is not self._config
-            or list(config) != self._keys
+            or [*config] != self._keys
             or not all(map(operator.is_, config.values(), self._values))
         ):
             return False

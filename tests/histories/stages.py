@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 import warnings
@@ -16,6 +17,7 @@ from dbtestcase import embedded
 from dbtestcase.engines import redirect
 from dbtestcase.errors import UncommittedDataWarning
 from dbtestcase.sandbox import Sandbox, open_sandbox
+from dbtestcase.sandbox.postgresql import visitors
 from dbtestcase.sandbox.texts import split
 
 from . import postgresql
@@ -183,6 +185,9 @@ class SandboxStage(Stage):
     def __init__(self, url: URL, driver: Driver, *, class_data: bool) -> None:
         super().__init__(url, driver)
         self.sandbox: Sandbox = open_sandbox(url, owner="Histories", reset_sequences=True)
+        self.sandbox.watched = True
+        # however slow the machine is, nobody else connects
+        visitors.CONNECTING = visitors.PATIENCE = math.inf
         self._undo = [redirect(engine, self.sandbox) for engine in self.engines]
         self._looking = sa.create_engine(url, poolclass=sa.NullPool)
         self._undo.append(redirect(self._looking, self.sandbox))
@@ -197,6 +202,14 @@ class SandboxStage(Stage):
     def prepare(self, engine: sa.Engine) -> None:
         """Do what a program does with its engine."""
 
+    def quick_test(self) -> None:
+        """Play a test whose end may wait for the first statement of the history."""
+        self.sandbox.begin_test()
+        with self._looking.connect() as connection:
+            connection.execute(sa.text("INSERT INTO item (name) VALUES ('of a quick test')"))
+            self.sandbox.closing()
+        self.sandbox.end_test()
+
     def content(self) -> Any:
         """Give what a new connection of the sandbox finds."""
         with self._looking.connect() as connection:
@@ -205,6 +218,7 @@ class SandboxStage(Stage):
     @contextlib.contextmanager
     def test(self) -> Iterator[None]:
         """A test of the sandbox, which a history is played in."""
+        self.quick_test()
         self.sandbox.begin_test()
         try:
             yield

@@ -6,6 +6,7 @@ from .edits import body, swap
 from .rules import rule
 
 SANDBOX = "sandbox.sqlite.sandbox:SQLiteSandbox"
+LIFETIME = "sandbox.sqlite.lifetime:SQLiteLifetime"
 CONNECTION = "sandbox.sqlite.connections:VirtualConnection"
 WIRE = "sandbox.sqlite.wire:SQLiteWire"
 PRAGMAS = "sandbox.sqlite.pragmas:Pragmas"
@@ -181,13 +182,13 @@ RULES = [
     rule(
         "sqlite 11a",
         "What is in memory is there again afterwards.",
-        body(f"{SANDBOX}.taking", "yield"),
+        body(f"{LIFETIME}.taking", "yield"),
         sqlite3="sqlite.TestSandboxed.test_shared_memory",
     ),
     rule(
         "sqlite 11b",
         "A private database in memory is copied.",
-        swap(f"{SANDBOX}.opened", "if self._snapshot is not None:", "if False:"),
+        swap(f"{LIFETIME}.opened", "if self._snapshot is not None:", "if False:"),
         sqlite3="sqlite.TestSandboxed.test_static_pool",
     ),
 ]

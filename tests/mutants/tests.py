@@ -7,7 +7,10 @@ from .rules import rule
 
 BASE = "sandbox.base:Sandbox"
 LIFETIME = "sandbox.postgresql.lifetime:PostgreSQLLifetime"
-SQLITE = "sandbox.sqlite.sandbox:SQLiteSandbox"
+SQLITE = "sandbox.sqlite.lifetime:SQLiteLifetime"
+POSTGRESQL = "sandbox.postgresql.sandbox:PostgreSQLSandbox"
+VISITORS = "sandbox.postgresql.visitors:Visitors"
+CURSORS = "sandbox.psycopg2_driver.cursors"
 SEQUENCES = "sandbox.postgresql.sequences:Sequences"
 FIXTURE = "fixture:DatabaseFixture"
 
@@ -71,13 +74,118 @@ RULES = [
         postgresql="sandbox.TestLife.test_between_tests",
         sqlite3="sqlite.TestPhases.test_between_tests",
     ),
+    # -- the end of a test that waits for the first statement of the next
+    rule(
+        "end 1",
+        "It waits only where nobody else can be connected.",
+        body(f"{VISITORS}.can_have_come", "return False"),
+        psycopg2="lifetime.TestMessages.test_somebody_is_connected",
+    ),
+    rule(
+        "end 2",
+        "And where nobody is asked who connects, it does not wait either.",
+        swap(f"{VISITORS}.can_have_come", "not self.question", "False"),
+        psycopg2="lifetime.TestMessages.test_database_of_somebody_else",
+    ),
+    rule(
+        "end 3",
+        "Nor where the test may have locked more than rows.",
+        swap(
+            f"{POSTGRESQL}._claim",
+            "self.touched, self._only_plain = True, False",
+            "self.touched = True",
+        ),
+        psycopg2="lifetime.TestLocks.test_other_than_rows",
+    ),
+    rule(
+        "end 4",
+        "A statement that shows the text of its message is sent alone …",
+        body("sandbox.postgresql.catalogue:Catalogue.may_tell_message", "return self.facts.tells"),
+        psycopg2="lifetime.TestText.test_named_by_the_statement",
+    ),
+    rule(
+        "end 5",
+        "… and so is every one where the schema may show it.",
+        swap(
+            "sandbox.postgresql.catalogue:Catalogue.may_tell_message",
+            "facts.tells\n            or not self._known",
+            "not self._known",
+        ),
+        psycopg2="lifetime.TestText.test_read_by_the_schema",
+    ),
+    rule(
+        "end 6",
+        "Where the two fail as one message, they are sent one by one.",
+        swap(f"{LIFETIME}._send_with_end", "if not self.alive:\n                raise", "raise"),
+        psycopg2="lifetime.TestErrors.test_equal",
+    ),
+    rule(
+        "end 7",
+        "What undoes a failed one depends on whether a transaction is open.",
+        swap(
+            f"{LIFETIME}._send_with_end",
+            "end.apart[-1:] if self._real_state() is State.IDLE else end.apart",
+            "end.apart",
+        ),
+        psycopg2="lifetime.TestErrors.test_only_the_begin",
+    ),
+    rule(
+        "end 8",
+        "What was not sent goes on waiting.",
+        swap(
+            f"{LIFETIME}._send_with_end",
+            "self._wire.pending[:0], self._end = end.together, end",
+            "pass",
+        ),
+        psycopg2="lifetime.TestErrors.test_not_sent",
+    ),
+    rule(
+        "end 9",
+        "Putting sequences back is no work of the next test.",
+        swap(f"{LIFETIME}._end_outer", '[*restore, "ROLLBACK"]', '["ROLLBACK", *restore]'),
+        psycopg2="lifetime.TestNextTest.test_nothing_written",
+    ),
+    rule(
+        "end 10",
+        "What turns out to have been committed fails the test, whatever the program caught.",
+        swap(f"{LIFETIME}._rewind", "if escape is not None:", "if False:"),
+        psycopg2="lifetime.TestErrors.test_escape",
+    ),
+    rule(
+        "end 11",
+        "A cursor class of the program's is given its own statement only.",
+        swap(f"{CURSORS}:guarded", "factory.execute is Cursor.execute", "True"),
+        psycopg2="lifetime.TestText.test_cursor_classes",
+    ),
+    rule(
+        "end 12",
+        "A cursor tells the program's statement only.",
+        body(f"{CURSORS}:GuardedCursor.query", "return super().query"),
+        psycopg2="lifetime.TestText.test_cursor",
+    ),
+    rule(
+        "end 13",
+        "What is sent twice gives its notices once.",
+        swap(
+            f"{CURSORS}:GuardedCursor._send",
+            "kept, real.notices = real.notices, []",
+            "kept, real.notices = [], real.notices",
+        ),
+        psycopg2="lifetime.TestText.test_notices",
+    ),
+    rule(
+        "end 14",
+        "When somebody may have come it waits no longer.",
+        swap(f"{LIFETIME}.visited", "self._send_end()", "pass"),
+        psycopg2="lifetime.TestMessages.test_slow_test_without_a_statement",
+    ),
     # -- escape
     rule(
         "escape 1",
         "At a test's end the outer transaction must still be the one that was begun.",
         swap(
             f"{LIFETIME}._rewind_test",
-            "if begun and self._real_state() is State.IDLE:",
+            "if begun and state is State.IDLE:",
             "if False:",
         ),
         swap(
@@ -91,7 +199,11 @@ RULES = [
     rule(
         "escape 2",
         "If another was begun meanwhile, our savepoint is not there.",
-        swap(f"{LIFETIME}._rewind_test", "raise self._escaped() from error", "pass"),
+        swap(
+            f"{LIFETIME}._send_ours",
+            "self._escape = self._escaped()\n            raise self._escape from error",
+            "return []",
+        ),
         postgresql="sandbox.TestEscape.test_noticed_by_the_savepoint",
     ),
     rule(

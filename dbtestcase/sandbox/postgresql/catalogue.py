@@ -35,7 +35,8 @@ WITH suspect AS (
          CASE WHEN l.lanname IN ('sql', 'plpgsql')
               THEN p.prosrc ~* '\\m(create|alter|drop|execute)\\M'
               ELSE l.lanname NOT IN ('c', 'internal') END AS changes_schema,
-         p.prosrc = '' OR p.prosrc ~* '\\m(delete|merge|truncate|call|do)\\M' AS deletes
+         p.prosrc = '' OR p.prosrc ~* '\\m(delete|merge|truncate|call|do)\\M' AS deletes,
+         p.prosrc = '' OR p.prosrc ~* 'current_query|pg_stat_(get_)?activity' AS tells
     FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l ON l.oid = p.prolang
    WHERE p.oid >= 16384
      AND NOT (l.lanname IN ('c', 'internal') AND p.provolatile <> 'v' AND p.prokind = 'f'))
@@ -53,6 +54,18 @@ SELECT 'deletes', name, false FROM suspect WHERE changes_schema OR deletes OR na
 UNION ALL
 SELECT 'deletes', relname, false FROM pg_catalog.pg_class
  WHERE oid >= 16384 AND (relkind = 'p' OR (relkind = 'r' AND relhasrules))
+UNION ALL
+SELECT 'tells', '', false
+ WHERE EXISTS (SELECT FROM suspect WHERE tells)
+    OR EXISTS (SELECT FROM (SELECT adbin FROM pg_catalog.pg_attrdef
+                            UNION ALL SELECT conbin FROM pg_catalog.pg_constraint
+                            UNION ALL SELECT tgqual FROM pg_catalog.pg_trigger
+                            UNION ALL SELECT polqual FROM pg_catalog.pg_policy
+                            UNION ALL SELECT polwithcheck FROM pg_catalog.pg_policy
+                            UNION ALL SELECT ev_action FROM pg_catalog.pg_rewrite
+                                       WHERE oid >= 16384 AND rulename <> '_RETURN') e (tree)
+                WHERE tree::text ~ format(':funcid %s\\M',
+                                          'pg_catalog.current_query()'::regprocedure::oid))
 UNION ALL
 SELECT 'check', pg_get_constraintdef(oid), false FROM pg_catalog.pg_constraint
  WHERE contypid >= 16384
@@ -99,6 +112,8 @@ _HARMLESS = {
     "uuidv4",
     "uuidv7",
 }
+# Where the texts of messages are read; current_query() is among the suspects.
+_ACTIVITY = {"pg_stat_activity", "pg_stat_get_activity"}
 #: Words of the names that _SERVERS gives, by the server's version.
 _servers: dict[int, frozenset[str]] = {}
 
@@ -117,6 +132,8 @@ class _Facts:
     :param hidden: whether an operator or a cast, say, calls what no text names.
     :param deletes: whether something in the database deletes rows that no text speaks of: a
         function, a rule, a row that moves to another partition.
+    :param tells: whether something in the database may read the text of the present message: a
+        trigger that keeps an audit, a default.
     """
 
     deferrable: tuple[tuple[str, bool], ...] = ()
@@ -126,6 +143,7 @@ class _Facts:
     unasked: bool = False
     hidden: bool = False
     deletes: bool = False
+    tells: bool = False
 
 
 class Catalogue:
@@ -184,7 +202,7 @@ class Catalogue:
         suspects, natives = set(self._servers_words()), set()
         deferrable, expressions = [], []
         triggers: list[str] = []
-        unsteady = unasked = hidden = deletes = False
+        unsteady = unasked = hidden = deletes = tells = False
         for kind, name, flag in rows:
             if kind == "deferrable":
                 deferrable.append((name, flag))
@@ -192,6 +210,8 @@ class Catalogue:
                 expressions.append(name)
             elif kind == "deletes":
                 deletes = True
+            elif kind == "tells":
+                tells = True
             elif kind == "trigger":
                 triggers.append(name)
                 unasked |= flag
@@ -214,6 +234,7 @@ class Catalogue:
             unasked,
             hidden,
             deletes,
+            tells,
         )
         self._known = True
 
@@ -270,6 +291,16 @@ class Catalogue:
     def may_delete(self, statement: Statement) -> bool:
         """Whether *statement* may delete rows, as far as is known without asking."""
         return statement.may_delete or self.facts.deletes or not self._known
+
+    def may_tell_message(self, statement: Statement) -> bool:
+        """Whether the program may read in what text *statement* was sent to the server."""
+        facts, words = self.facts, statement.words
+        return (
+            facts.tells
+            or not self._known
+            or not facts.suspects.isdisjoint(words)
+            or not _ACTIVITY.isdisjoint(words)
+        )
 
     @property
     def nothing_deferrable(self) -> bool:

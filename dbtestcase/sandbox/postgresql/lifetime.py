@@ -1,7 +1,9 @@
 """The life of a sandbox on PostgreSQL: its connection, its outer transaction, its tests.
 
 Each test ends with one message: it undoes what the test did, puts sequences back, and opens what
-the next test plays in.
+the next test plays in. Where a test was over before anybody else can have connected, nobody waits
+for what it locked, and its end waits for the first statement of the next test. The two are then
+one message, and so is a test of one statement.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import URL
 
@@ -17,6 +20,7 @@ from ..backends import State
 from ..base import Phase, Sandbox
 from ..places import place
 from ..segments import SegmentStack
+from ..statements import Statement
 from .advisory import AdvisoryLocks
 from .catalogue import Catalogue
 from .locks import TableLocks
@@ -33,6 +37,18 @@ __all__ = ["PostgreSQLLifetime"]
 __unittest = True  # its frames are left out of tracebacks
 
 
+class _End(NamedTuple):
+    """What ends a test, and begins the next, and has not been sent or not been answered.
+
+    :param together: its statements, in an order in which one of the program's can follow them.
+    :param apart: the messages that do the same after that has failed. Where no transaction is
+        open the last of them is enough.
+    """
+
+    together: list[str]
+    apart: list[str]
+
+
 class PostgreSQLLifetime(Sandbox):
     """What a sandbox does between statements: opening, setting up, ending tests, closing.
 
@@ -41,11 +57,13 @@ class PostgreSQLLifetime(Sandbox):
 
     #: whether the driver begins a transaction before the first statement on a new connection
     driver_begins = True
+    #: whether the driver can send a statement in one message with what ends the test before
+    joins = False
 
     def __init__(
         self, url: URL, *, owner: str = "sandboxed()", reset_sequences: bool = True
     ) -> None:
-        self._wire = PostgreSQLWire(self._send)
+        self._wire = PostgreSQLWire(self._send_ours)
         super().__init__(url, owner=owner)
         self._reset_sequences = reset_sequences
         self._sequences = Sequences(self._wire.ask, url.database)
@@ -63,6 +81,10 @@ class PostgreSQLLifetime(Sandbox):
         self._visitors = Visitors(self._send)
         #: whether the message that ended the test has asked for visitors, or need not
         self._looked = False
+        #: whether the statements of the test were such as lock nothing but rows
+        self._only_plain = True
+        self._end: _End | None = None
+        self._escape: EscapeError | None = None
         self._renew()
 
     def _new_stack(self) -> SegmentStack:
@@ -114,6 +136,17 @@ class PostgreSQLLifetime(Sandbox):
         """The way to the database."""
         return self._wire
 
+    def _send_ours(self, text: str) -> Rows:
+        end, self._end = self._end, None
+        try:
+            return self._send(text)
+        except self.driver_error as error:
+            if end is None or self.sqlstate(error) not in ("3B001", "25P01"):
+                raise
+            # the end of the test before may have waited until now
+            self._escape = self._escaped()
+            raise self._escape from error
+
     def flush(self) -> None:
         """Send what waits for the next message."""
         self.touched = True
@@ -125,6 +158,7 @@ class PostgreSQLLifetime(Sandbox):
         """Get to know a new real connection."""
         self._connected, self.made_at = True, place()
         self._wire.pending.clear()
+        self._end = self._escape = None
         self._settings.forget()
         self._temporary.clear()
         self._prepared.clear()
@@ -170,29 +204,36 @@ class PostgreSQLLifetime(Sandbox):
         if self._reset_sequences:
             self._remember_sequences(for_good=self.shared)
         if not self.shared:
-            self._end_outer("")
+            self._end_outer([])
             return
         self.stack.keep()
         self._renew()
         self.stack.begin(savepoint=True)
         self._neighbours.take_baseline()
 
-    def _end_outer(self, restore: str) -> None:
-        """End a test's own outer transaction; the next begins with its first statement."""
+    def _end_outer(self, restore: list[str], *, waits: bool = False) -> None:
+        """End a test's own outer transaction; the next begins with its first statement.
+
+        :param waits: whether the end may wait for that.
+        """
         pending = self._wire.pending
-        pending.append("ROLLBACK")
-        if self._advisory.used:
-            pending.append(self._release_advisory())
-        if restore:
-            pending.append(restore)
-        if sent_off := self._sequences.send_off():
-            pending.append(sent_off)
-        self._end_message()
+        send_off = self._sequences.send_off()
+        if waits and not send_off:
+            # in one message the sequences come first: what stands between ROLLBACK and BEGIN
+            # would be of the new transaction, which has written then
+            pending += [*restore, "ROLLBACK"]
+        else:
+            pending.append("ROLLBACK")
+            if self._advisory.used:
+                pending.append(self._release_advisory())
+            pending += [*restore, *send_off]
+            self._end_message()
         self._settings.in_force = {}
         # the stack and what is beside it go on as good as new
         self._neighbours.forget()
         pending.append("BEGIN")
         self.stack.begin(savepoint=False)
+        self._end = _End(pending.copy(), ["; ".join(["ROLLBACK", *restore]), "BEGIN"])
 
     def _release_advisory(self) -> str:
         used, self._advisory.used = self._advisory.used, False
@@ -201,6 +242,7 @@ class PostgreSQLLifetime(Sandbox):
     def _rewind_test(self) -> None:
         begun = not self._wire.pending or "BEGIN" not in self._wire.pending
         self._wire.pending.clear()
+        self._end = None
         if self._temporary.any or self._temporary.kept:
             self._temporary.test_rolled_back()
         if self._prepared.any:
@@ -209,28 +251,96 @@ class PostgreSQLLifetime(Sandbox):
         if self.catalogue.changed:
             self.catalogue.rolled_back()
         restore = self._sequences.restore()
-        if begun and self._real_state() is State.IDLE:
+        state = self._real_state()
+        if begun and state is State.IDLE:
             raise self._escaped()
+        waits = begun and state is State.ACTIVE and self._end_may_wait()
+        self._only_plain = self._looked = True
         if not self.shared:
-            self._end_outer(restore)
+            self._end_outer(restore, waits=waits)
             return
         self.stack.rewind()
         self._settings.in_force = {}
         if self._advisory.used:
             self._wire.queue(self._release_advisory())
-        if restore:
-            self._wire.pending.append(restore)
-        try:
+        self._wire.pending += restore
+        self._end = _End(self._wire.pending.copy(), ["; ".join(self._wire.pending)])
+        if not waits:
             self._end_message()
-        except self.driver_error as error:
-            if self.sqlstate(error) not in ("3B001", "25P01"):
+
+    def _end_may_wait(self) -> bool:
+        """Whether nobody else can miss the end of the test before the next one begins.
+
+        A test that ends while a lock of its is awaited must say so at once. Else whoever awaits
+        it waits for a test that may never come.
+        """
+        visitors = self._visitors
+        return (
+            self.joins
+            and self._only_plain
+            and not visitors.can_have_come(self.began)
+            and not visitors.due(self.began)
+        )
+
+    def _joins_end(self, statement: Statement) -> bool:
+        """Whether *statement* may be sent in one message with the end of the test before."""
+        end = self._end
+        return (
+            end is not None
+            and end.together == self._wire.pending
+            and not self.catalogue.may_tell_message(statement)
+        )
+
+    def _send_with_end(self, call: Callable[[str], Any]) -> Any:
+        """Send a statement behind the end of the test before, in one message.
+
+        :param call: sends the statement behind the text that it is given.
+        """
+        end, self._end = self._end, None
+        assert end is not None
+        self._wire.pending.clear()
+        try:
+            return call("; ".join([*end.together, ""]))
+        except self.driver_error:
+            if not self.alive:
                 raise
-            raise self._escaped() from error
+        except BaseException:
+            # it may not have been sent; and that it was sent twice is seen by nobody
+            self._wire.pending[:0], self._end = end.together, end
+            raise
+        # Which of them failed, and where in its text, the server tells only where they come one
+        # by one. All is as it was, for the end of a test goes back to what the class began with.
+        for message in end.apart[-1:] if self._real_state() is State.IDLE else end.apart:
+            self._end = end
+            self._wire.ask(message)
+        return call("")
+
+    def _send_end(self) -> None:
+        """Send the end of the test before, if it waits still, and not yet the next one's BEGIN."""
+        end, pending = self._end, self._wire.pending
+        if end is None or end.together != pending or pending == ["BEGIN"]:
+            return
+        pending.clear()
+        self._wire.ask(end.apart[0])
+        if not self.shared:
+            pending.append("BEGIN")
+            self._end = _End(["BEGIN"], end.apart)
+
+    def _rewind(self) -> None:
+        """Undo the test.
+
+        :raises EscapeError: something was really committed, as was seen now or earlier.
+        """
+        try:
+            super()._rewind()
+        finally:
+            escape, self._escape = self._escape, None
+        if escape is not None:
+            raise escape
 
     def _end_message(self) -> None:
         """Send what waits, and with it ask who else is connected, if that is due."""
         visitors = self._visitors
-        self._looked = True
         if visitors.due(self.began):
             visitors.answer(self._wire.ask(visitors.question))
         else:
@@ -243,6 +353,7 @@ class PostgreSQLLifetime(Sandbox):
         if not looked and visitors.due(since):
             with self.lock:
                 if self.alive:
+                    self._send_end()  # who has come should not wait for it
                     if self._real_state() is State.FAILED:
                         self._wire.flush()  # what undoes the failure waits
                     visitors.answer(self._send(visitors.question))

@@ -112,10 +112,12 @@ class PostgreSQLSandbox(PostgreSQLLifetime):
         call: Callable[[], Any],
         *,
         values_only: bool = False,
+        behind: Callable[[str], Any] | None = None,
     ) -> Any:
         """Send one statement of *backend* by *call*, so that it sees what it would see alone.
 
         :param values_only: whether the parameters are values, and bring no SQL of their own.
+        :param behind: sends it behind another text in one message, where the driver can.
         :raises SandboxConflict: where one connection cannot show what several would.
         """
         only_reads = values_only and self.catalogue.only_reads(statement)
@@ -127,7 +129,9 @@ class PostgreSQLSandbox(PostgreSQLLifetime):
             and not self._temporary.any
             and not self.catalogue.may_change_by(statement, values_only=values_only)
         ):
-            return self._run_alone(backend, call, only_reads=only_reads, statement=statement)
+            return self._run_alone(
+                backend, call, behind, only_reads=only_reads, statement=statement
+            )
         if backend.alone:
             self._require_transaction(statement)
         self.wait_for_threads(backend, statement)
@@ -186,7 +190,13 @@ class PostgreSQLSandbox(PostgreSQLLifetime):
         return result
 
     def _run_alone(
-        self, backend: Backend, call: Callable[[], Any], *, only_reads: bool, statement: Statement
+        self,
+        backend: Backend,
+        call: Callable[[], Any],
+        behind: Callable[[str], Any] | None,
+        *,
+        only_reads: bool,
+        statement: Statement,
     ) -> Any:
         """Do what :meth:`run` does for nearly every statement of nearly every test.
 
@@ -205,10 +215,14 @@ class PostgreSQLSandbox(PostgreSQLLifetime):
         self.touched = True
         segment = stack.claim(backend, only_reads=only_reads)
         self._neighbours.stale = True
-        if self._wire.pending:
-            self._wire.flush()
         try:
-            result = call()
+            if not self._wire.pending:
+                result = call()
+            elif behind is not None and self._joins_end(statement):
+                result = self._send_with_end(behind)
+            else:
+                self._wire.flush()
+                result = call()
         except BaseException as error:
             self._failed(backend, statement, [], error, guarded=False)
             raise
@@ -240,7 +254,7 @@ class PostgreSQLSandbox(PostgreSQLLifetime):
             raise
 
     def _claim(self, backend: Backend, *, only_reads: bool = False) -> Segment:
-        self.touched = True
+        self.touched, self._only_plain = True, False
         segment = self.stack.claim(backend, only_reads=only_reads)
         self._settings.bring(backend)
         return segment

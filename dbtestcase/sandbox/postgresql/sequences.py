@@ -108,10 +108,10 @@ class Sequences:
         self._short = f"SELECT {rows} {_WHERE_READ_AND_MOVED if counted else _WHERE_MOVED}"
         self._send_off = counted and can_send_off and not for_good
 
-    def send_off(self) -> str:
+    def send_off(self) -> list[str]:
         """Give what lets the server forget that we looked, once it is in no transaction."""
         asked, self._send_off = self._send_off, False
-        return "SELECT pg_stat_force_next_flush()" if asked else ""
+        return ["SELECT pg_stat_force_next_flush()"] if asked else []
 
     def define(self) -> str:
         """Give what keeps the short form of :attr:`statement` on the server, to be sent once."""
@@ -135,10 +135,10 @@ class Sequences:
             # one that was never used looks as before after setval(…, false)
             self._was_set = True
 
-    def restore(self) -> str:
-        """Give what puts them back at the end of a test; empty where there are none."""
+    def restore(self) -> list[str]:
+        """Give the statements that put them back at the end of a test."""
         if self.statement and self._prepared and not (self._was_set or self._others_prepared):
-            return f"EXECUTE {_PREPARED}"
+            return [f"EXECUTE {_PREPARED}"]
         parts = [self._everything if self._was_set else ""]
         if self._others_prepared:
             # they would outlive the test, whose next run prepares them again
@@ -149,7 +149,7 @@ class Sequences:
                 parts.append(self.define())
             parts.append(f"EXECUTE {_PREPARED}")
         self._was_set = self._others_prepared = False
-        return "; ".join(part for part in parts if part)
+        return [part for part in parts if part]
 
     def _warn(self, refused: list[str]) -> None:
         names = ", ".join(refused[:5]) + (" and others" if len(refused) > 5 else "")

@@ -76,6 +76,15 @@ class Visitors:
         self._asked = time.monotonic()
         self.somebody = self._stay or rows[0][0] != self._known
 
+    def can_have_come(self, since: float) -> bool:
+        """Whether somebody else may be connected.
+
+        :param since: when the test began. Nobody was there when it did, as far as is known.
+        """
+        return (
+            not self.question or self.somebody or time.monotonic() - since >= CONNECTING
+        )
+
     def due(self, since: float) -> bool:
         """Whether it is worth asking again.
 

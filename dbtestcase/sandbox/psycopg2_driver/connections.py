@@ -117,10 +117,12 @@ class VirtualConnection:
         *,
         values_only: bool = False,
         statement: Statement | None = None,
+        behind: Callable[[str], Any] | None = None,
     ) -> Any:
         """Run one statement of *cursor*.
 
         :param values_only: whether the parameters are values, and bring no SQL of their own.
+        :param behind: sends it behind another text in one message.
         :param statement: what *text* is, where that was asked already.
         """
         sandbox = self.sandbox
@@ -145,7 +147,9 @@ class VirtualConnection:
             if statement.plain and backend.state is State.ACTIVE:
                 # what backend.execute() comes to
                 sandbox.write_hints += statement.writes
-                return sandbox.run(backend, statement, text, call, values_only=values_only)
+                return sandbox.run(
+                    backend, statement, text, call, values_only=values_only, behind=behind
+                )
             result = backend.execute(text, call, values_only=values_only, statement=statement)
             if statement.control is not None and (
                 cursor.description is not None or cursor.rowcount != -1

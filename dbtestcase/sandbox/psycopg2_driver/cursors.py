@@ -7,7 +7,7 @@ import decimal
 import functools
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg2
 from psycopg2 import extensions
@@ -58,6 +58,10 @@ class GuardedCursor:
     virtual: VirtualConnection
     #: the virtual connection, but the real one to psycopg2.sql, which quotes for it
     connection: Any = None
+    #: whether nobody but the driver sees the text on its way to the server
+    _is_drivers: ClassVar[bool]
+    #: what the last statement was sent behind, and the program must not see
+    _before = b""
 
     def execute(self, query: Any, vars: Any = None) -> Any:
         """Execute *query*, or play it where it steers the transaction."""
@@ -79,7 +83,8 @@ class GuardedCursor:
         return self.virtual.run(
             self,
             query,
-            functools.partial(super().execute, sent, vars),  # type: ignore[misc]
+            call := functools.partial(self._send, sent, vars),
+            behind=call if self._is_drivers else None,
             values_only=(
                 # else it does not matter what the parameters are
                 statement.may_only_read or self.virtual.sandbox.catalogue.facts.unsteady
@@ -87,6 +92,27 @@ class GuardedCursor:
             and are_values(vars),
             statement=None if statement.shows_isolation else statement,
         )
+
+    def _send(self, query: str, vars: Any, before: str = "") -> Any:
+        if not before:
+            return super().execute(query, vars)  # type: ignore[misc]
+        self._before = before.encode()
+        real = self.virtual.real
+        kept, real.notices = real.notices, []
+        try:
+            result = super().execute(before + query, vars)  # type: ignore[misc]
+            # not after an error, for then the statement is sent again, and brings them again
+            for notice in real.notices:
+                kept.append(notice)
+            return result
+        finally:
+            real.notices = kept
+
+    @property
+    def query(self) -> bytes | None:
+        """The text that was sent last, as the program gave it."""
+        sent: bytes | None = super().query  # type: ignore[misc]
+        return sent.removeprefix(self._before) if sent and self._before else sent
 
     def executemany(self, query: Any, vars_list: Iterable[Any]) -> Any:
         """Execute *query* once for each of *vars_list*."""
@@ -176,7 +202,6 @@ class GuardedNamedCursor(GuardedCursor):
 
     name: str
     withhold: bool
-    query: bytes | None
     _gone = False
     _executed = False
     _transaction: tuple[int, int]
@@ -261,4 +286,5 @@ class GuardedNamedCursor(GuardedCursor):
 def guarded(factory: Any, named: bool) -> Any:
     """Make the class of guarded cursors from the one that the program asked for."""
     guard = GuardedNamedCursor if named else GuardedCursor
-    return type(factory.__name__, (guard, factory), {})
+    drivers = factory.execute is Cursor.execute
+    return type(factory.__name__, (guard, factory), {"_is_drivers": drivers})

@@ -34,6 +34,7 @@ class Psycopg2Sandbox(ConnectingSandbox):
     """A sandbox whose engines use psycopg2."""
 
     driver_error = psycopg2.Error
+    joins = True
     #: what is registered on the real connection for reading values, by type
     types: Types
     _own_cursor: Any = None
