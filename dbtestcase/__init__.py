@@ -1,11 +1,12 @@
 """Base classes of ``unittest`` for programs on SQLAlchemy, above all Flask apps on PostgreSQL."""
 
-from .cases import DatabaseTestCase, requires
+from .cases import DatabaseTestCase, MigrationTestCase, requires
 from .errors import (
     AppError,
     DatabaseTestError,
     DatabaseTestWarning,
     EscapeError,
+    MigrationError,
     MissingExtraError,
     SandboxConflict,
     SchemaError,
@@ -19,12 +20,20 @@ from .errors import (
     UnexpectedQueryError,
     UnsafeDatabaseError,
 )
-from .mixins import ConnectionStubMixin, EngineMixin, FlaskMixin, SandboxMixin
+from .migrations import AlembicSchema, migrated
+from .mixins import (
+    ConnectionStubMixin,
+    EngineMixin,
+    FlaskMixin,
+    MigrationMixin,
+    SandboxMixin,
+)
 from .sandbox import sandboxed
 from .schemas import MetadataSchema, SQLSchema
 from .stubs import ConnectionStub, stub_connection
 
 __all__ = [
+    "AlembicSchema",
     "AppError",
     "ConnectionStub",
     "ConnectionStubMixin",
@@ -35,6 +44,9 @@ __all__ = [
     "EscapeError",
     "FlaskMixin",
     "MetadataSchema",
+    "MigrationError",
+    "MigrationMixin",
+    "MigrationTestCase",
     "MissingExtraError",
     "SQLSchema",
     "SandboxConflict",
@@ -49,6 +61,7 @@ __all__ = [
     "UncommittedDataWarning",
     "UnexpectedQueryError",
     "UnsafeDatabaseError",
+    "migrated",
     "requires",
     "sandboxed",
     "stub_connection",

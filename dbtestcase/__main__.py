@@ -75,7 +75,7 @@ def clean(options: argparse.Namespace) -> None:
     dropped = databases.clean(setting, templates_too=options.all)
     for name in dropped:
         print(f"dropped {name}")
-    if setting.kind not in (Kind.EMBEDDED, Kind.SERVER):
+    if not dropped and setting.kind not in (Kind.EMBEDDED, Kind.SERVER):
         print(f"nothing to drop: {setting} ({setting.origin}) is no server with databases of ours")
     elif not dropped:
         print("nothing to drop")

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .mixins import EngineMixin, FlaskMixin, SandboxMixin
+from .mixins.migrationtests import MigrationTestsMixin
 from .mixins.state import declaring
 from .settings import choose
 
-__all__ = ["DatabaseTestCase", "requires"]
+__all__ = ["DatabaseTestCase", "MigrationTestCase", "requires"]
 
 __unittest = True  # its frames are left out of tracebacks
 
@@ -46,6 +47,49 @@ class DatabaseTestCase(SandboxMixin, FlaskMixin, EngineMixin, unittest.TestCase)
     ``push_app_context``, ``reset_sequences``; each is explained at the mixin that has it.
     Given to the tests: ``database_url``, ``database_urls``, ``app``, ``client``, ``engine``,
     ``engines``, ``session``.
+    """
+
+
+class MigrationTestCase(MigrationTestsMixin, FlaskMixin, EngineMixin, unittest.TestCase):
+    """Tests of the migrations themselves, which a subclass inherits by saying where they are.
+
+    .. code-block:: python
+
+        class MigrationsTest(MigrationTestCase):
+            migrations = "migrations"
+
+            @classmethod
+            def create_app(cls):
+                return create_app({"SQLALCHEMY_DATABASE_URI": cls.database_url})
+
+            def before_3f2a(self, connection):
+                connection.execute(text("INSERT INTO person (name) VALUES ('Ada Lovelace')"))
+
+            def after_3f2a(self, connection):
+                self.assertEqual(connection.scalar(text("SELECT surname FROM person")), "Lovelace")
+
+    ``test_single_head``
+        There is one head.
+    ``test_no_stray_files``
+        No revision file lies where Alembic does not look for it.
+    ``test_base_to_head``
+        An empty database can be upgraded.
+    ``test_each_revision``
+        Each revision goes up, down and up again, and what its downgrade leaves, or does not bring
+        back, is named. Each step is a subtest. ``before_REVISION(connection)`` is called before
+        the first of them, to put rows in, and ``after_REVISION(connection)`` after it, to check
+        them; what is no letter or digit in a revision id is ``_`` there.
+    ``test_downgrade_leaves_nothing``
+        After the way from base to the heads and back the database is empty.
+    ``test_models_match``
+        The models describe what the migrations make, with the options that ``env.py`` gives.
+
+    A test of these that is set to ``None``, such as ``test_models_match = None``, is left out.
+    Each test has an empty database of its own, in which it really commits; that wants databases
+    that the library makes, so no URL with the name of one. ``create_app`` is needed where
+    ``env.py`` asks for the app, as the one of Flask-Migrate does.
+
+    Attributes to set: ``migrations``, ``metadata``, ``database``, ``let_through``.
     """
 
 

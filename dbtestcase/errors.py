@@ -9,6 +9,7 @@
         ├── UnsafeDatabaseError      refused: it might be a database that holds real data
         ├── ServerError              the server cannot be reached, started or used
         ├── SchemaError              the schema could not be built
+        │   └── MigrationError       a migration failed, or the migrations do not fit together
         ├── AppError                 ``create_app`` or ``create_engine`` gave nothing usable
         ├── SetUpError               the test class itself is put together wrongly
         ├── TestDataError            what ``setUpTestData`` left cannot be given to a test
@@ -36,6 +37,7 @@ __all__ = [
     "DatabaseTestError",
     "DatabaseTestWarning",
     "EscapeError",
+    "MigrationError",
     "MissingExtraError",
     "SandboxConflict",
     "SchemaError",
@@ -88,6 +90,13 @@ class ServerError(DatabaseTestError):
 
 class SchemaError(DatabaseTestError):
     """The schema could not be built."""
+
+
+class MigrationError(SchemaError):
+    """A migration failed, or migrations and database do not fit together.
+
+    Its text names the revision and its file, and says in what state the database is left.
+    """
 
 
 class AppError(DatabaseTestError):

@@ -22,8 +22,8 @@ from sqlalchemy.engine import Dialect, Engine
 from sqlalchemy.orm import Session
 
 from .databases import Lease, explain, lease
-from .databases.base import build
-from .engines import PRIVATE, UNKNOWN, Door, Key, engine_for, redirect
+from .databases.base import build, lineage_of
+from .engines import PRIVATE, UNKNOWN, ConnectionSource, Door, Key, engine_for, redirect
 from .errors import DatabaseTestWarning, EscapeError
 from .sandbox import Phase, Sandbox, messages, open_sandbox, uncommitted
 from .sandbox.places import last_line, place
@@ -161,7 +161,11 @@ class DatabaseFixture:
         self._leases[key] = held
         return held.url.render_as_string(hide_password=False)
 
-    def _source(self, key: Key, engine: Engine) -> Sandbox:
+    def lease_of(self, key: Key) -> Lease | None:
+        """Give the database of a bind, once its URL was asked for."""
+        return self._leases.get(key)
+
+    def _source(self, key: Key, engine: Engine) -> ConnectionSource:
         """Give what an engine that means *key* is to be connected to: the first contact."""
         self.urls[key]
         held = self._leases[key]
@@ -271,7 +275,10 @@ class DatabaseFixture:
 
     @staticmethod
     def _fingerprint(schema: Schema | None, held: Lease) -> str | None:
-        return None if schema is None else schema.fingerprint(held.url.get_backend_name())
+        if schema is None:
+            return None
+        # files are the same while a class runs, so there is no need to look at 200 of them again
+        return lineage_of(schema) or schema.fingerprint(held.url.get_backend_name())
 
     @contextlib.contextmanager
     def _own_connection(self, sandbox: Sandbox) -> Iterator[sa.Connection]:
@@ -284,6 +291,12 @@ class DatabaseFixture:
                 yield connection
         finally:
             undo()
+
+    @contextlib.contextmanager
+    def private_connection(self, key: Key) -> Iterator[sa.Connection]:
+        """Give a connection of the library's own to a database that was contacted already."""
+        with self._own_connection(self.sandboxes[key]) as connection:
+            yield connection
 
     def explain(self, error: BaseException) -> BaseException | None:
         """Give an error of ours for one of the database, where its cause can be told."""

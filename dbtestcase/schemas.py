@@ -33,7 +33,12 @@ AS_IT_STANDS = {"no_parameters": True}
 
 @runtime_checkable
 class Schema(Protocol):
-    """What a database can be filled with."""
+    """What a database can be filled with.
+
+    Two attributes may be there besides. ``lineage``, a text: of templates that have it in common
+    only the latest is kept. ``in_place``, true where the schema is to be built in the database
+    itself each time, instead of being copied from a template.
+    """
 
     def fingerprint(self, server_version: str) -> str:
         """Sum up all that :meth:`build` will do.

@@ -39,6 +39,7 @@ from dbtestcase.sandbox.places import Place, place, trail
 from dbtestcase.settings import choose
 
 from .support import no_settings, run
+from .texts import unexplained, untested, unused
 from .twins import TwinTestCase
 
 PACKAGE = Path(__file__).parents[1] / "dbtestcase"
@@ -1415,26 +1416,6 @@ class TestPlace(unittest.TestCase):
         self.assertEqual(outcome, [("an unknown place", "an unknown place")])
 
 
-# -- that nothing is left out ----------------------------------------------------------------------
-
-
-def pieces(node: ast.AST) -> Iterator[str]:
-    """Give the literal pieces of all strings in *node*."""
-    for each in ast.walk(node):
-        # those of an f-string are among its parts
-        if isinstance(each, ast.Constant) and isinstance(each.value, str):
-            yield each.value
-
-
-def is_text(function: ast.FunctionDef) -> bool:
-    return function.returns is not None and ast.unparse(function.returns) == "str"
-
-
-def without_docstring(function: ast.FunctionDef) -> ast.Module:
-    body = function.body[1:] if ast.get_docstring(function) else function.body
-    return ast.Module(body=body, type_ignores=[])
-
-
 class TestSetUpTestData(unittest.TestCase):
     """What ``setUpTestData`` has not committed is told, though its session is closed."""
 
@@ -1551,20 +1532,13 @@ class TestRealConnections(unittest.TestCase):
         )
 
 
+# -- that nothing is left out ----------------------------------------------------------------------
+
+
 class TestTexts(unittest.TestCase):
     def test_every_text_is_tested(self) -> None:
         """Each piece of each text stands in a test of this module, word for word."""
-        source = "\0".join(pieces(ast.parse(Path(__file__).read_text("utf-8"))))
-        missing = []
-        for path in TEXTS:
-            for function in ast.parse(path.read_text("utf-8")).body:
-                if isinstance(function, ast.FunctionDef) and is_text(function):
-                    missing += [
-                        f"{path.relative_to(PACKAGE)}: {function.name}: {piece}"
-                        for piece in pieces(without_docstring(function))
-                        if len(piece) > 12 and piece not in source
-                    ]
-        self.assertEqual(missing, [])
+        self.assertEqual([each for path in TEXTS for each in untested(path, Path(__file__))], [])
 
     def test_texts_are_in_their_modules(self) -> None:
         """Whoever raises a conflict, or warns, takes its text from there and says it as it is."""
@@ -1590,34 +1564,11 @@ class TestTexts(unittest.TestCase):
 
     def test_every_text_is_explained(self) -> None:
         """Whoever pastes the text of a conflict or warning into a search finds it in the FAQ."""
-        faq = (PACKAGE.parent / "README.rst").read_text("utf-8").partition("\nFAQ\n")[2]
-        faq = " ".join(faq.split())
-        missing = []
-        for path in TEXTS:
-            for function in ast.parse(path.read_text("utf-8")).body:
-                if isinstance(function, ast.FunctionDef) and is_text(function):
-                    # enough of a piece to find it by
-                    found = [
-                        piece.strip(' "`.')[:28]
-                        for piece in pieces(without_docstring(function))
-                        if len(piece) > 12
-                    ]
-                    if found and not any(piece in faq for piece in found):
-                        missing.append(f"{path.relative_to(PACKAGE)}: {function.name}")
-        self.assertEqual(missing, [])
+        self.assertEqual([each for path in TEXTS for each in unexplained(path)], [])
 
     def test_every_text_is_used(self) -> None:
         """No text is left that nobody prints."""
-        source = "\n".join(
-            path.read_text("utf-8") for path in PACKAGE.rglob("*.py") if path not in TEXTS
-        )
-        names = [
-            function.name
-            for path in TEXTS
-            for function in ast.parse(path.read_text("utf-8")).body
-            if isinstance(function, ast.FunctionDef) and not function.name.startswith("_")
-        ]
-        self.assertEqual([name for name in names if f".{name}(" not in source], [])
+        self.assertEqual([each for path in TEXTS for each in unused(path)], [])
 
 
 del EveryKind  # it is run for each kind of database

@@ -72,5 +72,32 @@ class TestChooseDatabase(unittest.TestCase):
         )
 
 
+class TestMigrations(unittest.TestCase):
+    def test_databases(self) -> None:
+        """The example's tests pass on each kind of database, and give no warning."""
+        for database in ("sqlite", "postgresql+psycopg"):
+            run = subprocess.run(
+                [
+                    *(sys.executable, "-W", "error", "-m", "unittest", "discover"),
+                    *("-s", "examples/migrations", "-t", "."),
+                ],
+                cwd=ROOT,
+                env={**os.environ, "DBTESTCASE_DATABASE": database},
+                capture_output=True,
+                text=True,
+            )
+            with self.subTest(database):
+                self.assertEqual(run.returncode, 0, run.stderr)
+                self.assertIn("Ran 12 tests", run.stderr)
+
+    def test_env_is_as_it_was_made(self) -> None:
+        """The env.py is the one of Flask-Migrate, letter for letter."""
+        import flask_migrate
+
+        template = Path(flask_migrate.__file__).parent / "templates" / "flask" / "env.py"
+        ours = ROOT / "examples" / "migrations" / "migrations" / "env.py"
+        self.assertEqual(ours.read_text("utf-8"), template.read_text("utf-8"))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -24,6 +24,7 @@ LAYERS = (
     {"embedded", "schemas", "queries", "stubs"},
     {"databases", "engines"},
     {"sandbox", "testdata", "flaskapp"},
+    {"migrations"},
     {"fixture"},
     {"mixins"},
     {"cases"},
@@ -33,6 +34,7 @@ LAYERS = (
 #: The one module that may import each of these, and only where it is needed.
 LAZY = {
     "alchemical": "flaskapp",
+    "alembic": "migrations",
     "flask": "flaskapp",
     "flask_sqlalchemy": "flaskapp",
     "flask_sqlalchemy_lite": "flaskapp",
@@ -43,7 +45,7 @@ LAZY = {
 LAZY_PACKAGES = {"psycopg": "sandbox/psycopg_driver"}
 
 #: The modules for what other libraries may change at any time.
-PRIVATE = {"engines/private.py", "sandbox/psycopg_driver/private.py"}
+PRIVATE = {"engines/private.py", "migrations/private.py", "sandbox/psycopg_driver/private.py"}
 
 #: Names with an underscore that their libraries document.
 DOCUMENTED = {"_fields", "_get_current_object", "_getframe", "_parents"}

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import itertools
 import os
+import tempfile
 import unittest
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -133,6 +135,30 @@ class TestLongRuns(PerformanceTest):
                 self.assertEqual(len(case.times), 20)
                 self.assertEqual(sorted(figures), ["first", "last"])
                 self.assertEqual(look(lease(choose("postgresql")).url).rows, {})
+
+
+class TestMigrations(PerformanceTest):
+    def test_suite(self) -> None:
+        """Runs of the suite note each class, and later ones are compared with ones without."""
+        import examples.performance.migrations as migrations
+
+        for name, number in {"REVISIONS": 8, "CLASSES": 2, "LATER": 1}.items():
+            self.addCleanup(setattr, migrations, name, getattr(migrations, name))
+            setattr(migrations, name, number)
+        with tempfile.TemporaryDirectory() as name:
+            directory = Path(name)
+            migrations.write_project(directory, "t0008")
+            figures = migrations.measure(directory, "sqlite")
+        self.assertEqual(
+            {figure: len(seconds) for figure, seconds in figures.items()},
+            {
+                "first class of the first run": 1,
+                "a further class": 2,
+                "first class of a later run": 1,
+                "later run, to its first test": 1,
+                "the same without migrations": 1,
+            },
+        )
 
 
 class TestRoundTrips(PerformanceTest):

@@ -103,9 +103,13 @@ def clean(
     :returns: the names of what was dropped.
     """
     dropped: list[str] = []
+    project = project or project_name()
+    if setting.kind is Kind.MEMORY and templates_too:
+        from . import snapshots
+
+        return snapshots.drop_all(project)
     if setting.kind not in (Kind.EMBEDDED, Kind.SERVER):
         return dropped
-    project = project or project_name()
     lock = _admin(setting)
     try:
         lock.begin()

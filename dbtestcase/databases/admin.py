@@ -101,6 +101,8 @@ class Mark:
     :ivar token: of this lease; it differs as soon as anybody else had the database.
     :ivar holder: who uses it or used it last, in words.
     :ivar used: when it was last taken or given back, in milliseconds since 1970.
+    :ivar lineage: what schemas have in common that are states of the same files, see
+        :func:`.base.lineage_of`.
     """
 
     project: str
@@ -109,6 +111,7 @@ class Mark:
     token: str
     holder: str
     used: int
+    lineage: str = ""
 
     def __str__(self) -> str:
         return json.dumps({"dbtestcase": 1, **asdict(self)})

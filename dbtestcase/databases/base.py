@@ -11,12 +11,21 @@ from collections.abc import Callable, Iterator
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, Pool
 
 from ..errors import DatabaseTestError, MissingExtraError, SchemaError
 from ..schemas import Schema
 
-__all__ = ["Lease", "build", "causes", "explain", "private_engine", "wait_for"]
+__all__ = [
+    "Lease",
+    "build",
+    "causes",
+    "explain",
+    "is_in_place",
+    "lineage_of",
+    "private_engine",
+    "wait_for",
+]
 
 
 class Lease(abc.ABC):
@@ -104,11 +113,11 @@ class Lease(abc.ABC):
         """Give the database back. It may be called twice."""
 
 
-def private_engine(url: URL, origin: str) -> sa.Engine:
+def private_engine(url: URL, origin: str, pool: type[Pool] = NullPool) -> sa.Engine:
     """Make an engine of the library's own; the option says so to all who watch engines."""
     try:
         return sa.create_engine(
-            url, poolclass=NullPool, execution_options={"dbtestcase_private": True}
+            url, poolclass=pool, execution_options={"dbtestcase_private": True}
         )
     except (ImportError, NoSuchModuleError) as error:
         third = url.drivername.endswith("+psycopg")
@@ -117,6 +126,20 @@ def private_engine(url: URL, origin: str) -> sa.Engine:
             f'"{url.drivername}" ({origin}) needs a driver that is not installed: {error}. '
             f'Install it with: pip install "{package}"'
         ) from error
+
+
+def lineage_of(schema: Schema | None) -> str:
+    """Tell which schemas are states of the same files, of which only the latest is of use.
+
+    :returns: the schema's ``lineage``, which may be left out; then it is empty, and every template
+        is kept until there are too many.
+    """
+    return str(getattr(schema, "lineage", ""))
+
+
+def is_in_place(schema: Schema | None) -> bool:
+    """Whether a schema is to be built in the database itself, and not copied from a template."""
+    return bool(getattr(schema, "in_place", False))
 
 
 def build(schema: Schema, connection: sa.Connection, lease: Lease) -> None:

@@ -20,7 +20,7 @@ from ..errors import EscapeError, SchemaError, ServerError
 from ..schemas import Schema, digest
 from . import templates
 from .admin import Admin, Mark, Refused, identifier, literal, place
-from .base import Lease, wait_for
+from .base import Lease, build, is_in_place, lineage_of, private_engine, wait_for
 from .endings import at_rest, at_work, to_its_end
 from .leftovers import ESCAPE, LOOK, TIDY
 from .rights import missing_right
@@ -116,7 +116,8 @@ class OwnDatabase(Lease):
         try:
             self._role = str(lock.value("SELECT current_user"))
             wanted = self._fingerprint(schema) if schema is not None else None
-            for name, known in self._candidates(lock, wanted):
+            lineage = lineage_of(schema)
+            for name, known in self._candidates(lock, wanted, lineage):
                 if self._try(lock, name, known):
                     return
         except Refused as error:
@@ -126,7 +127,9 @@ class OwnDatabase(Lease):
                 f"{error}. Look into the server's log."
             ) from error
 
-    def _candidates(self, lock: Admin, wanted: str | None) -> Iterator[tuple[str, bool]]:
+    def _candidates(
+        self, lock: Admin, wanted: str | None, lineage: str
+    ) -> Iterator[tuple[str, bool]]:
         """Name databases in the order of preference, each with whether it exists."""
         rows = templates.databases(lock, self._prefix)
         marks = {
@@ -141,7 +144,9 @@ class OwnDatabase(Lease):
         fitting = [name for name in ready if wanted is None or marks[name].schema == wanted]
         others = [name for name in ready if name not in fitting]
         unknown = [name for name in by_age if name not in ready]
-        for name in [*reversed(fitting), *unknown]:
+        # nobody will ask for what they hold any more
+        outdated = [name for name in others if lineage and marks[name].lineage == lineage]
+        for name in [*reversed(fitting), *unknown, *outdated]:
             yield name, True
         if len(others) >= KEPT:
             for name in others:
@@ -167,7 +172,7 @@ class OwnDatabase(Lease):
         if mark is not None:
             # It must outlive a kill, so it is committed. That frees the lock: it is taken again,
             # and the token tells whether somebody was quicker.
-            mine = replace(mine, schema=mark.schema)
+            mine = replace(mine, schema=mark.schema, lineage=mark.lineage)
             self._comment(lock, name, mine)
             lock.run("COMMIT")
             lock.begin()
@@ -230,10 +235,13 @@ class OwnDatabase(Lease):
         if self._content != wanted:
             assert self._lock is not None
             self._content = None
-            templates.clone(
-                self._lock, self._name, replace(self._mark, schema=wanted), schema, wanted, self
-            )
-            self._mark = replace(self._mark, schema=wanted)
+            self._mark = replace(self._mark, schema=wanted, lineage=lineage_of(schema))
+            in_place = schema if is_in_place(schema) else None
+            copied = None if in_place else schema
+            templates.clone(self._lock, self._name, self._mark, copied, wanted, self)
+            if in_place is not None:
+                with private_engine(self.url, self._origin).begin() as connection:
+                    build(in_place, connection, self)
             self._content = wanted
             self._begin_class(self._lock)
         return True

@@ -14,7 +14,7 @@ from sqlalchemy.engine import URL
 
 from ..errors import EscapeError, ServerError
 from ..schemas import Schema, digest
-from .base import Lease, build, private_engine, wait_for
+from .base import Lease, build, is_in_place, lineage_of, private_engine, wait_for
 
 __all__ = ["MemoryDatabase", "SQLiteFile"]
 
@@ -63,12 +63,16 @@ class MemoryDatabase(Lease):
         )
 
     def prepare(self, schema: Schema | None) -> bool:
-        wanted = schema.fingerprint(VERSION) if schema is not None else digest("empty")
+        copied = None if is_in_place(schema) else schema
+        wanted = copied.fingerprint(VERSION) if copied is not None else digest("empty")
         snapshot = self._snapshots.get(wanted)
         if snapshot is None:
-            snapshot = self._build(wanted, schema)
+            snapshot = self._build(wanted, copied)
             self._snapshots[wanted] = snapshot
         self._copy(snapshot)
+        if schema is not None and copied is None:
+            with private_engine(self.url, self._origin).begin() as connection:
+                build(schema, connection, self)
         self._version = self._data_version()
         return True
 
@@ -118,13 +122,22 @@ class MemoryDatabase(Lease):
     def _build(self, wanted: str, schema: Schema | None) -> sqlite3.Connection:
         url = self._url(f"{str(self.url.database).removeprefix('file:/')}_{wanted}")
         snapshot = self._connect(url)
-        if schema is not None:
-            try:
-                with private_engine(url, self._origin).begin() as connection:
-                    build(schema, connection, self)
-            except BaseException:
-                snapshot.close()
-                raise
+        if schema is None:
+            return snapshot
+        lineage = lineage_of(schema)
+        if lineage:
+            from . import snapshots
+
+            if snapshots.fetch(snapshot, lineage, wanted):
+                return snapshot
+        try:
+            with private_engine(url, self._origin).begin() as connection:
+                build(schema, connection, self)
+        except BaseException:
+            snapshot.close()
+            raise
+        if lineage:
+            snapshots.keep(snapshot, lineage, wanted)
         return snapshot
 
     def check(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ..errors import ServerError
 from ..schemas import Schema
 from .admin import Admin, Mark, Refused, identifier, literal
-from .base import Lease, build, private_engine
+from .base import Lease, build, lineage_of, private_engine
 
 __all__ = ["KEPT", "STRANGERS_PATIENCE", "clone", "databases", "drop", "sweep"]
 
@@ -86,6 +86,7 @@ def clone(
     :param schema: builds the template where there is none; ``None`` for an empty database.
     :param fingerprint: of the template.
     """
+    lineage = lineage_of(schema)
     with workbench(lock) as work:
         if schema is None:
             _put(work, name, mark, None)
@@ -100,12 +101,12 @@ def clone(
                     _put(work, name, mark, template)
                     # Not each time: the comment waits for the clones that others make of it.
                     if all(at is None or at.used < Mark.now() - 60_000 for _, at in found):
-                        _touch(work, template, mark, fingerprint)
+                        _touch(work, template, mark, fingerprint, lineage)
                     return
             with lock.briefly(template):
                 if not exists(work, template):
                     _build(work, template, mark, schema, fingerprint, lease)
-            _tidy(lock, work, mark.project, template)
+            _tidy(lock, work, mark.project, template, lineage)
         raise ServerError(
             f'the template "{template}" on {work.place} ({work.origin}) cannot be used: it is '
             "dropped as soon as it is built, or another role owns it. Look for another run of "
@@ -153,7 +154,7 @@ def _build(
         engine = private_engine(work.url.set(database=new), work.origin)
         with engine.begin() as connection:
             build(schema, connection, lease)
-        _touch(work, new, mark, fingerprint)
+        _touch(work, new, mark, fingerprint, lineage_of(schema))
         work.run(f"ALTER DATABASE {identifier(new)} IS_TEMPLATE true ALLOW_CONNECTIONS false")
         # Last, as from here on it is used.
         work.run(f"ALTER DATABASE {identifier(new)} RENAME TO {identifier(template)}")
@@ -162,19 +163,21 @@ def _build(
         raise
 
 
-def _touch(work: Admin, template: str, mark: Mark, fingerprint: str) -> None:
-    used = Mark(mark.project, "template", fingerprint, "", mark.holder, Mark.now())
+def _touch(work: Admin, template: str, mark: Mark, fingerprint: str, lineage: str) -> None:
+    used = Mark(mark.project, "template", fingerprint, "", mark.holder, Mark.now(), lineage)
     work.run(f"COMMENT ON DATABASE {identifier(template)} IS {literal(str(used))}")
 
 
-def _tidy(lock: Admin, work: Admin, project: str, current: str) -> None:
-    """Drop the templates that were not used for longest, and what was left half-built."""
+def _tidy(lock: Admin, work: Admin, project: str, current: str, lineage: str) -> None:
+    """Drop what is out of date, what was not used for longest, and what was left half-built."""
     mine = [
-        (mark.used, name)
+        (mark.used, name, mark.lineage)
         for name, mark in databases(work, PREFIX)
         if mark is not None and mark.project == project and name != current
     ]
-    for _, name in sorted(mine, reverse=True)[KEPT - 1 :]:
+    outdated = [name for _, name, other in mine if lineage and other == lineage]
+    others = sorted(((used, name) for used, name, _ in mine if name not in outdated), reverse=True)
+    for name in [*outdated, *(name for _, name in others[KEPT - 1 :])]:
         drop_unused(lock, work, name)
     sweep(lock, work)
 

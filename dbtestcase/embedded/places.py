@@ -25,7 +25,7 @@ from ..errors import MissingExtraError, ServerError
 if sys.platform != "win32":
     import pwd
 
-__all__ = ["PORT", "Place", "Wheel", "find_place"]
+__all__ = ["PORT", "Place", "Wheel", "cache_directory", "find_place", "make_directories"]
 
 PORT = 5432  # no more than a part of the socket's name; PGPORT would change it in libpq
 _SOCKET = f".s.PGSQL.{PORT}"
@@ -89,7 +89,7 @@ class Place:
         :raises ServerError: where it cannot be made, or others are in the way.
         """
         try:
-            _make_directories(self.base, 0o755 if self.foreign else 0o700)
+            make_directories(self.base, 0o755 if self.foreign else 0o700)
             owner = self.base.lstat().st_uid
         except OSError as error:
             raise ServerError(
@@ -197,7 +197,7 @@ def find_place() -> Place:
         ) from error
     # Both versions: a cluster belongs to the binaries that made it.
     name = f"postgresql-{wheel.version}-{wheel.release}-{account.pw_name}"
-    return Place(wheel, _cache(uid == 0) / name, account.pw_uid, account.pw_gid, account.pw_name)
+    return Place(wheel, cache_directory() / name, account.pw_uid, account.pw_gid, account.pw_name)
 
 
 def _find_wheel() -> Wheel:
@@ -225,11 +225,15 @@ def _find_wheel() -> Wheel:
     return Wheel(install, ".".join(map(str, number)), release)
 
 
-def _cache(root: bool) -> Path:
+def cache_directory() -> Path:
+    """Return where this user's data lie; it need not be made yet.
+
+    :raises ServerError: the user has no home directory.
+    """
     named = os.environ.get("DBTESTCASE_CACHE_DIR")
     if named:
         return Path(named).absolute()
-    if root:
+    if os.geteuid() == 0:
         return Path("/var/cache/dbtestcase")  # other users cannot pass root's home
     try:
         home = Path.home()
@@ -244,7 +248,8 @@ def _cache(root: bool) -> Path:
     return (xdg if xdg.is_absolute() else home / ".cache") / "dbtestcase"
 
 
-def _make_directories(path: Path, mode: int) -> None:
+def make_directories(path: Path, mode: int) -> None:
+    """Make a directory and those above it, each with this mode, where they are missing."""
     for missing in reversed([each for each in (path, *path.parents) if not each.exists()]):
         with contextlib.suppress(FileExistsError):  # made by another process just now
             missing.mkdir()

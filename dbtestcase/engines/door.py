@@ -340,6 +340,11 @@ class Door:
         self.sessions.add(weakref.ref(session))
 
 
+def is_let_through(engine: Engine) -> bool:
+    """Whether the test class that runs lets the engine's database through."""
+    return _open is not None and bool(place_of_engine(engine).names & _open._let_through)
+
+
 def _run_all(doing: str, calls: Iterable[Callable[[], object]]) -> None:
     """Call all, whatever fails, and then raise what did."""
     errors: list[BaseException] = []

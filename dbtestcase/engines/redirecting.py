@@ -10,11 +10,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import event
-from sqlalchemy.engine import Dialect, Engine
+from sqlalchemy.engine import Connection, Dialect, Engine
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
@@ -27,6 +27,9 @@ __all__ = ["ConnectionSource", "redirect"]
 __unittest = True  # unittest leaves this module's frames out of tracebacks
 
 Answer = Callable[[Dialect, list[Any], dict[str, Any]], object]
+
+#: What is in ``connection.info`` where a redirected engine has made the connection.
+_REDIRECTED = "dbtestcase_redirected"
 
 
 class ConnectionSource(Protocol):
@@ -187,16 +190,27 @@ def redirection_of(pool: Pool) -> Redirection | None:
     return creator if isinstance(creator, Redirection) else None
 
 
+def is_redirected(connection: Connection) -> bool:
+    """Whether the connection was made by a redirected engine; others of that engine may be real."""
+    return _REDIRECTED in connection.info
+
+
 def place_of_engine(engine: Engine) -> Place:
     """Tell where the engine would lead, were it not redirected; contacts nothing."""
+    return place_of(engine.dialect, engine.url, arguments_of(engine))
+
+
+def arguments_of(engine: Engine) -> tuple[Sequence[Any], MutableMapping[str, Any]] | None:
+    """Tell with what the engine would call its driver, were it not redirected; None if unknown."""
     creator: private.Creator = private.creator_of(engine.pool)
     if isinstance(creator, Redirection):
         creator = creator._creator
     if not private.is_standard(creator):
-        return place_of(engine.dialect, engine.url)
+        return None
     # the engine's own creator puts URL and connect_args together; the answer keeps it from more
     with _listening, answering(lambda dialect, cargs, cparams: (cargs, cparams)):
-        return place_of(engine.dialect, engine.url, creator())
+        arguments: tuple[Sequence[Any], MutableMapping[str, Any]] = creator()
+    return arguments
 
 
 def _put_virtual(dbapi_connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -205,6 +219,7 @@ def _put_virtual(dbapi_connection: DBAPIConnection, record: ConnectionPoolEntry)
     if redirection is not None:
         virtual = redirection.source.virtual(dbapi_connection)
         record.dbapi_connection = virtual  # type: ignore[misc]
+        record.info[_REDIRECTED] = True
 
 
 # -- the listener on the Engine class ------------------------------------------------------------

@@ -27,6 +27,7 @@ then makes and pops its own, as it does on a server.
 from .contexts import config_restored, contexts_restored, in_context, pushed_context
 from .extensions import (
     current_engines,
+    current_extension,
     current_metadatas,
     engines_of,
     expire_gently,
@@ -40,6 +41,7 @@ __all__ = [
     "config_restored",
     "contexts_restored",
     "current_engines",
+    "current_extension",
     "current_metadatas",
     "engines_of",
     "expire_gently",

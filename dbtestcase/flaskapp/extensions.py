@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "current_engines",
+    "current_extension",
     "current_metadatas",
     "engines_of",
     "expire_gently",
@@ -88,6 +89,15 @@ def current_metadatas(app: Flask | None) -> dict[str | None, MetaData]:
     """
     app = app or _current_app()
     return {} if app is None else metadatas_of(app)
+
+
+def current_extension(name: str) -> Any:
+    """Return what an extension has left in the app whose context is pushed; None if there is none.
+
+    :param name: its key in ``app.extensions``.
+    """
+    app = _current_app()
+    return None if app is None else app.extensions.get(name)
 
 
 def current_engines() -> dict[str | None, Engine]:

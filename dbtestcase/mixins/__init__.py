@@ -4,6 +4,7 @@
 
     EngineMixin    a leased database, its engines, and their disposal
     FlaskMixin     the app, its client and contexts, requests as in production
+    MigrationMixin the database upgraded before the class, and downgraded after it
     SandboxMixin   every test is undone, class data are new for each
 
     ConnectionStubMixin    scripted connections, with no database at all
@@ -19,7 +20,14 @@ needs is kept in one object per class, :class:`ClassState`, and never read from 
 
 from .app import FlaskMixin
 from .engines import EngineMixin
+from .migrations import MigrationMixin
 from .sandbox import SandboxMixin
 from .stubs import ConnectionStubMixin
 
-__all__ = ["ConnectionStubMixin", "EngineMixin", "FlaskMixin", "SandboxMixin"]
+__all__ = [
+    "ConnectionStubMixin",
+    "EngineMixin",
+    "FlaskMixin",
+    "MigrationMixin",
+    "SandboxMixin",
+]

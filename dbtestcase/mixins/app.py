@@ -130,8 +130,11 @@ class FlaskMixin(EngineMixin):
             enter(pushed)
             engines = engines_of(app)
         else:
+            # to its end: the schema may be migrations, whose env.py asks for the app
             with app.app_context():
                 engines = engines_of(app)
+                state.fixture.add_engines(engines)
+            return engines
         state.fixture.add_engines(engines)
         return engines
 

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Engine
 
 from ..engines import Key
 from ..errors import AppError, DatabaseTestError, SetUpError
-from ..fixture import DatabaseURLs
+from ..fixture import DatabaseFixture, DatabaseURLs
 from ..schemas import Schema
 from .attributes import (
     check_names,
@@ -56,6 +56,8 @@ class EngineMixin(_Base):
     engine: Engine
     engines: dict[str | None, Engine]
 
+    #: what holds the databases of the class
+    _dbt_fixture_type: ClassVar[type[DatabaseFixture]] = DatabaseFixture
     # whether nobody but unittest and this class has a say in how a test method is called
     _dbt_calls_tests: ClassVar[bool] = False
 
@@ -184,6 +186,11 @@ class EngineMixin(_Base):
                     f"{cls.__name__}.schema is {what}, which is no schema. Write "
                     f"MetadataSchema(Base.metadata), or SQLSchema with the paths of SQL files."
                 )
+
+    @classmethod
+    def _dbt_schema(cls, state: ClassState) -> Any:
+        """Give what the user says that fills the databases."""
+        return cls.schema
 
     @classmethod
     def _dbt_add_made_engines(cls, state: ClassState) -> None:

@@ -12,7 +12,6 @@ from sqlalchemy.engine import Engine
 from sqlalchemy.orm import Session
 
 from ..engines import Key
-from ..fixture import DatabaseFixture
 from ..schemas import MetadataSchema, Schema
 from ..settings import Setting, choose
 from ..testdata import ClassData
@@ -55,7 +54,7 @@ class ClassState:
         self.data_lost = False
         global _latest
         _latest = self
-        self.fixture = DatabaseFixture(
+        self.fixture = owner._dbt_fixture_type(
             owner.__name__,
             setting=self._setting,
             schema=self._schema,
@@ -78,7 +77,7 @@ class ClassState:
         return choose(declared, declared_by=declaring(owner, "database"), bind=key)
 
     def _schema(self, key: Key) -> tuple[Schema | None, bool]:
-        named = self.owner.schema
+        named = self.owner._dbt_schema(self)
         if isinstance(named, Mapping):
             named = cast("Mapping[str | None, Schema]", named).get(key)
         if named is not None:

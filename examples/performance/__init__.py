@@ -6,6 +6,7 @@
     python -m examples.performance --quick      fewer rounds
     python -m examples.performance.cold_start   what the first test waits for
     python -m examples.performance.sequences    what putting sequences back costs
+    python -m examples.performance.migrations   what 200 migrations cost a suite
 
 .. code-block:: text
 

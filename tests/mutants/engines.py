@@ -48,7 +48,7 @@ RULES = [
     rule(
         "engines 1f",
         "Where it leads is what the dialect would give to the driver, connect_args included.",
-        swap("engines.redirecting:place_of_engine", ", creator())", ")"),
+        swap("engines.redirecting:place_of_engine", ", arguments_of(engine))", ")"),
         each="engines.TestDoor.test_connect_args_decide",
     ),
     rule(
