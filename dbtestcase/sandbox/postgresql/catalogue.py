@@ -27,13 +27,14 @@ __all__ = ["Catalogue"]
 
 # What was there before anybody used the server has lower numbers (FirstNormalObjectId). Functions
 # in C that are declared STABLE or IMMUTABLE are believed; in other languages such a function may
-# still call one that writes.
+# still call one that writes. RESTART IDENTITY gives a sequence a new file, as ALTER does, which a
+# rollback takes back.
 _USERS = """
 WITH suspect AS (
   SELECT p.oid, p.proname::text AS name,
          l.lanname IN ('c', 'internal') AS native,
          CASE WHEN l.lanname IN ('sql', 'plpgsql')
-              THEN p.prosrc ~* '\\m(create|alter|drop|execute)\\M'
+              THEN p.prosrc ~* '\\m(create|alter|drop|execute|restart)\\M'
               ELSE l.lanname NOT IN ('c', 'internal') END AS changes_schema,
          p.prosrc = '' OR p.prosrc ~* '\\m(delete|merge|truncate|call|do)\\M' AS deletes,
          p.prosrc = '' OR p.prosrc ~* 'current_query|pg_stat_(get_)?activity' AS tells
@@ -58,14 +59,17 @@ UNION ALL
 SELECT 'tells', '', false
  WHERE EXISTS (SELECT FROM suspect WHERE tells)
     OR EXISTS (SELECT FROM (SELECT adbin FROM pg_catalog.pg_attrdef
+                            UNION ALL SELECT typdefaultbin FROM pg_catalog.pg_type
                             UNION ALL SELECT conbin FROM pg_catalog.pg_constraint
                             UNION ALL SELECT tgqual FROM pg_catalog.pg_trigger
                             UNION ALL SELECT polqual FROM pg_catalog.pg_policy
                             UNION ALL SELECT polwithcheck FROM pg_catalog.pg_policy
                             UNION ALL SELECT ev_action FROM pg_catalog.pg_rewrite
-                                       WHERE oid >= 16384 AND rulename <> '_RETURN') e (tree)
-                WHERE tree::text ~ format(':funcid %s\\M',
-                                          'pg_catalog.current_query()'::regprocedure::oid))
+                                       WHERE oid >= 16384) e (tree)
+                WHERE tree::text ~ format(':(funcid (%s|%s)|relid %s)\\M',
+                                          'pg_catalog.current_query()'::regprocedure::oid,
+                                          'pg_catalog.pg_stat_get_activity(int)'::regprocedure::oid,
+                                          'pg_catalog.pg_stat_activity'::regclass::oid))
 UNION ALL
 SELECT 'check', pg_get_constraintdef(oid), false FROM pg_catalog.pg_constraint
  WHERE contypid >= 16384

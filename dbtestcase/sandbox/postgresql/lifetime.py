@@ -36,6 +36,8 @@ __all__ = ["PostgreSQLLifetime"]
 
 __unittest = True  # its frames are left out of tracebacks
 
+_CANCELLED = "57014"
+
 
 class _End(NamedTuple):
     """What ends a test, and begins the next, and has not been sent or not been answered.
@@ -228,6 +230,8 @@ class PostgreSQLLifetime(Sandbox):
                 pending.append(self._release_advisory())
             pending += [*restore, *send_off]
             self._end_message()
+            # what has been prepared anew by this is not prepared again
+            restore = self._sequences.restore()
         self._settings.in_force = {}
         # the stack and what is beside it go on as good as new
         self._neighbours.forget()
@@ -301,8 +305,12 @@ class PostgreSQLLifetime(Sandbox):
         self._wire.pending.clear()
         try:
             return call("; ".join([*end.together, ""]))
-        except self.driver_error:
+        except self.driver_error as error:
             if not self.alive:
+                raise
+            if self.sqlstate(error) == _CANCELLED and self._real_state() is State.FAILED:
+                # A second time nobody would cancel it. The end may not have been through.
+                self._wire.pending[:] = end.apart
                 raise
         except BaseException:
             # it may not have been sent; and that it was sent twice is seen by nobody
