@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -359,6 +360,22 @@ class TestErrors(LifetimeTestCase):
                 self.assertEqual(self.names(), ["first", *["class"] * data])
             with self.a_test():
                 self.assertEqual(self.insert("a"), 3 if data else 2)
+
+    def test_signal(self) -> None:
+        """What a signal's handler raises when a statement is done undoes nothing of it."""
+
+        def interrupt(number: int, frame: object) -> None:
+            raise TimeoutError("too long")
+
+        self.addCleanup(signal.signal, signal.SIGALRM, signal.signal(signal.SIGALRM, interrupt))
+        sql = "INSERT INTO item (name) SELECT 'slow' FROM pg_sleep(0.2)"
+        for data in self.modes():
+            with self.behind_an_end() as connection, connection.cursor() as cursor:
+                signal.setitimer(signal.ITIMER_REAL, 0.05)
+                with self.assertRaises(TimeoutError):
+                    cursor.execute(sql)
+                connection.commit()
+                self.assertEqual(self.names(), ["first", *["class"] * data, "slow"])
 
     def test_number_of_the_next(self) -> None:
         """A statement that failed has taken one number of a sequence, as ever, and not two."""

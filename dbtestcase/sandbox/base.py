@@ -364,6 +364,11 @@ class Sandbox(Kind):
                 # and what was to be undone is gone with it
                 if self.alive:
                     raise
+        elif self.touched:
+            self._tell_why_lost()
+
+    def _tell_why_lost(self) -> None:
+        """Raise what gave up the connection in the test, unless it simply was lost."""
 
     def visited(self, since: float) -> bool:
         """Whether anybody else was connected to the database since :meth:`visitors_seen`.

@@ -122,22 +122,26 @@ RULES = [
     rule(
         "end 7",
         "What undoes a failed one depends on whether a transaction is open.",
-        swap(
-            f"{LIFETIME}._send_with_end",
-            "end.apart[-1:] if self._real_state() is State.IDLE else end.apart",
-            "end.apart",
-        ),
+        swap(f"{LIFETIME}._apart", "if self._real_state() is State.IDLE:", "if False:"),
         psycopg2="lifetime.TestErrors.test_only_the_begin",
     ),
     rule(
         "end 8",
         "What was not sent goes on waiting.",
-        swap(
-            f"{LIFETIME}._send_with_end",
-            "self._wire.pending[:0], self._end = end.together, end",
-            "pass",
-        ),
+        swap(f"{LIFETIME}._send_with_end", "if not self.was_sent:", "if False:"),
         psycopg2="lifetime.TestErrors.test_not_sent",
+    ),
+    rule(
+        "end 8b",
+        "What was sent is not undone by sending the end again.",
+        swap(f"{LIFETIME}._send_with_end", "if not self.was_sent:", "if True:"),
+        psycopg2="lifetime.TestErrors.test_signal",
+    ),
+    rule(
+        "end 8c",
+        "What may succeed the second time is not sent again.",
+        swap(f"{LIFETIME}._send_with_end", "in _PASSING and", "== '' and"),
+        psycopg2="lifetime.TestErrors.test_cancelled",
     ),
     rule(
         "end 9",
@@ -148,7 +152,7 @@ RULES = [
     rule(
         "end 10",
         "What turns out to have been committed fails the test, whatever the program caught.",
-        swap(f"{LIFETIME}._rewind", "if escape is not None:", "if False:"),
+        swap(f"{LIFETIME}._tell_why_lost", "if escape is not None:", "if False:"),
         psycopg2="lifetime.TestErrors.test_escape",
     ),
     rule(

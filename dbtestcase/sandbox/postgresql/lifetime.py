@@ -11,7 +11,7 @@ from __future__ import annotations
 import abc
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from sqlalchemy.engine import URL
 
@@ -36,19 +36,8 @@ __all__ = ["PostgreSQLLifetime"]
 
 __unittest = True  # its frames are left out of tracebacks
 
-_CANCELLED = "57014"
-
-
-class _End(NamedTuple):
-    """What ends a test, and begins the next, and has not been sent or not been answered.
-
-    :param together: its statements, in an order in which one of the program's can follow them.
-    :param apart: the messages that do the same after that has failed. Where no transaction is
-        open the last of them is enough.
-    """
-
-    together: list[str]
-    apart: list[str]
+# A statement that was cancelled, or met another session, might succeed if it were sent again.
+_PASSING = {"40001", "40P01", "55P03", "57014"}
 
 
 class PostgreSQLLifetime(Sandbox):
@@ -85,7 +74,10 @@ class PostgreSQLLifetime(Sandbox):
         self._looked = False
         #: whether the statements of the test were such as lock nothing but rows
         self._only_plain = True
-        self._end: _End | None = None
+        # what ends a test and begins the next, as long as it waits for the next statement
+        self._end: list[str] | None = None
+        #: whether the message got away that the driver raised an error for
+        self.was_sent = False
         self._escape: EscapeError | None = None
         self._renew()
 
@@ -230,14 +222,12 @@ class PostgreSQLLifetime(Sandbox):
                 pending.append(self._release_advisory())
             pending += [*restore, *send_off]
             self._end_message()
-            # what has been prepared anew by this is not prepared again
-            restore = self._sequences.restore()
         self._settings.in_force = {}
         # the stack and what is beside it go on as good as new
         self._neighbours.forget()
         pending.append("BEGIN")
         self.stack.begin(savepoint=False)
-        self._end = _End(pending.copy(), ["; ".join(["ROLLBACK", *restore]), "BEGIN"])
+        self._end = pending.copy()
 
     def _release_advisory(self) -> str:
         used, self._advisory.used = self._advisory.used, False
@@ -258,7 +248,14 @@ class PostgreSQLLifetime(Sandbox):
         state = self._real_state()
         if begun and state is State.IDLE:
             raise self._escaped()
-        waits = begun and state is State.ACTIVE and self._end_may_wait()
+        # a lock that may be awaited ends with its test: the next one may never come
+        waits = (
+            self.joins
+            and begun
+            and state is State.ACTIVE
+            and self._only_plain
+            and not self._visitors.can_have_come(self.began)
+        )
         self._only_plain = self._looked = True
         if not self.shared:
             self._end_outer(restore, waits=waits)
@@ -268,32 +265,14 @@ class PostgreSQLLifetime(Sandbox):
         if self._advisory.used:
             self._wire.queue(self._release_advisory())
         self._wire.pending += restore
-        self._end = _End(self._wire.pending.copy(), ["; ".join(self._wire.pending)])
+        self._end = self._wire.pending.copy()
         if not waits:
             self._end_message()
 
-    def _end_may_wait(self) -> bool:
-        """Whether nobody else can miss the end of the test before the next one begins.
-
-        A test that ends while a lock of its is awaited must say so at once. Else whoever awaits
-        it waits for a test that may never come.
-        """
-        visitors = self._visitors
-        return (
-            self.joins
-            and self._only_plain
-            and not visitors.can_have_come(self.began)
-            and not visitors.due(self.began)
-        )
-
     def _joins_end(self, statement: Statement) -> bool:
         """Whether *statement* may be sent in one message with the end of the test before."""
-        end = self._end
-        return (
-            end is not None
-            and end.together == self._wire.pending
-            and not self.catalogue.may_tell_message(statement)
-        )
+        # what was added to it since, if anything, is none of it
+        return self._end == self._wire.pending and not self.catalogue.may_tell_message(statement)
 
     def _send_with_end(self, call: Callable[[str], Any]) -> Any:
         """Send a statement behind the end of the test before, in one message.
@@ -304,45 +283,50 @@ class PostgreSQLLifetime(Sandbox):
         assert end is not None
         self._wire.pending.clear()
         try:
-            return call("; ".join([*end.together, ""]))
+            return call("; ".join([*end, ""]))
         except self.driver_error as error:
             if not self.alive:
                 raise
-            if self.sqlstate(error) == _CANCELLED and self._real_state() is State.FAILED:
-                # A second time nobody would cancel it. The end may not have been through.
-                self._wire.pending[:] = end.apart
+            if self.sqlstate(error) in _PASSING and self._real_state() is State.FAILED:
+                self._wire.pending[:] = self._apart(end)  # it may not have got through
                 raise
         except BaseException:
-            # it may not have been sent; and that it was sent twice is seen by nobody
-            self._wire.pending[:0], self._end = end.together, end
+            # a parameter that cannot be written, or a signal after all was done
+            if not self.was_sent:
+                self._wire.pending[:0], self._end = end, end.copy()
             raise
         # Which of them failed, and where in its text, the server tells only where they come one
         # by one. All is as it was, for the end of a test goes back to what the class began with.
-        for message in end.apart[-1:] if self._real_state() is State.IDLE else end.apart:
+        for message in self._apart(end):
             self._end = end
             self._wire.ask(message)
         return call("")
 
+    def _apart(self, end: list[str]) -> list[str]:
+        """Give the messages that do the same as *end* after it has failed with a statement."""
+        if self.shared:
+            return ["; ".join(end)]
+        if self._real_state() is State.IDLE:
+            return ["BEGIN"]
+        # what *end* sends before its ROLLBACK the server would refuse now
+        return ["; ".join(["ROLLBACK", *self._sequences.restore()]), "BEGIN"]
+
     def _send_end(self) -> None:
         """Send the end of the test before, if it waits still, and not yet the next one's BEGIN."""
-        end, pending = self._end, self._wire.pending
-        if end is None or end.together != pending or pending == ["BEGIN"]:
+        pending = self._wire.pending
+        if self._end != pending or pending == ["BEGIN"]:
             return
-        pending.clear()
-        self._wire.ask(end.apart[0])
-        if not self.shared:
-            pending.append("BEGIN")
-            self._end = _End(["BEGIN"], end.apart)
+        begins = [] if self.shared else [pending.pop()]
+        self._wire.flush()
+        pending += begins
+        self._end = begins or None
 
-    def _rewind(self) -> None:
-        """Undo the test.
+    def _tell_why_lost(self) -> None:
+        """Raise what gave up the connection in the test, unless it simply was lost.
 
-        :raises EscapeError: something was really committed, as was seen now or earlier.
+        :raises EscapeError: something was really committed. The program may have caught it.
         """
-        try:
-            super()._rewind()
-        finally:
-            escape, self._escape = self._escape, None
+        escape, self._escape = self._escape, None
         if escape is not None:
             raise escape
 

@@ -81,8 +81,12 @@ class Visitors:
 
         :param since: when the test began. Nobody was there when it did, as far as is known.
         """
+        now = time.monotonic()
         return (
-            not self.question or self.somebody or time.monotonic() - since >= CONNECTING
+            not self.question
+            or self.somebody
+            or now - since >= CONNECTING
+            or now - self._asked >= PATIENCE
         )
 
     def due(self, since: float) -> bool:

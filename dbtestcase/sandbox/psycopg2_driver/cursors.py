@@ -98,6 +98,7 @@ class GuardedCursor:
             return super().execute(query, vars)  # type: ignore[misc]
         self._before = before.encode()
         real = self.virtual.real
+        earlier: bytes | None = super().query  # type: ignore[misc]
         kept, real.notices = real.notices, []
         try:
             result = super().execute(before + query, vars)  # type: ignore[misc]
@@ -105,6 +106,10 @@ class GuardedCursor:
             for notice in real.notices:
                 kept.append(notice)
             return result
+        except BaseException:
+            sent: bytes | None = super().query  # type: ignore[misc]
+            self.virtual.sandbox.was_sent = sent is not None and sent is not earlier
+            raise
         finally:
             real.notices = kept
 
