@@ -158,7 +158,7 @@ class Door:
             # asked each time: somebody may have wrapped this wrapper, and keep it for ever
             if (
                 _open is self
-                and not private.is_made_by(engine.pool, Redirection)
+                and not isinstance(private.given_creator_of(engine.pool), Redirection)
                 and not self._admitted(engine)
             ):
                 with answering(lambda dialect, cargs, cparams: None):
@@ -181,7 +181,7 @@ class Door:
         def connect(pool: Pool) -> PoolProxiedConnection:
             if (
                 _open is self
-                and not private.is_made_by(pool, Redirection)
+                and not isinstance(private.given_creator_of(pool), Redirection)
                 and not is_answered()
             ):
                 self._check_pool(pool)

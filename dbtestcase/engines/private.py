@@ -21,6 +21,7 @@ They are the same in SQLAlchemy 2.0 and 2.1; ``tests/test_engines.py`` fails whe
 
 from __future__ import annotations
 
+import operator
 from collections import deque
 from collections.abc import Callable
 from typing import Any, cast
@@ -46,9 +47,8 @@ def creator_of(pool: Pool) -> Creator:
     return pool._creator
 
 
-def is_made_by(pool: Pool, kind: type) -> bool:
-    """Return whether what the pool calls for a new connection is of a kind."""
-    return isinstance(pool._creator_arg, kind)
+#: Returns what a pool was given to call for a new connection; asked in each checkout.
+given_creator_of: Callable[[Pool], object] = operator.attrgetter("_creator_arg")
 
 
 def dialect_of(pool: Pool) -> Dialect | None:

@@ -12,6 +12,7 @@ user savepoints are levels of segments, COMMIT and ROLLBACK hand the segments on
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -108,6 +109,12 @@ class Author(NamedTuple):
         return f"{self.name} ({which} began at {self.began})"
 
 
+@functools.lru_cache(maxsize=64)
+def _of_none(name: str) -> Author:
+    """Give what messages say of a connection that has begun no transaction."""
+    return Author(name, None)
+
+
 class Backend:
     """One virtual connection, as its server would see it. Used with the sandbox's lock held.
 
@@ -146,7 +153,7 @@ class Backend:
         self.session = self._session_at_begin = session
         self.local = _NO_SETTINGS
         #: what messages say of the present transaction; may be read after its end
-        self.author = Author(name, None)
+        self.author = _of_none(name)
         self.savepoints: list[UserSavepoint] = []
         self.cursors: dict[str, OpenCursor] = {}
         self.table_locks: list[TableLock] = []

@@ -190,7 +190,7 @@ class Sandbox(Kind):
 
     def commit(self, backend: Backend) -> None:
         """Let the work of *backend* stay."""
-        if self.holds_snapshots and self.stack.top.owner is backend:
+        if not self.has_one and self.holds_snapshots and self.stack.top.owner is backend:
             # only a commit that wrote puts a snapshot out of date
             self.stack.ask_top()
         self.stack.commit(backend)

@@ -120,7 +120,7 @@ RULES = [
         "An engine that somebody else redirected is left to it.",
         swap(
             f"{DOOR}._patch",
-            "and not private.is_made_by(engine.pool, Redirection)",
+            "and not isinstance(private.given_creator_of(engine.pool), Redirection)",
             "",
         ),
         swap(f"{DOOR}._admitted", "redirection_of(engine.pool) is not None or ", ""),

@@ -84,7 +84,7 @@ RULES = [
     rule(
         "end 2",
         "And where nobody is asked who connects, it does not wait either.",
-        swap(f"{VISITORS}.can_have_come", "not self.question", "False"),
+        swap(f"{VISITORS}.can_have_come", "now - self._asked >= PATIENCE", "False"),
         psycopg2="lifetime.TestMessages.test_database_of_somebody_else",
     ),
     rule(

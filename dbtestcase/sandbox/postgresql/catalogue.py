@@ -266,7 +266,7 @@ class Catalogue:
         facts = self.facts
         return (
             facts.unsteady and self._may_call_definer(statement, values_only=values_only)
-        ) or self._names_native(statement)
+        ) or (bool(facts.natives) and self._names_native(statement))
 
     def _may_call_definer(self, statement: Statement, *, values_only: bool) -> bool:
         """Whether *statement* may call one of the functions that change the schema.

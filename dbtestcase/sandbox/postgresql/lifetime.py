@@ -20,7 +20,6 @@ from ..backends import State
 from ..base import Phase, Sandbox
 from ..places import place
 from ..segments import SegmentStack
-from ..statements import Statement
 from .advisory import AdvisoryLocks
 from .catalogue import Catalogue
 from .locks import TableLocks
@@ -211,8 +210,7 @@ class PostgreSQLLifetime(Sandbox):
         :param waits: whether the end may wait for that.
         """
         pending = self._wire.pending
-        send_off = self._sequences.send_off()
-        if waits and not send_off:
+        if waits and not self._sequences.owes_send_off:
             # in one message the sequences come first: what stands between ROLLBACK and BEGIN
             # would be of the new transaction, which has written then
             pending += [*restore, "ROLLBACK"]
@@ -220,7 +218,7 @@ class PostgreSQLLifetime(Sandbox):
             pending.append("ROLLBACK")
             if self._advisory.used:
                 pending.append(self._release_advisory())
-            pending += [*restore, *send_off]
+            pending += [*restore, *self._sequences.send_off()]
             self._end_message()
         self._settings.in_force = {}
         # the stack and what is beside it go on as good as new
@@ -268,11 +266,6 @@ class PostgreSQLLifetime(Sandbox):
         self._end = self._wire.pending.copy()
         if not waits:
             self._end_message()
-
-    def _joins_end(self, statement: Statement) -> bool:
-        """Whether *statement* may be sent in one message with the end of the test before."""
-        # what was added to it since, if anything, is none of it
-        return self._end == self._wire.pending and not self.catalogue.may_tell_message(statement)
 
     def _send_with_end(self, call: Callable[[str], Any]) -> Any:
         """Send a statement behind the end of the test before, in one message.

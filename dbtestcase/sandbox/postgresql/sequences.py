@@ -67,7 +67,8 @@ class Sequences:
         self._database = database
         self._prepared = self._others_prepared = self._was_set = False
         self._everything = self._short = ""
-        self._send_off = False
+        #: whether :meth:`send_off` has something to give
+        self.owes_send_off = False
         #: the statement that puts them back; empty where there is none.
         self.statement = ""
 
@@ -106,11 +107,11 @@ class Sequences:
         self._everything = f"SELECT {_SETVAL} {rows}"
         self.statement = f"SELECT {rows} {_WHERE_MOVED}"
         self._short = f"SELECT {rows} {_WHERE_READ_AND_MOVED if counted else _WHERE_MOVED}"
-        self._send_off = counted and can_send_off and not for_good
+        self.owes_send_off = counted and can_send_off and not for_good
 
     def send_off(self) -> list[str]:
         """Give what lets the server forget that we looked, once it is in no transaction."""
-        asked, self._send_off = self._send_off, False
+        asked, self.owes_send_off = self.owes_send_off, False
         return ["SELECT pg_stat_force_next_flush()"] if asked else []
 
     def define(self) -> str:

@@ -57,6 +57,7 @@ class Visitors:
         """Watch who is connected now, and who comes; give the server's process for us."""
         pid, oid, counts, connected = self._send(_BEGIN)[0]
         self.question = f"SELECT pg_stat_get_db_sessions({oid})" if counts else ""
+        self._asked = 0.0  # where nobody can be asked it stays so
         _ours.add(pid)
         self.seen(stay=not _ours.issuperset(connected))
         return int(pid)
@@ -82,12 +83,7 @@ class Visitors:
         :param since: when the test began. Nobody was there when it did, as far as is known.
         """
         now = time.monotonic()
-        return (
-            not self.question
-            or self.somebody
-            or now - since >= CONNECTING
-            or now - self._asked >= PATIENCE
-        )
+        return self.somebody or now - since >= CONNECTING or now - self._asked >= PATIENCE
 
     def due(self, since: float) -> bool:
         """Whether it is worth asking again.
