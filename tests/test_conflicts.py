@@ -1409,7 +1409,7 @@ class TestPlace(unittest.TestCase):
             outcome.append((str(place()), str(trail().end)))
 
         # a thread begins in Python's own code
-        with mock.patch.dict(places._foreign, {__file__: True}):
+        with mock.patch.dict(places._is_users, {__file__: False}):
             thread = threading.Thread(target=tell)
             thread.start()
             thread.join()

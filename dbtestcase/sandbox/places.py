@@ -22,15 +22,18 @@ _OURS = f"{Path(__file__).parent.parent}{os.sep}"
 _INSTALLED = tuple(
     {f"{sysconfig.get_path(name)}{os.sep}" for name in ("stdlib", "purelib", "platlib")}
 )
-_foreign: dict[str, bool] = {}
 
 
-def _is_users(filename: str) -> bool:
-    known = _foreign.get(filename)
-    if known is None:
-        known = filename.startswith((_OURS, *_INSTALLED, "<"))
-        _foreign[filename] = known
-    return not known
+class _Files(dict[str, bool]):
+    """Whether a file is the program's, or one of its tests."""
+
+    def __missing__(self, filename: str) -> bool:
+        self[filename] = found = not filename.startswith((_OURS, *_INSTALLED, "<"))
+        return found
+
+
+# A dictionary, as it is asked for each frame on the way to the user's, and answers without a call.
+_is_users = _Files()
 
 
 class Place(NamedTuple):
@@ -77,7 +80,7 @@ def user_frame(frame: FrameType | None = None) -> FrameType | None:
     :param frame: where to begin; by default at the caller's.
     """
     frame = frame or sys._getframe(1)
-    while frame is not None and not _is_users(frame.f_code.co_filename):
+    while frame is not None and not _is_users[frame.f_code.co_filename]:
         frame = frame.f_back
     return frame
 
@@ -103,11 +106,11 @@ def place() -> Place:
             continue
         if entered.f_code is way_in and (caller := entered.f_back) is not None:
             filename = caller.f_code.co_filename
-            if _is_users(filename):
+            if _is_users[filename]:
                 return Place(filename, caller.f_lineno)
     frame, depth = sys._getframe(), 0
     while (caller := frame.f_back) is not None:
-        if _is_users(caller.f_code.co_filename):
+        if _is_users[caller.f_code.co_filename]:
             if depth <= _LONGEST_WAY and frame.f_code.co_filename.startswith(_SQLALCHEMY):
                 _note_way(depth, frame.f_code)
             return Place(caller.f_code.co_filename, caller.f_lineno)
