@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import time
 import warnings
@@ -17,7 +16,6 @@ from dbtestcase import embedded
 from dbtestcase.engines import redirect
 from dbtestcase.errors import UncommittedDataWarning
 from dbtestcase.sandbox import Sandbox, open_sandbox
-from dbtestcase.sandbox.postgresql import visitors
 from dbtestcase.sandbox.texts import split
 
 from . import postgresql
@@ -185,9 +183,10 @@ class SandboxStage(Stage):
     def __init__(self, url: URL, driver: Driver, *, class_data: bool) -> None:
         super().__init__(url, driver)
         self.sandbox: Sandbox = open_sandbox(url, owner="Histories", reset_sequences=True)
-        self.sandbox.watched = True
-        # however slow the machine is, nobody else connects
-        visitors.CONNECTING = visitors.PATIENCE = math.inf
+        visitors = getattr(self.sandbox, "_visitors", None)
+        if visitors is not None:
+            # however slow the machine is, nobody else connects
+            visitors.can_have_come = visitors.due = lambda since: False
         self._undo = [redirect(engine, self.sandbox) for engine in self.engines]
         self._looking = sa.create_engine(url, poolclass=sa.NullPool)
         self._undo.append(redirect(self._looking, self.sandbox))
